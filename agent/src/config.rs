@@ -1,0 +1,236 @@
+//! The configuration file: which folders are watched, for whom, and by which policy. It never holds a secret.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use daybook_protocol::{entry::CONFIG_BYTES_MAX, event::Level, field::Kind};
+use serde::Deserialize;
+
+use crate::desk::Policy;
+
+/// What can be set. Every part has defaults; a word that is not known is an error, so that a typing mistake is not
+/// silently a default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The agent itself.
+    pub agent: Agent,
+    /// The central node, where this home is one.
+    pub central: Central,
+    /// The rules of the desk.
+    pub policy: Policy,
+    /// The drop folders.
+    #[serde(rename = "folder")]
+    pub folders: Vec<Folder>,
+}
+
+/// `[agent]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Agent {
+    /// Where the operator's key lies; by default in the data directory.
+    pub operator_key: Option<PathBuf>,
+    /// How often every folder is scanned, whatever the watcher says, in seconds.
+    pub rescan_seconds: u64,
+    /// The largest file taken, in bytes: more than any return that we know of, and less than what fills a disk.
+    pub file_bytes_max: u64,
+    /// Intake stops when less than this many bytes are free on the disk of the data directory.
+    pub free_bytes_min: u64,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self { operator_key: None, rescan_seconds: 5, file_bytes_max: 2 << 30, free_bytes_min: 256 << 20 }
+    }
+}
+
+/// `[central]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Central {
+    /// Where the central node listens.
+    pub listen: SocketAddr,
+    /// For how many hours a one-time code can be used.
+    pub code_hours: u32,
+}
+
+impl Default for Central {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 7310)), code_hours: 72 }
+    }
+}
+
+/// By which sign a file in a folder is known to be complete. A rename into place and a marker count in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompletionRule {
+    /// It has not changed for the quiet period.
+    #[default]
+    Quiet,
+    /// Only a marker `NAME.done` beside it counts.
+    Marker,
+}
+
+/// `[[folder]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Folder {
+    /// A name for it, unique in the configuration.
+    pub name: String,
+    /// Where it lies; `in/`, `receipts/`, `done/` and `held/` are below it. A relative path counts from the configuration file.
+    pub path: PathBuf,
+    /// The centre that it belongs to.
+    pub centre: String,
+    /// The brand that it belongs to.
+    #[serde(default)]
+    pub brand: String,
+    /// The kinds of file expected in it; all if none is named.
+    #[serde(default)]
+    pub kinds: Vec<Kind>,
+    /// For how many seconds a file must not change before it is taken.
+    #[serde(default = "quiet_seconds")]
+    pub quiet_seconds: u64,
+    /// By which sign a file is known to be complete.
+    #[serde(default)]
+    pub completion: CompletionRule,
+    /// How safe the facts must be before the sender is answered.
+    #[serde(default = "local", deserialize_with = "level")]
+    pub answer_after: Level,
+}
+
+fn quiet_seconds() -> u64 {
+    10
+}
+
+fn local() -> Level {
+    Level::Local
+}
+
+fn level<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Level, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "local" => Ok(Level::Local),
+        "mirrored" => Ok(Level::Mirrored),
+        other => Err(serde::de::Error::custom(format!("answer_after is \"local\" or \"mirrored\", not {other:?}"))),
+    }
+}
+
+impl Folder {
+    /// Where files are dropped.
+    pub fn drop(&self) -> PathBuf {
+        self.path.join("in")
+    }
+    /// Where receipts are written.
+    pub fn receipts(&self) -> PathBuf {
+        self.path.join("receipts")
+    }
+    /// Where originals go when their rows are judged.
+    pub fn done(&self) -> PathBuf {
+        self.path.join("done")
+    }
+    /// Where originals wait for a person.
+    pub fn held(&self) -> PathBuf {
+        self.path.join("held")
+    }
+    /// Whether files of this kind are expected here.
+    pub fn expects(&self, kind: Kind) -> bool {
+        self.kinds.is_empty() || self.kinds.contains(&kind)
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read the configuration {path}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not what it should be.
+    #[error("the configuration {path} is wrong: {why}")]
+    Wrong {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        why: String,
+    },
+}
+
+impl Config {
+    /// Reads the file at `path` and gives the configuration with its text, which goes into the log.
+    pub fn load(path: &Path) -> Result<(Self, String), ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        let config = Self::parse(&text, base).map_err(|why| ConfigError::Wrong { path: path.to_owned(), why })?;
+        Ok((config, text))
+    }
+
+    /// Reads a configuration's text; relative paths count from `base`. The error says where and why.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, String> {
+        if text.len() > CONFIG_BYTES_MAX {
+            return Err(format!("it is over {CONFIG_BYTES_MAX} bytes"));
+        }
+        let mut config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        for folder in &mut config.folders {
+            folder.path = base.join(&folder.path);
+        }
+        for (place, folder) in config.folders.iter().enumerate() {
+            let earlier = config.folders.get(..place).unwrap_or_default();
+            if folder.name.is_empty() || folder.name.len() > 64 {
+                return Err(format!("folder {} needs a name of at most 64 letters", place + 1));
+            }
+            if !valid_centre(&folder.centre) {
+                return Err(format!(
+                    "folder {:?}: a centre is 1 to 12 letters and digits, not {:?}",
+                    folder.name, folder.centre
+                ));
+            }
+            if earlier.iter().any(|other| other.name == folder.name) {
+                return Err(format!("two folders are named {:?}", folder.name));
+            }
+            if earlier.iter().any(|other| other.path == folder.path) {
+                return Err(format!("two folders lie at {}", folder.path.display()));
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// Whether a text can be a centre number: up to 12 letters and digits (DOMAIN.md 2.2).
+pub fn valid_centre(text: &str) -> bool {
+    (1..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("/base"))
+    }
+
+    /// Goal: what is meant is what is set, and what is mistyped is refused with its name. Method: one good and some bad.
+    #[test]
+    fn a_mistake_is_named() {
+        let folder = "[[folder]]\nname = \"a\"\npath = \"drop/a\"\ncentre = \"C1\"\n";
+        let config = parse(&format!("{folder}answer_after = \"mirrored\"\n")).expect("a good configuration");
+        let first = config.folders.first().expect("one folder");
+        assert_eq!((first.drop(), first.answer_after), (PathBuf::from("/base/drop/a/in"), Level::Mirrored));
+        assert_eq!((first.quiet_seconds, first.expects(Kind::Returns)), (10, true));
+        assert!(parse("").is_ok());
+        for (wrong, word) in [
+            (format!("{folder}quite_seconds = 3\n"), "quite_seconds"),
+            (format!("{folder}{folder}"), "two folders"),
+            (folder.replace("C1", "../x"), "centre"),
+            (format!("{folder}answer_after = \"never\"\n"), "answer_after"),
+        ] {
+            let why = parse(&wrong).expect_err("a wrong configuration");
+            assert!(why.contains(word), "{why}");
+        }
+    }
+}

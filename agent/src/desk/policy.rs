@@ -1,0 +1,49 @@
+//! The limits that offices set for themselves (DOMAIN.md 3.2, 3.6, 6.5), with their defaults.
+
+use serde::Deserialize;
+
+/// The rules of the desk. An entry names the configuration, and with it the policy, that governed it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// For how many years a registration lasts.
+    pub registration_years: i16,
+    /// How often a registration may be deferred.
+    pub deferrals_max: u8,
+    /// For how many days in all a registration may be deferred.
+    pub deferral_days_max: i32,
+    /// For how many days after the agreed day a late resumption is still taken without a person's word.
+    pub resume_grace_days: i32,
+    /// How many days ahead a withdrawal may be dated.
+    pub withdrawal_ahead_days: i32,
+    /// The youngest age at the start, in years.
+    pub age_min: i16,
+    /// The oldest age at the start, in years.
+    pub age_max: i16,
+    /// Ages at the start outside these are flagged, in years.
+    pub age_usual: [i16; 2],
+    /// How often a certificate may be sent, the first time counted.
+    pub dispatches_max: u8,
+    /// A file with more than this share of its rows in error is held, in percent.
+    pub row_errors_percent_max: u8,
+    /// A file with more than this share of one column in error is held, in percent.
+    pub column_errors_percent_max: u8,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            registration_years: 3,
+            deferrals_max: 2,
+            deferral_days_max: 365,
+            resume_grace_days: 30,
+            withdrawal_ahead_days: 30,
+            age_min: 10,
+            age_max: 100,
+            age_usual: [14, 85],
+            dispatches_max: 3,
+            row_errors_percent_max: 30,
+            column_errors_percent_max: 50,
+        }
+    }
+}

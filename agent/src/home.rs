@@ -1,0 +1,75 @@
+//! Where everything lies in a data directory. The only place that names a file of ours.
+//!
+//! An agent has one home. A central node has one of its own and, under `logs/`, one for each log that it keeps a copy of,
+//! laid out like an agent's, so that every command that reads a log reads a copy in the same way.
+
+use std::path::{Path, PathBuf};
+
+use daybook_protocol::ids::LogId;
+
+/// A data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home(PathBuf);
+
+macro_rules! places {
+    ($($(#[$doc:meta])* $name:ident = $path:literal;)*) => {
+        $($(#[$doc])* pub fn $name(&self) -> PathBuf { self.0.join($path) })*
+    };
+}
+
+impl Home {
+    /// The home at `directory`, which need not exist.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self(directory.into())
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    places! {
+        /// Held exclusively by whoever has the home open.
+        lock = "lock";
+        /// Log id, epoch and central node: who this home is.
+        identity = "identity.toml";
+        /// The configuration, unless `--config` names another.
+        config = "daybook.toml";
+        /// The directory of the log's store.
+        log = "log";
+        /// How far the log is durable.
+        head = "head";
+        /// Space set aside, to be given up when the disk is full.
+        reserve = "reserve";
+        /// Set while the store is open for writing; found on opening, it says that the last stop was not clean.
+        unclean = "unclean";
+        /// Wrapped keys, a file an epoch.
+        keyring = "keyring";
+        /// The key that wraps them, unless the configuration keeps it elsewhere.
+        operator_key = "operator.key";
+        /// Originals.
+        vault = "vault";
+        /// Folds of the log that can be thrown away.
+        books = "books";
+        /// The latest signed checkpoint of the central node.
+        checkpoint = "checkpoint";
+        /// The machine's TLS key and certificate, and the authority's certificate.
+        tls = "tls";
+        /// The local socket.
+        socket = "control.sock";
+        /// On a central node: its authority's keys.
+        authority = "authority";
+        /// On a central node: who may connect.
+        registry = "registry.json";
+        /// On a central node: the logs it keeps copies of.
+        logs = "logs";
+        /// What is kept of a damaged or abandoned log.
+        evidence = "evidence";
+    }
+
+    /// On a central node: the home of its copy of a log.
+    #[must_use]
+    pub fn copy_of(&self, log: LogId) -> Self {
+        Self(self.logs().join(log.to_string()))
+    }
+}

@@ -1,0 +1,30 @@
+//! Daybook: the book of original entry for offices that process other people's paperwork.
+//!
+//! The modules stand in the order in which the data flows. See `README.md` of the repository for what the program does.
+
+pub mod config;
+pub mod crash;
+pub mod home;
+
+pub mod intake;
+pub mod reader;
+
+pub mod desk;
+
+pub mod journal;
+pub mod keyring;
+pub mod store;
+pub mod vault;
+
+pub mod post;
+
+pub mod central;
+pub mod replicate;
+pub mod tls;
+
+pub mod books;
+pub mod verify;
+
+pub mod cli;
+pub mod control;
+pub mod supervise;

@@ -1,0 +1,3 @@
+//! The `daybook` program: arguments, run, exit code.
+
+fn main() {}
