@@ -1,1 +1,4 @@
-//! Yet to come.
+//! Folds of the log. Each knows through which entry it was applied, may lag behind, and can be thrown away.
+
+pub mod index;
+pub mod read_model;
