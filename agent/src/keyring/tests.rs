@@ -51,8 +51,7 @@ fn tokens_and_records_are_as_specified() {
     let golden = |hex: &str| hex.parse::<Token>().expect("a token");
     assert_eq!(tokens.token("uln", &["1234567890"]), golden("96fa9bbc20fb0085b86120b17baa1c41"));
     assert_eq!(tokens.token("person", &["smith", "2001-02-03"]), golden("c48a04775379c6ea78654aa7c48e790b"));
-    let mut key = Key::zero();
-    key.bytes_mut().fill(7);
+    let key = Key::from_bytes([7; 32]);
     let record = record::wrap(&operator().wrapping(), KeyId { epoch: Epoch(2), number: 258 }, [9; 24], &key);
     assert_eq!(
         HEXLOWER.encode(&record.expect("a record")),
@@ -186,15 +185,14 @@ fn damage_costs_one_key() {
     for number in 0..3_u32 {
         let start = number as usize * RECORD_BYTES;
         let other = if number == 0 { RECORD_BYTES } else { 0 };
-        let changes: [&dyn Fn(&mut Vec<u8>); 4] = [
-            &|file| file[start + 30] ^= 1,
-            &|file| file[start + 79] ^= 0x80,
-            &|file| file[start..start + RECORD_BYTES].fill(0),
-            &|file| file.copy_within(other..other + RECORD_BYTES, start),
-        ];
-        for (way, change) in changes.iter().enumerate() {
+        for way in 0..4 {
             let mut damaged = bytes.clone();
-            change(&mut damaged);
+            match way {
+                0 => damaged[start + 30] ^= 1,
+                1 => damaged[start + 79] ^= 0x80,
+                2 => damaged[start..start + RECORD_BYTES].fill(0),
+                _ => damaged.copy_within(other..other + RECORD_BYTES, start),
+            }
             rewrite(&home, &damaged);
             let keyring = open(home.path());
             for (place, key) in (0..).zip(&keys) {
@@ -359,7 +357,7 @@ proptest! {
             let (bytes_max, back) = steps.next().expect("endless");
             let first = have.saturating_sub(back);
             let piece = read_records(source.path(), FIRST, first, bytes_max).expect("read");
-            prop_assert!(piece.len() <= bytes_max && piece.len() % RECORD_BYTES == 0);
+            prop_assert!(piece.len() <= bytes_max && piece.len().is_multiple_of(RECORD_BYTES));
             let now = append_records(home.path(), FIRST, first, &piece).expect("appended");
             prop_assert!(now >= have);
             have = now;
