@@ -25,6 +25,8 @@ pub mod tls;
 pub mod books;
 pub mod verify;
 
+pub mod history;
+
 pub mod cli;
 pub mod control;
 pub mod supervise;
