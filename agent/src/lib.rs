@@ -27,6 +27,8 @@ pub mod tls;
 pub mod books;
 pub mod verify;
 
+pub mod history;
+
 pub mod cli;
 pub mod control;
 pub mod supervise;

@@ -103,6 +103,35 @@ impl Event {
             Self::CertificateRedispatched(_) => "CertificateRedispatched",
         }
     }
+
+    /// The learner that the event itself names; a duplicate names only the entry that it repeats.
+    pub fn learner(&self) -> Option<KeyId> {
+        match self {
+            Self::LearnerEnrolled(event) => Some(event.learner),
+            Self::LearnerDetailsAmended(event) => Some(event.learner),
+            Self::LearnerDeferred(event) => Some(event.learner),
+            Self::LearnerResumed(event) => Some(event.learner),
+            Self::LearnerWithdrawn(event) => Some(event.learner),
+            Self::CertificateDispatched(event) => Some(event.learner),
+            Self::CertificateReturned(event) => Some(event.learner),
+            Self::CertificateRedispatched(event) => Some(event.learner),
+            Self::RowRejected(event) => event.learner,
+            Self::RowHeld(event) => event.learner,
+            _ => None,
+        }
+    }
+
+    /// The registration that the event names.
+    pub fn registration(&self) -> Option<RegistrationNo> {
+        match self {
+            Self::LearnerEnrolled(event) => Some(event.registration),
+            Self::LearnerDeferred(event) => Some(event.registration),
+            Self::LearnerResumed(event) => Some(event.registration),
+            Self::LearnerWithdrawn(event) => Some(event.registration),
+            Self::CertificateDispatched(event) => Some(event.registration),
+            _ => None,
+        }
+    }
 }
 
 /// Fields of [`Event::LogOpened`].
