@@ -57,6 +57,8 @@ impl Home {
         checkpoint = "checkpoint";
         /// The machine's TLS key and certificate, and the authority's certificate.
         tls = "tls";
+        /// Receipts of files that a command handed over.
+        receipts = "receipts";
         /// The local socket.
         socket = "control.sock";
         /// On a central node: its authority's keys.

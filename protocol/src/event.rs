@@ -350,6 +350,15 @@ impl Totals {
         }
     }
 
+    /// Counts what another part of the same file came to.
+    pub fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+        self.duplicate += other.duplicate;
+        self.held += other.held;
+    }
+
     /// Whether every row has exactly one verdict.
     pub fn balanced(&self) -> bool {
         self.rows == self.accepted + self.rejected + self.duplicate + self.held
