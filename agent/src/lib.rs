@@ -27,4 +27,5 @@ pub mod verify;
 
 pub mod cli;
 pub mod control;
+pub mod logging;
 pub mod supervise;
