@@ -281,9 +281,8 @@ pub enum Central {
 /// Arguments of `import`.
 #[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub struct Import {
+    // They are read by the process in which they were typed and handed over, so they are not part of what is sent.
     /// The files
-    ///
-    /// They are read by the process in which they were typed and handed over, so they are not part of what is sent.
     #[arg(value_name = "FILE", required = true)]
     #[serde(skip)]
     pub files: Vec<PathBuf>,
@@ -291,7 +290,7 @@ pub struct Import {
     #[arg(long, value_name = "CODE", value_parser = values::centre)]
     pub centre: String,
     /// The brand that they belong to
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub brand: String,
     /// What they are about, where their headings do not tell
     #[arg(long, value_name = "KIND", value_parser = values::kind())]

@@ -56,11 +56,9 @@ fn asked(home: &Home, words: &[&str]) -> (Result<Option<Exit>, ControlError>, Ke
 /// Sends bytes by hand and gives all that comes back.
 fn by_hand(home: &Home, bytes: &[u8]) -> String {
     let mut stream = UnixStream::connect(home.socket()).expect("connected");
-    let mut answer = String::new();
-    // The other end may have heard enough before the last byte.
+    // The other end may have heard enough before the last byte; its answer then ends as if it were cut off.
     let _ = stream.write_all(bytes);
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
+    BufReader::new(stream).lines().map_while(Result::ok).fold(String::new(), |answer, line| answer + &line + "\n")
 }
 
 /// Goal: a command, its switches and its operator arrive as they were typed, and every kind of word comes back in order.
