@@ -4,7 +4,9 @@
 
 pub mod config;
 pub mod crash;
+mod durable;
 pub mod home;
+pub mod identity;
 
 pub mod intake;
 pub mod reader;
@@ -24,6 +26,8 @@ pub mod tls;
 
 pub mod books;
 pub mod verify;
+
+pub mod history;
 
 pub mod cli;
 pub mod control;
