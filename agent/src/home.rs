@@ -41,6 +41,14 @@ impl Home {
         log = "log";
         /// How far the log is durable.
         head = "head";
+        /// A store that is being made; it becomes `log` when it is whole.
+        log_making = "log.making";
+        /// A copy of a suspect store, to see whether it opens.
+        log_probe = "log.probe";
+        /// A head that is being made.
+        head_making = "head.making";
+        /// What the end of the store's file and the head were when the store was last closed in order.
+        closed = "closed";
         /// Space set aside, to be given up when the disk is full.
         reserve = "reserve";
         /// Set while the store is open for writing; found on opening, it says that the last stop was not clean.
