@@ -164,7 +164,8 @@ impl Records {
             return Err(ReadError::refused(Code::TOO_LARGE, detail));
         }
         if self.buffer.capacity() - self.buffer.len() < ROOM_BYTES_MIN {
-            self.buffer.reserve_exact(self.buffer.len().max(ROOM_BYTES_MIN));
+            let most = LINE_BYTES_MAX + ROOM_BYTES_MIN - self.buffer.len();
+            self.buffer.reserve_exact(self.buffer.len().clamp(ROOM_BYTES_MIN, most));
         }
         match self.text.fill(&mut self.buffer) {
             Ok(more) => self.ended = !more,
@@ -263,17 +264,18 @@ struct Quoted {
 
 /// Finds the end of a quoted cell whose text begins at `from`. `None` if it does not end, or may not end, in `bytes`.
 fn scan_quoted(bytes: &[u8], from: usize, ended: bool) -> Option<Quoted> {
-    let (mut at, mut doubled) = (from, false);
-    let end = loop {
-        let quote = at + bytes.get(at..)?.iter().position(|byte| *byte == b'"')?;
-        match bytes.get(quote + 1) {
-            Some(b'"') => (at, doubled) = (quote + 2, true),
-            None if !ended => return None,
-            _ => break quote,
+    let (mut at, mut doubled, mut breaks) = (from, false, 0);
+    loop {
+        // What matters lies at the beginning of ASCII, letters and digits behind it: one comparison passes them.
+        at += bytes.get(at..)?.iter().position(|byte| *byte <= b'"')?;
+        match (*bytes.get(at)?, bytes.get(at + 1)) {
+            (b'"', Some(b'"')) => (at, doubled) = (at + 1, true),
+            (b'"', None) if !ended => return None,
+            (b'"', _) => return Some(Quoted { end: at, doubled, breaks }),
+            (b'\r', Some(b'\n')) => {}
+            (b'\n' | b'\r', _) => breaks += 1,
+            _ => {}
         }
-    };
-    let inside = bytes.get(from..end).unwrap_or_default();
-    let breaks = inside.iter().zip(inside.iter().skip(1).chain(&[0]));
-    let breaks = breaks.filter(|pair| matches!(pair, (b'\n', _)) || matches!(pair, (b'\r', next) if **next != b'\n'));
-    Some(Quoted { end, doubled, breaks: u32::try_from(breaks.count()).unwrap_or(u32::MAX) })
+        at += 1;
+    }
 }
