@@ -221,7 +221,7 @@ fn scan(bytes: &[u8], delimiter: u8, ended: bool, cells: &mut Vec<Cell>) -> Scan
         let mut from = at;
         let mut quoted_cell = None;
         if bytes.get(at) == Some(&b'"') {
-            let Some(quoted) = scan_quoted(bytes, at + 1, ended) else {
+            let Some(quoted) = scan_quoted(bytes, at + 1) else {
                 return if ended { Scan::Unclosed } else { Scan::More };
             };
             breaks += quoted.breaks;
@@ -262,15 +262,15 @@ struct Quoted {
     breaks: u32,
 }
 
-/// Finds the end of a quoted cell whose text begins at `from`. `None` if it does not end, or may not end, in `bytes`.
-fn scan_quoted(bytes: &[u8], from: usize, ended: bool) -> Option<Quoted> {
+/// Finds the end of a quoted cell whose text begins at `from`; `None` if it does not end in `bytes`. A quotation mark that
+/// comes last may turn out to be one of two: whoever asks reads on in any case, since the record does not end there.
+fn scan_quoted(bytes: &[u8], from: usize) -> Option<Quoted> {
     let (mut at, mut doubled, mut breaks) = (from, false, 0);
     loop {
         // What matters lies at the beginning of ASCII, letters and digits behind it: one comparison passes them.
         at += bytes.get(at..)?.iter().position(|byte| *byte <= b'"')?;
         match (*bytes.get(at)?, bytes.get(at + 1)) {
             (b'"', Some(b'"')) => (at, doubled) = (at + 1, true),
-            (b'"', None) if !ended => return None,
             (b'"', _) => return Some(Quoted { end: at, doubled, breaks }),
             (b'\r', Some(b'\n')) => {}
             (b'\n' | b'\r', _) => breaks += 1,

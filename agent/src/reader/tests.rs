@@ -130,6 +130,20 @@ fn every_line_is_accounted_for() {
     }
 }
 
+/// Goal: nothing that may be a row is taken for a note. Method: text in the first column alone, above every row, and one
+/// word under a name's heading.
+#[test]
+fn a_note_stands_below_rows_only() {
+    let table =
+        read(format!("{HEADER}to be checked,,,,,\n1,2,3,4,5,6\nto be checked,,,,,\n").as_bytes()).expect("a good file");
+    assert_eq!(table.lines, Lines { header: 1, row: 2, note: 1, ..Lines::default() });
+    let text = "Surname,Forename,DOB,QAN,Start date\nBell,2,3,4,5\nCruz,,,,\nde la Cruz,,,,\n";
+    assert_eq!(
+        read(text.as_bytes()).expect("a good file").lines,
+        Lines { header: 1, row: 2, note: 1, ..Lines::default() }
+    );
+}
+
 /// Goal: a row whose columns cannot be trusted says so. Method: a table of rows under a header of six columns and one
 /// empty heading.
 #[test]
