@@ -1,5 +1,9 @@
 //! Rows to events. Architecture invariant: nothing here does I/O or reads a clock, and nothing of ours but the protocol is known.
 
+mod command;
 mod policy;
 
+pub use command::{
+    Ask, CHANGE_DOMAIN, Command, IDENTITY_DOMAIN, NoTokens, PERSON_DOMAIN, Rejected, Subject, Tokenizer, ULN_DOMAIN,
+};
 pub use policy::Policy;
