@@ -182,7 +182,7 @@ fn answer(
 }
 
 fn report(central: &CentralHandle, home: &Home, running: bool) -> anyhow::Result<CentralReport> {
-    let alarm = |raised: crate::central::Raised| AlarmStatus { alarm: raised.alarm, detail: raised.detail, since: raised.at };
+    let alarm = |raised: crate::central::Raised| AlarmStatus { alarm: raised.alarm, detail: raised.detail, since: raised.first_at };
     let agent = |agent: AgentStatus| AgentReport {
         name: agent.name,
         log: agent.log,
