@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use daybook_protocol::{
-    date::Date,
     entry::{Entry, Sealed, Source},
     event::{
         Alarm, Event, FileReceived, HeldResolved, LearnerDetailsAmended, LearnerEnrolled, PersonTokens, RowHeld, Totals,
@@ -184,7 +183,7 @@ impl<'a> Fold<'a> {
             _ => "ENROLLED",
         };
         let (registration, sequence) = (place(registration.sequence), place(entry.sequence));
-        let since = since(entry);
+        let since = entry.holds_from();
         self.run(
             "UPDATE registration SET last_at = ?4,
                  state = iif(state_since <= ?3, ?2, state), state_at = iif(state_since <= ?3, ?4, state_at),
@@ -196,7 +195,7 @@ impl<'a> Fold<'a> {
     }
 
     fn certificate(&self, entry: &Entry) -> Done {
-        let (sequence, since) = (place(entry.sequence), since(entry).0);
+        let (sequence, since) = (place(entry.sequence), entry.holds_from().0);
         match &entry.event {
             Event::CertificateDispatched(event) => {
                 let registration = place(event.registration.sequence);
@@ -381,13 +380,6 @@ impl<'a> Fold<'a> {
 
 fn place(sequence: Sequence) -> i64 {
     sequence.0.cast_signed()
-}
-
-/// From which day a fact holds; one that names no day holds from the day on which it was recorded.
-fn since(entry: &Entry) -> Date {
-    entry
-        .effective_on
-        .unwrap_or_else(|| Date::from(entry.recorded_at.instant().to_zoned(jiff::tz::TimeZone::UTC).date()))
 }
 
 fn parts(sealed: Option<&Sealed>) -> (Option<&[u8]>, Option<&[u8]>) {
