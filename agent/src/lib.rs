@@ -4,7 +4,10 @@
 
 pub mod config;
 pub mod crash;
+mod durable;
 pub mod home;
+pub mod identity;
+mod zone;
 
 pub mod intake;
 pub mod reader;
@@ -16,6 +19,7 @@ pub mod keyring;
 pub mod store;
 pub mod vault;
 
+pub mod office;
 pub mod post;
 
 pub mod central;
@@ -23,10 +27,10 @@ pub mod replicate;
 pub mod tls;
 
 pub mod books;
-pub mod verify;
-
 pub mod history;
+pub mod verify;
 
 pub mod cli;
 pub mod control;
+pub mod logging;
 pub mod supervise;

@@ -1,3 +1,7 @@
 //! The `daybook` program: arguments, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    daybook_agent::cli::main()
+}

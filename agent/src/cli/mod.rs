@@ -1,1 +1,23 @@
-//! Yet to come.
+//! The commands: what can be typed, how it is answered on a screen, and the way from one to the other.
+//!
+//! A command is performed by the process that has the log open: a running agent, asked over its local socket, or this
+//! process itself where none runs. Both print through a [`Screen`], so that the output is the same. Nothing here knows
+//! how a thing is stored or judged.
+
+pub mod args;
+mod check;
+pub mod entries;
+pub mod files;
+mod perform;
+pub mod record;
+mod run;
+pub mod screen;
+pub mod status;
+#[cfg(test)]
+mod tests;
+pub mod values;
+
+pub use args::{Cli, Command, Globals, Request};
+pub use files::{Files, Offered};
+pub use run::{failed, main};
+pub use screen::{Exit, Screen};

@@ -1,5 +1,17 @@
 //! Rows to events. Architecture invariant: nothing here does I/O or reads a clock, and nothing of ours but the protocol is known.
 
+mod certificate;
+mod command;
+mod decision;
+mod learner;
 mod policy;
+mod registration;
 
+pub use certificate::{Certificate, Leg, Move, decide as decide_certificate};
+pub use command::{
+    Ask, CHANGE_DOMAIN, Command, IDENTITY_DOMAIN, NoTokens, PERSON_DOMAIN, Rejected, Subject, Tokenizer, ULN_DOMAIN,
+};
+pub use decision::{Decision, Enrolment, Fact, Objection, Occasion};
+pub use learner::{Candidates, Change, Learner, decide as decide_learner};
 pub use policy::Policy;
+pub use registration::{Action, Registration, Standing, State, Step, evolve};

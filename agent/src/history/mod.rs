@@ -14,12 +14,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use daybook_protocol::{
     date::{Date, Timestamp},
     entry::{Actor, Entry, Private, Source},
-    event::Event,
+    event::{Event, LearnerEnrolled},
     field::Field,
     finding::Finding,
     ids::{Digest, KeyId, RegistrationNo, Sequence},
 };
 use serde::Serialize;
+
+use crate::desk::{Action, Registration, State, Step};
 
 /// Values by column, in the order of the columns.
 pub type Values = BTreeMap<Field, String>;
@@ -42,20 +44,6 @@ pub struct View {
     pub on: Option<Date>,
     /// The day on which states are judged where `on` names none: today, or with `as_of` the day of that moment.
     pub today: Date,
-}
-
-/// Where a registration stands (DOMAIN.md 3.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Standing {
-    /// Under way.
-    Enrolled,
-    /// Put off.
-    Deferred,
-    /// Ended by a withdrawal.
-    Withdrawn,
-    /// Its last day has passed.
-    Expired,
 }
 
 /// The life of a learner.
@@ -94,9 +82,11 @@ pub struct RegistrationLife {
     /// Its last day.
     pub expires_on: Date,
     /// Where it stands; `None` before its first day.
-    pub state: Option<Standing>,
+    pub state: Option<State>,
     /// From which day it stands so.
     pub since: Option<Date>,
+    /// By which day the learner is to resume, while deferred.
+    pub resume_by: Option<Date>,
     /// Its facts, in the order in which they hold.
     pub facts: Vec<FactLine>,
 }
@@ -231,58 +221,44 @@ fn line(told: &Told, files: &BTreeMap<Sequence, &Told>) -> EventLine {
 }
 
 fn registrations(life: &[&Told], facts: &[&Told], view: View) -> Vec<RegistrationLife> {
-    let day = view.on.unwrap_or(view.today);
     let opened = life.iter().filter_map(|told| match &told.entry.event {
         Event::LearnerEnrolled(event) => Some((told.entry.holds_from(), event)),
         _ => None,
     });
-    opened
-        .map(|(start_on, event)| {
-            let about = facts.iter().filter(|told| told.entry.event.registration() == Some(event.registration));
-            let (state, since) = standing(about.clone().copied(), event.expires_on, day);
-            RegistrationLife {
-                registration: event.registration,
-                qualification: event.qualification.clone(),
-                centre: event.centre.clone(),
-                brand: event.brand.clone(),
-                start_on,
-                expires_on: event.expires_on,
-                state,
-                since,
-                facts: about
-                    .filter(|told| view.on.is_none_or(|on| told.entry.holds_from() <= on))
-                    .map(|told| FactLine {
-                        effective_on: told.entry.holds_from(),
-                        sequence: told.entry.sequence,
-                        what: told.entry.event.name(),
-                    })
-                    .collect(),
-            }
-        })
-        .collect()
+    opened.map(|(start_on, event)| registration(start_on, event, facts, view)).collect()
 }
 
-/// Where a registration stands on a day by its facts, which are in the order in which they hold, and since when.
-fn standing<'a>(
-    facts: impl Iterator<Item = &'a Told>,
-    expires_on: Date,
-    day: Date,
-) -> (Option<Standing>, Option<Date>) {
-    let mut stands = (None, None);
-    for Told { entry, .. } in facts.take_while(|told| told.entry.holds_from() <= day) {
-        let state = match entry.event {
-            Event::LearnerEnrolled(_) | Event::LearnerResumed(_) => Standing::Enrolled,
-            Event::LearnerDeferred(_) => Standing::Deferred,
-            Event::LearnerWithdrawn(_) => Standing::Withdrawn,
-            _ => continue,
-        };
-        stands = (Some(state), Some(entry.holds_from()));
-    }
-    match stands.0 {
-        Some(Standing::Enrolled | Standing::Deferred) if day > expires_on => {
-            (Some(Standing::Expired), Some(expires_on.plus_days(1)))
+/// One registration, by the facts in the order in which they hold; where it stands is by the desk's own rules.
+fn registration(start_on: Date, event: &LearnerEnrolled, facts: &[&Told], view: View) -> RegistrationLife {
+    let (mut steps, mut lines) = (Vec::new(), Vec::new());
+    for Told { entry, .. } in facts {
+        let Some((_, action)) = Action::of(&entry.event).filter(|(no, _)| *no == event.registration) else { continue };
+        let (effective_on, sequence) = (entry.holds_from(), entry.sequence);
+        steps.push(Step { effective_on, sequence, arrival: arrival(entry.source), action });
+        if view.on.is_none_or(|on| effective_on <= on) {
+            lines.push(FactLine { effective_on, sequence, what: entry.event.name() });
         }
-        _ => stands,
+    }
+    let stream = Registration {
+        no: event.registration,
+        centre: event.centre.clone(),
+        brand: event.brand.clone(),
+        qualification: event.qualification.clone(),
+        expires_on: event.expires_on,
+        steps,
+    };
+    let standing = stream.standing(view.on.unwrap_or(view.today));
+    RegistrationLife {
+        registration: stream.no,
+        qualification: stream.qualification,
+        centre: stream.centre,
+        brand: stream.brand,
+        start_on,
+        expires_on: stream.expires_on,
+        state: standing.map(|standing| standing.state),
+        since: standing.map(|standing| standing.since.0),
+        resume_by: standing.and_then(|standing| standing.resume_by),
+        facts: lines,
     }
 }
 

@@ -9,7 +9,8 @@ use daybook_protocol::{
 };
 use serde::Serialize;
 
-use super::{CertificateLife, EventLine, History, Origin, RegistrationLife, Standing, Values};
+use super::{CertificateLife, EventLine, History, Origin, RegistrationLife, Values};
+use crate::desk::State;
 
 /// The width that fits the terminals and the paper of an office.
 const COLUMNS: usize = 100;
@@ -87,14 +88,17 @@ impl Page {
 
     fn registration(&mut self, life: &RegistrationLife) {
         let standing = match (life.state, life.since) {
-            (Some(state), Some(since)) => format!("{} since {since}", word(&state)),
+            (Some(state), Some(since)) => {
+                let resume = life.resume_by.map(|day| format!(", to resume by {day}")).unwrap_or_default();
+                format!("{} since {since}{resume}", word(&state))
+            }
             _ => "not yet begun".to_owned(),
         };
         self.blank();
         self.line(0, &format!("Registration {}: {standing}", life.registration));
         let brand = if life.brand.is_empty() { String::new() } else { format!(", {}", life.brand) };
         let RegistrationLife { qualification, centre, start_on, expires_on, state, .. } = life;
-        let until = if *state == Some(Standing::Expired) { "expired after" } else { "expires after" };
+        let until = if *state == Some(State::Expired) { "expired after" } else { "expires after" };
         self.line(2, &format!("{qualification} at centre {centre}{brand}, from {start_on}, {until} {expires_on}"));
         for fact in &life.facts {
             self.line(2, &format!("{}  {:<24}  entry {}", fact.effective_on, fact.what, fact.sequence));
@@ -118,7 +122,7 @@ impl Page {
             self.line(11, &about);
         }
         for finding in &line.findings {
-            self.line(11, &found(finding));
+            self.line(11, &found(*finding));
         }
         if let Some(values) = line.private.as_ref().filter(|values| !values.is_empty()) {
             self.line(11, &listed(values));
@@ -207,7 +211,7 @@ fn about(event: &Event) -> String {
     }
 }
 
-fn found(finding: &Finding) -> String {
+fn found(finding: Finding) -> String {
     let weight = match finding.code.severity() {
         Severity::Warning => "warning",
         Severity::Query => "query",

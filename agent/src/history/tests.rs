@@ -6,8 +6,11 @@ use daybook_protocol::{
     ids::{KeyId, Sequence},
 };
 
-use super::{History, Standing, Told, View, arrivals};
-use crate::books::sample::{ANN, BEN, date, log, registration, reveal};
+use super::{History, Told, View, arrivals};
+use crate::{
+    books::sample::{ANN, BEN, date, log, registration, reveal},
+    desk::State,
+};
 
 /// The entries of the sample that concern a learner, and the arrivals they came from, as the read model would name them.
 fn told(learner: KeyId, revealed: bool) -> Vec<Told> {
@@ -58,7 +61,7 @@ fn a_life_fits_on_paper() {
 /// days and positions in the log.
 #[test]
 fn the_state_is_that_of_the_day_as_known() {
-    use Standing::{Deferred, Enrolled, Expired, Withdrawn};
+    use State::{Deferred, Enrolled, Expired, Withdrawn};
     for (as_of, on, expected) in [
         (None, Some("2013-09-30"), None),
         (None, Some("2013-10-01"), Some(Enrolled)),

@@ -1,4 +1,4 @@
-use std::{fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use daybook_protocol::{
     date::Timestamp,
@@ -7,7 +7,7 @@ use daybook_protocol::{
     ids::{Epoch, LogId, RegistrationNo, Sequence},
 };
 
-use super::{FileFilter, Found, ReadModel, ReadModelError, Reader, packed, unpacked};
+use super::{Books, BooksError, FileFilter, Found, ReadModel, packed, unpacked};
 use crate::{
     books::sample::{ANN, BEN, LOG, PERSONAL, date, key, log, registration, reveal, token},
     home::Home,
@@ -20,13 +20,13 @@ fn folded(directory: &Path, entries: &[Entry]) -> ReadModel {
 }
 
 /// Every table, row by row.
-fn dump(reader: &Reader) -> String {
+fn dump(reader: &Books) -> String {
     let tables = reader.ask("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").expect("asks");
     let mut dump = String::new();
     for table in tables.rows.into_iter().flatten().flatten() {
         let answer = reader.ask(&format!("SELECT * FROM {table} ORDER BY 1, 2")).expect("asks");
         for row in answer.rows {
-            dump.push_str(&format!("{table} {row:?}\n"));
+            let _ = writeln!(dump, "{table} {row:?}");
         }
     }
     dump
@@ -52,7 +52,7 @@ fn the_fold_is_the_same_however_it_is_cut() {
         let model = folded(other.path(), entries.get(from..end).expect("in range"));
         assert_eq!(model.applied_through(), end as u64);
     }
-    assert_eq!(dump(&Reader::open(&Home::new(other.path())).expect("a reader")), whole);
+    assert_eq!(dump(&Books::open(&Home::new(other.path())).expect("a reader")), whole);
 
     model.begin_anew().expect("begins anew");
     assert_eq!(model.applied_through(), 0);
@@ -200,11 +200,12 @@ fn a_reader_cannot_write() {
     assert!(reader.learner(ANN).expect("asks").is_some());
 }
 
+type Harm = fn(&mut Vec<u8>);
+
 /// Goal: a file that is damaged, cut short, of another log or of another version is begun anew, and a good one is not.
 #[test]
 fn a_damaged_file_is_begun_anew() {
     let entries = log();
-    type Harm = fn(&mut Vec<u8>);
     let harms: [(&str, Harm); 4] = [
         ("nothing", |_| {}),
         ("first page", |bytes| bytes.iter_mut().take(200).for_each(|byte| *byte = !*byte)),
@@ -242,7 +243,7 @@ fn entries_that_do_not_continue_are_refused() {
     let mut model = folded(directory.path(), entries.get(..5).expect("in range"));
     entries.remove(7);
     let refused = model.apply(&entries);
-    assert!(matches!(refused, Err(ReadModelError::Gap { expected: 7, found: Sequence(8) })), "{refused:?}");
+    assert!(matches!(refused, Err(BooksError::Gap { expected: 7, found: Sequence(8) })), "{refused:?}");
     assert_eq!(model.applied_through(), 5);
     assert_eq!(model.reader().expect("a reader").applied_through().expect("asks"), 5);
 
@@ -250,7 +251,7 @@ fn entries_that_do_not_continue_are_refused() {
     if let Some(Entry { event: Event::LogOpened(opened), .. }) = entries.first_mut() {
         opened.log = LogId([8; 16]);
     }
-    assert!(matches!(model.apply(&entries), Err(ReadModelError::OtherLog { .. })));
+    assert!(matches!(model.apply(&entries), Err(BooksError::OtherLog { .. })));
 }
 
 /// Goal: a log that was cut back or rejoined is told from the one that was folded. Method: the true last entry, another

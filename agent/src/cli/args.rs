@@ -1,0 +1,459 @@
+//! Everything that can be typed. A command can be sent to a running agent as it stands, so nothing in it depends on where
+//! it was typed: paths are taken from the root, defaults from this machine's environment are filled in before.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use daybook_protocol::{
+    date::Date,
+    field::Kind,
+    ids::{KeyId, LogId, RegistrationNo, Sequence},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    record::{Operator, Record},
+    values::{self, AsOf},
+};
+use crate::{home::Home, logging::LogFormat};
+
+/// The variable that names the data directory where `--data` does not.
+pub const DATA_DIR: &str = "DAYBOOK_DATA_DIR";
+const DATA_DIR_DEFAULT: &str = "daybook-data";
+const DATA_HELP: &str = "The data directory [default: $DAYBOOK_DATA_DIR, else ./daybook-data]";
+/// Where `daybook up` keeps its central node, below its data directory.
+pub const CENTRAL_BELOW: &str = "central";
+
+/// The book of original entry: what came in, in the order it came in, never rubbed out
+#[derive(Debug, Parser)]
+#[command(
+    name = "daybook",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Start here:\n  daybook up --sample      try it: agent and central node on this machine, with sample files\n  \
+                  daybook status           is anything wrong?\n  daybook help COMMAND     what a command does, with an example\n\n\
+                  Results go to standard output, everything else to standard error.\n\
+                  Exit status: 0 good, 1 a check found a problem, 2 it could not be done."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the program's own help text")]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be said with every command.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Globals {
+    /// The data directory.
+    #[arg(long, global = true, value_name = "DIR", help = DATA_HELP, value_parser = values::path)]
+    pub data: Option<PathBuf>,
+    /// The configuration [default: daybook.toml in the data directory]
+    #[arg(long, global = true, value_name = "FILE", value_parser = values::path)]
+    pub config: Option<PathBuf>,
+    /// Look at the copy of this log that a central node keeps
+    #[arg(long, global = true, value_name = "ID")]
+    pub log: Option<LogId>,
+    /// The operator's key, where it is not in its usual place
+    #[arg(long, global = true, value_name = "FILE", value_parser = values::path)]
+    pub operator_key: Option<PathBuf>,
+    /// Print results as JSON, one object a line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// How the log of the program itself is written to standard error
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+/// There is no copy of the log here.
+#[derive(Debug, thiserror::Error)]
+#[error("no copy of log {log} is kept in {directory}: `daybook central agents` lists the logs of a central node")]
+pub struct NoCopy {
+    log: LogId,
+    directory: PathBuf,
+}
+
+impl Globals {
+    /// The data directory.
+    pub fn directory(&self) -> PathBuf {
+        let named =
+            self.data.clone().or_else(|| std::env::var_os(DATA_DIR).filter(|v| !v.is_empty()).map(PathBuf::from));
+        let directory = named.unwrap_or_else(|| PathBuf::from(DATA_DIR_DEFAULT));
+        std::path::absolute(&directory).unwrap_or(directory)
+    }
+
+    /// The home whose log is looked at: the agent's own, or the copy that `--log` names.
+    pub fn home(&self) -> Result<Home, NoCopy> {
+        let directory = self.directory();
+        let Some(log) = self.log else { return Ok(Home::new(directory)) };
+        let copies = [Home::new(&directory).copy_of(log), Home::new(directory.join(CENTRAL_BELOW)).copy_of(log)];
+        copies.into_iter().find(|copy| copy.path().is_dir()).ok_or(NoCopy { log, directory })
+    }
+
+    /// The home of the central node: the data directory, or the one that `daybook up` keeps below it.
+    pub fn central_home(&self) -> Home {
+        let (here, below) = (Home::new(self.directory()), Home::new(self.directory().join(CENTRAL_BELOW)));
+        if !here.authority().exists() && below.authority().exists() { below } else { here }
+    }
+
+    /// The home whose process, if one is running, performs this command.
+    pub fn asked(&self, command: &Command) -> Home {
+        match command {
+            Command::Central { .. } => self.central_home(),
+            _ if self.log.is_some() => self.central_home(),
+            _ => Home::new(self.directory()),
+        }
+    }
+
+    /// Where the configuration lies.
+    pub fn config_path(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| Home::new(self.directory()).config())
+    }
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Run agent and central node together on this machine, made and joined on first start
+    #[command(
+        after_help = "Example:\n  daybook up --sample\n\nStop it with Ctrl-C; start it again with the same command."
+    )]
+    Up {
+        /// Drop the sample files too, and show what comes of them
+        #[arg(long)]
+        sample: bool,
+    },
+    /// Run the agent
+    #[command(
+        after_help = "Example:\n  daybook run --data /var/lib/daybook --config /etc/daybook.toml --log-format json"
+    )]
+    Run,
+    /// Run a central node, or ask one
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Example:\n  daybook central --data /var/lib/daybook-central          runs it\n  \
+                      daybook central invite --data /var/lib/daybook-central   prints a one-time code for a new agent"
+    )]
+    Central {
+        #[command(subcommand)]
+        #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
+        what: Option<Central>,
+    },
+    /// Join this agent to a central node
+    #[command(after_help = "Example:\n  daybook join central.example:7310 AAAAAAAA-BBBBBBBB-...\n\n\
+                            The code comes from `daybook central invite` and can be used once.")]
+    Join {
+        /// Where the central node listens
+        #[arg(value_name = "ADDRESS", value_parser = values::address)]
+        address: String,
+        /// The one-time code
+        #[arg(value_name = "CODE", value_parser = values::code)]
+        code: String,
+    },
+    /// Take in some files now, without a drop folder
+    #[command(after_help = "Example:\n  daybook import --centre 12345 --kind enrolments registrations.csv\n\n\
+                            With --json: one object a line for each file, with at least file, sha256, rows, accepted, rejected, \
+                            duplicate and held. Exit status 0 when every row has a verdict.")]
+    Import(Import),
+    /// Put a fact on record as an operator
+    #[command(
+        after_help = "Example:\n  daybook record withdraw --registration R1-48213 --family-name Okafor \\\n      \
+                            --date-of-birth 2001-04-09 --on 2026-11-20 --reason LEFT_COURSE\n\n\
+                            It is judged by the same rules as a row of a file. What is typed here stays in the history of your shell."
+    )]
+    Record {
+        #[command(subcommand)]
+        #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
+        what: Record,
+    },
+    /// Print the entries of the log
+    #[command(after_help = "Example:\n  daybook entries --from 800 --follow --json\n\n\
+                            With --json: one object a line, with at least sequence, recorded_at, effective_on, type, source and the \
+                            event's own fields; what is personal stands under `private`, with --reveal only.")]
+    Entries(Entries),
+    /// Tell the life of a learner, a registration or a certificate
+    #[command(after_help = "Example:\n  daybook history --uln 1000000019\n  \
+                            daybook history --registration R1-48213 --as-of 2026-06-30 --on 2013-10-01\n\n\
+                            --as-of asks what was known then, --on what held on that day: the two are independent.")]
+    History(History),
+    /// Show on one screen how things stand and whether anything is wrong
+    #[command(after_help = "Example:\n  daybook status --check && echo all is well")]
+    Status {
+        /// Exit with 1 if anything is wrong
+        #[arg(long)]
+        check: bool,
+    },
+    /// Decide about files and rows that wait for a person
+    #[command(
+        after_help = "Example:\n  daybook held list\n  daybook held release 4711 --reason \"centre confirmed by telephone\""
+    )]
+    Held {
+        #[command(subcommand)]
+        #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
+        what: Held,
+    },
+    /// Check that nothing of the log was lost or changed
+    #[command(after_help = "Example:\n  daybook verify --json\n\n\
+                            With --json: entries, root, anchored_through (what the central node has signed for, or null) and ok.\n\
+                            Exit status: 0 good, 1 damaged (and where), 2 could not check.")]
+    Verify {
+        /// Check this export instead of the data directory
+        #[arg(long, value_name = "DIR", value_parser = values::path)]
+        export: Option<PathBuf>,
+    },
+    /// Write the log to a directory from which anyone can check it
+    #[command(
+        after_help = "Example:\n  daybook export /mnt/auditor/2026-11\n  daybook verify --export /mnt/auditor/2026-11"
+    )]
+    Export {
+        /// Where to; it must not exist or be empty
+        #[arg(value_name = "DIR", value_parser = values::path)]
+        directory: PathBuf,
+    },
+    /// Rebuild a lost agent on this machine from the central node
+    #[command(
+        after_help = "Example:\n  daybook recover central.example:7310 AAAAAAAA-BBBBBBBB-... --operator-key /media/key/operator.key\n\n\
+                            The code comes from `daybook central invite --recover LOG` and can be used once. The machine that held \
+                            the log before is shut out."
+    )]
+    Recover {
+        /// Where the central node listens
+        #[arg(value_name = "ADDRESS", value_parser = values::address)]
+        address: String,
+        /// The one-time code
+        #[arg(value_name = "CODE", value_parser = values::code)]
+        code: String,
+    },
+    /// Throw away the books and fold them from the log again
+    #[command(after_help = "Example:\n  daybook rebuild\n\nThe log is read, never written.")]
+    Rebuild,
+    /// Bring back what a damaged store still holds
+    #[command(after_help = "Example:\n  daybook salvage\n\n\
+                            Stop the agent first. The damaged store is kept under `evidence`; nothing is deleted.")]
+    Salvage,
+    /// Check the configuration and the folders; touches nothing
+    #[command(after_help = "Example:\n  daybook check --config /etc/daybook.toml")]
+    Check,
+    /// Open the store in a directory and say whether that went well: done in a process of its own, since it may die of it
+    #[command(hide = true)]
+    ProbeStore {
+        /// The store's directory
+        #[arg(value_name = "DIR", value_parser = values::path)]
+        directory: PathBuf,
+    },
+}
+
+/// What can be asked of a central node.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Central {
+    /// Print a one-time code with which an agent can join
+    #[command(
+        after_help = "Example:\n  daybook central invite\n  daybook central invite --recover 0123456789abcdef0123456789abcdef"
+    )]
+    Invite {
+        /// For the recovery of this log on a new machine
+        #[arg(long, value_name = "LOG")]
+        recover: Option<LogId>,
+    },
+    /// List the agents, their logs and how far each is mirrored
+    #[command(after_help = "Example:\n  daybook central agents --json")]
+    Agents,
+    /// Shut out an agent at once; what it sent is kept
+    #[command(
+        after_help = "Example:\n  daybook central revoke 0123456789abcdef0123456789abcdef --reason \"laptop stolen\""
+    )]
+    Revoke {
+        /// The agent's log
+        #[arg(value_name = "LOG")]
+        log: LogId,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+    },
+}
+
+/// Arguments of `import`.
+#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub struct Import {
+    // They are read by the process in which they were typed and handed over, so they are not part of what is sent.
+    /// The files
+    #[arg(value_name = "FILE", required = true)]
+    #[serde(skip)]
+    pub files: Vec<PathBuf>,
+    /// The centre that they come from
+    #[arg(long, value_name = "CODE", value_parser = values::centre)]
+    pub centre: String,
+    /// The brand that they belong to
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    pub brand: String,
+    /// What they are about, where their headings do not tell
+    #[arg(long, value_name = "KIND", value_parser = values::kind())]
+    pub kind: Option<Kind>,
+}
+
+/// Arguments of `entries`.
+#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub struct Entries {
+    /// Begin with this entry
+    #[arg(long, value_name = "SEQUENCE", default_value = "0", value_parser = sequence)]
+    pub from: Sequence,
+    /// Go on with each new entry as it is committed, until Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+    /// Show what is personal too
+    #[arg(long)]
+    pub reveal: bool,
+}
+
+/// Arguments of `history`.
+#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub struct History {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
+    pub subject: Subject,
+    /// As it was known at this recorded moment: an entry's number, a day (its end) or a time
+    #[arg(long, value_name = "MOMENT")]
+    pub as_of: Option<AsOf>,
+    /// As it held on this day
+    #[arg(long, value_name = "DATE")]
+    pub on: Option<Date>,
+    /// Show what is personal too
+    #[arg(long)]
+    pub reveal: bool,
+}
+
+/// Whose history; exactly one is set.
+#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[group(required = true, multiple = false)]
+pub struct Subject {
+    /// The learner with this ULN
+    #[arg(long, value_parser = values::uln)]
+    pub uln: Option<String>,
+    /// A registration, such as R1-48213
+    #[arg(long, value_name = "NUMBER")]
+    pub registration: Option<RegistrationNo>,
+    /// A certificate
+    #[arg(long, value_name = "NUMBER")]
+    pub certificate: Option<String>,
+    /// A learner by our own number, such as K1-42
+    #[arg(long, value_name = "NUMBER")]
+    pub learner: Option<KeyId>,
+}
+
+/// What can be done with what is held.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// List what waits for a person
+    #[command(after_help = "Example:\n  daybook held list --json")]
+    List,
+    /// Show one of them and why it waits
+    #[command(after_help = "Example:\n  daybook held show 4711 --reveal")]
+    Show {
+        /// Its entry
+        #[arg(value_parser = sequence)]
+        sequence: Sequence,
+        /// Show what is personal too
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Let one go on
+    #[command(after_help = "Example:\n  daybook held release 4711 --reason \"centre confirmed by telephone\"")]
+    Release(Ruling),
+    /// Refuse one
+    #[command(after_help = "Example:\n  daybook held refuse 4711 --reason \"sent by mistake, centre will resend\"")]
+    Refuse(Ruling),
+}
+
+/// A person's word on something held.
+#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub struct Ruling {
+    /// Its entry
+    #[arg(value_parser = sequence)]
+    pub sequence: Sequence,
+    /// Why
+    #[arg(long, value_name = "TEXT", value_parser = values::words)]
+    pub reason: String,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
+    pub by: Operator,
+}
+
+fn sequence(text: &str) -> Result<Sequence, String> {
+    text.parse().map(Sequence).map_err(|_| "an entry's number, counted from 0".to_owned())
+}
+
+impl Command {
+    /// The operator it names, where it names one.
+    pub fn operator(&self) -> Option<&str> {
+        match self {
+            Self::Record { what } => what.operator(),
+            Self::Held { what: Held::Release(ruling) | Held::Refuse(ruling) } => ruling.by.operator.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The files to be handed over with it.
+    pub fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::Import(import) => &import.files,
+            _ => &[],
+        }
+    }
+
+    /// Whether a running agent or central node performs it, since it has the log open. The others start such a process,
+    /// need it stopped, or ask nothing of it.
+    pub fn is_served(&self) -> bool {
+        match self {
+            Self::Central { what } => what.is_some(),
+            Self::Import(_)
+            | Self::Record { .. }
+            | Self::Entries(_)
+            | Self::History(_)
+            | Self::Status { .. }
+            | Self::Held { .. }
+            | Self::Verify { export: None }
+            | Self::Export { .. }
+            | Self::Rebuild => true,
+            Self::Up { .. }
+            | Self::Run
+            | Self::Join { .. }
+            | Self::Verify { export: Some(_) }
+            | Self::Recover { .. }
+            | Self::Salvage
+            | Self::Check
+            | Self::ProbeStore { .. } => false,
+        }
+    }
+}
+
+/// A command with what was said beside it, as it is performed here or sent to a running agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// What to do.
+    pub command: Command,
+    /// Whether results are wanted as JSON.
+    pub json: bool,
+    /// The log whose copy is looked at, on a central node.
+    pub log: Option<LogId>,
+    /// Where the operator's key lies, if not in its usual place.
+    pub operator_key: Option<PathBuf>,
+}
+
+impl Request {
+    /// What was typed.
+    pub fn new(globals: &Globals, command: Command) -> Self {
+        Self { command, json: globals.json, log: globals.log, operator_key: globals.operator_key.clone() }
+    }
+
+    /// The operator's key file of a home, unless another was named.
+    pub fn operator_key(&self, usual: &Path) -> PathBuf {
+        self.operator_key.clone().unwrap_or_else(|| usual.to_owned())
+    }
+}

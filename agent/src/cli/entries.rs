@@ -1,0 +1,393 @@
+//! An entry as people and scripts see it. Pure: whatever has to be looked up is looked up by the caller.
+
+use std::fmt::Write as _;
+
+use daybook_protocol::{
+    date::{Date, Timestamp},
+    entry::{Actor, Entry, Private, Source},
+    event::{Event, Totals},
+    field::Field,
+    finding::{Code, Finding, Severity},
+    ids::{Digest, Sequence},
+};
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+
+/// Opens the sealed part of an entry, where it has one; the error says why it cannot be opened.
+pub type Reveal = dyn Fn(&Entry) -> Result<Option<Private>, String>;
+
+/// What an entry alone does not say.
+pub struct Look<'a> {
+    /// SHA-256 of the file that arrived by this `FileReceived`.
+    pub sha256: &'a dyn Fn(Sequence) -> Option<Digest>,
+    /// Opens the sealed part, where what is personal is to be shown.
+    pub reveal: Option<&'a Reveal>,
+}
+
+impl Look<'_> {
+    /// Shows nothing personal, and knows no file.
+    pub const NOTHING: Look<'static> = Look { sha256: &|_| None, reveal: None };
+
+    fn private(&self, entry: &Entry) -> Option<Result<Private, String>> {
+        self.reveal.and_then(|open| open(entry).transpose())
+    }
+}
+
+/// The members of an entry's JSON object, in the order in which they are printed. Scripts rely on the names.
+#[derive(Serialize)]
+struct View<'a> {
+    sequence: Sequence,
+    recorded_at: Timestamp,
+    effective_on: Option<Date>,
+    #[serde(flatten)]
+    event: &'a Event,
+    source: SourceView,
+    actor: &'a Actor,
+    governed_by: Sequence,
+    findings: Vec<FindingView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private: Option<PrivateView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SourceView {
+    #[serde(flatten)]
+    source: Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<Digest>,
+}
+
+#[derive(Serialize)]
+struct FindingView {
+    code: Code,
+    severity: Severity,
+    field: Option<Field>,
+    meaning: &'static str,
+}
+
+struct PrivateView(Private);
+
+impl Serialize for PrivateView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.0.len()))?;
+        for (field, value) in &self.0.0 {
+            map.serialize_entry(field.name(), value)?;
+        }
+        map.end()
+    }
+}
+
+/// The entry as one line of JSON.
+pub fn json(entry: &Entry, look: &Look<'_>) -> Result<String, serde_json::Error> {
+    let (private, private_error) = match look.private(entry) {
+        Some(Ok(private)) => (Some(PrivateView(private)), None),
+        Some(Err(why)) => (None, Some(why)),
+        None => (None, None),
+    };
+    serde_json::to_string(&View {
+        sequence: entry.sequence,
+        recorded_at: entry.recorded_at,
+        effective_on: entry.effective_on,
+        event: &entry.event,
+        source: SourceView { source: entry.source, sha256: arrival(&entry.source).and_then(look.sha256) },
+        actor: &entry.actor,
+        governed_by: entry.governed_by,
+        findings: entry.findings.iter().copied().map(view).collect(),
+        private,
+        private_error,
+    })
+}
+
+fn view(finding: Finding) -> FindingView {
+    let code = finding.code;
+    FindingView { code, severity: code.severity(), field: finding.field, meaning: code.meaning() }
+}
+
+fn arrival(source: &Source) -> Option<Sequence> {
+    match source {
+        Source::File { arrival } | Source::Row { arrival, .. } => Some(*arrival),
+        Source::Agent | Source::Command => None,
+    }
+}
+
+/// The entry as one line for a person.
+pub fn line(entry: &Entry, look: &Look<'_>) -> String {
+    let mut line = format!("{:>8}  {}  {}", entry.sequence.0, moment(entry.recorded_at), entry.event.name());
+    let about = about(&entry.event);
+    if !about.is_empty() {
+        let _ = write!(line, "  {about}");
+    }
+    if let Some(day) = entry.effective_on {
+        let _ = write!(line, "  effective {day}");
+    }
+    let _ = write!(line, "  {}", origin(entry));
+    if !entry.findings.is_empty() {
+        let codes: Vec<String> = entry.findings.iter().copied().map(in_brief).collect();
+        let _ = write!(line, "  [{}]", codes.join(", "));
+    }
+    match look.private(entry) {
+        Some(Ok(private)) => {
+            for (field, value) in &private.0 {
+                let _ = write!(line, "  {field}={}", printable(value));
+            }
+        }
+        Some(Err(why)) => {
+            let _ = write!(line, "  (sealed: {})", printable(&why));
+        }
+        None => {}
+    }
+    line
+}
+
+/// Something held, in full, for a person who has to decide about it.
+pub fn held(entry: &Entry, look: &Look<'_>) -> Vec<String> {
+    let mut lines = vec![
+        format!("{}  {}", entry.sequence, entry.event.name()),
+        format!("  recorded   {}", moment(entry.recorded_at)),
+        format!("  source     {}", origin(entry)),
+    ];
+    let about = about(&entry.event);
+    if !about.is_empty() {
+        lines.push(format!("  about      {about}"));
+    }
+    if let Some(sha256) = arrival(&entry.source).and_then(look.sha256) {
+        lines.push(format!("  file       SHA-256 {sha256}"));
+    }
+    if let Some(day) = entry.effective_on {
+        lines.push(format!("  effective  {day}"));
+    }
+    for finding in &entry.findings {
+        lines.push(format!("  why        {}: {}", in_brief(*finding), finding.code.meaning()));
+        lines.push(format!("             {}", finding.code.mend()));
+    }
+    match look.private(entry) {
+        Some(Ok(private)) => {
+            lines.extend(private.0.iter().map(|(field, value)| format!("  {field}: {}", printable(value))));
+        }
+        Some(Err(why)) => lines.push(format!("  sealed     {}", printable(&why))),
+        None if entry.sealed.is_some() => {
+            lines.push("  sealed     --reveal shows what is personal about it".to_owned());
+        }
+        None => {}
+    }
+    lines.push(format!(
+        "  decide     daybook held release {0} --reason TEXT, or daybook held refuse {0} --reason TEXT",
+        entry.sequence
+    ));
+    lines
+}
+
+/// To the second and in UTC, as one column.
+pub(super) fn moment(at: Timestamp) -> String {
+    at.instant().strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+fn in_brief(finding: Finding) -> String {
+    finding.field.map_or_else(|| finding.code.to_string(), |field| format!("{} {field}", finding.code))
+}
+
+fn origin(entry: &Entry) -> String {
+    let source = match entry.source {
+        Source::Agent => "by itself".to_owned(),
+        Source::Command => "by command".to_owned(),
+        Source::File { arrival } => format!("from file {arrival}"),
+        Source::Row { arrival, line } => format!("from line {line} of file {arrival}"),
+    };
+    match &entry.actor {
+        Actor::Agent => source,
+        Actor::Operator(name) => format!("{source}, operator {}", printable(name)),
+    }
+}
+
+/// A value from outside, without the letters by which it could move the cursor or change what is already on the screen.
+fn printable(value: &str) -> String {
+    value.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+/// What an event is about, without what is personal.
+fn about(event: &Event) -> String {
+    match event {
+        Event::LogOpened(opened) => format!("log {}", opened.log),
+        Event::EpochBegan(began) => format!("epoch {}", began.epoch),
+        Event::ConfigAdopted(adopted) => format!("{} bytes", adopted.text.len()),
+        Event::AlarmRaised(alarm) | Event::AlarmCleared(alarm) => {
+            format!("{}: {}", printable(&alarm.alarm), printable(&alarm.detail))
+        }
+        Event::FileReceived(file) => {
+            format!("centre {}, {} bytes, {}", printable(&file.centre), file.bytes, file.sha256)
+        }
+        Event::ArrivalRefused(refused) => format!("folder {}, {}", printable(&refused.folder), word(&refused.reason)),
+        Event::FileParsed(parsed) => format!("{}, {} rows", parsed.plan.kind, parsed.lines.row),
+        Event::FileRejected(closed) | Event::FileHeld(closed) => format!("{} rows", closed.lines.row),
+        Event::FileProcessed(processed) => totals(&processed.totals),
+        Event::ReceiptIssued(receipt) => format!("receipt {}, {}", receipt.arrival, word(&receipt.level)),
+        Event::OriginalFiled(filed) => format!("file {} to {}", filed.arrival, word(&filed.place)),
+        Event::HeldReleased(resolved) | Event::HeldRefused(resolved) => format!("held {}", resolved.held),
+        Event::RowRejected(row) => against(row.against),
+        Event::RowHeld(row) => [row.kind.to_string(), against(row.against)].join(" ").trim_end().to_owned(),
+        Event::RowDuplicate(row) => format!("of {}", row.first),
+        Event::LearnerEnrolled(enrolled) => format!(
+            "{} learner {}, {} at centre {}",
+            enrolled.registration,
+            enrolled.learner,
+            printable(&enrolled.qualification),
+            printable(&enrolled.centre)
+        ),
+        Event::LearnerDetailsAmended(amended) => format!("learner {}, {}", amended.learner, amended.field),
+        Event::LearnerDeferred(deferred) => {
+            format!("{} learner {}, until {}", deferred.registration, deferred.learner, deferred.resume_by)
+        }
+        Event::LearnerResumed(resumed) => {
+            format!("{} learner {}, after {} days", resumed.registration, resumed.learner, resumed.days_deferred)
+        }
+        Event::LearnerWithdrawn(withdrawn) => {
+            format!("{} learner {}, {}", withdrawn.registration, withdrawn.learner, word(&withdrawn.reason))
+        }
+        Event::CertificateDispatched(sent) => {
+            format!("certificate {}, {} learner {}", printable(&sent.certificate), sent.registration, sent.learner)
+        }
+        Event::CertificateReturned(back) => {
+            format!("certificate {}, learner {}, {}", printable(&back.certificate), back.learner, word(&back.reason))
+        }
+        Event::CertificateRedispatched(sent) => {
+            format!("certificate {}, learner {}, attempt {}", printable(&sent.certificate), sent.learner, sent.attempt)
+        }
+    }
+}
+
+fn totals(totals: &Totals) -> String {
+    let Totals { rows, accepted, rejected, duplicate, held } = totals;
+    format!("{rows} rows: {accepted} accepted, {rejected} rejected, {duplicate} duplicate, {held} held")
+}
+
+fn against(entry: Option<Sequence>) -> String {
+    entry.map_or_else(String::new, |entry| format!("against {entry}"))
+}
+
+/// A code as it stands in JSON.
+fn word(code: &impl Serialize) -> String {
+    match serde_json::to_value(code) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_protocol::{
+        entry::Sealed,
+        event::{Completion, FileId, FileReceived, LearnerWithdrawn, RowHeld, WithdrawalReason},
+        field::Kind,
+        ids::{Epoch, KeyId, RegistrationNo},
+    };
+
+    use super::*;
+
+    fn withdrawal() -> Entry {
+        let learner = KeyId { epoch: Epoch(1), number: 7 };
+        Entry {
+            sequence: Sequence(812),
+            recorded_at: Timestamp(1_795_269_802_000_001),
+            effective_on: Date::new(2013, 10, 1),
+            actor: Actor::Operator("jo".to_owned()),
+            source: Source::Row { arrival: Sequence(800), line: 17 },
+            governed_by: Sequence(1),
+            findings: vec![Finding::of(Code::ULN_CLEANED, Field::Uln)],
+            event: Event::LearnerWithdrawn(LearnerWithdrawn {
+                registration: RegistrationNo { epoch: Epoch(1), sequence: Sequence(400) },
+                learner,
+                reason: WithdrawalReason::LeftCourse,
+                last_attended_on: None,
+            }),
+            sealed: Some(Sealed { key: learner, nonce: [0; 24], ciphertext: vec![0; 32] }),
+        }
+    }
+
+    #[allow(clippy::unnecessary_wraps, reason = "what opens a sealed part can fail")]
+    fn opened(_: &Entry) -> Result<Option<Private>, String> {
+        Ok(Some(Private(vec![
+            (Field::FamilyName, "O\u{1b}[2Jkafor".to_owned()),
+            (Field::Notes, "said \"so\"".to_owned()),
+        ])))
+    }
+
+    /// Goal: the object that scripts rely on keeps its members and their order, with and without what is personal.
+    /// Method: golden text.
+    #[test]
+    fn an_entry_is_an_object_of_known_members() {
+        let entry = withdrawal();
+        let clear = concat!(
+            r#"{"sequence":812,"recorded_at":"2026-11-21T14:03:22.000001Z","effective_on":"2013-10-01","#,
+            r#""type":"LearnerWithdrawn","registration":"R1-400","learner":"K1-7","reason":"LEFT_COURSE","last_attended_on":null,"#,
+            r#""source":{"kind":"row","arrival":800,"line":17,"#,
+            r#""sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},"#,
+            r#""actor":{"operator":"jo"},"governed_by":1,"#,
+            r#""findings":[{"code":"2L-005","severity":"warning","field":"uln","meaning":"ULN cleaned of stray characters"}]"#,
+        );
+        let sha256 = |arrival| (arrival == Sequence(800)).then(|| Digest::of(b""));
+        let hidden = json(&entry, &Look { sha256: &sha256, reveal: None }).expect("an object");
+        assert_eq!(hidden, format!("{clear}}}"));
+        let shown = json(&entry, &Look { sha256: &sha256, reveal: Some(&opened) }).expect("an object");
+        let private = r#","private":{"family_name":"O\u001b[2Jkafor","notes":"said \"so\""}}"#;
+        assert_eq!(shown, format!("{clear}{private}"));
+        let forgotten = |_: &Entry| Err("its key was destroyed".to_owned());
+        let forgotten = json(&entry, &Look { sha256: &sha256, reveal: Some(&forgotten) }).expect("an object");
+        assert_eq!(forgotten, format!("{clear},\"private_error\":\"its key was destroyed\"}}"));
+    }
+
+    /// Goal: no event's own field hides one of the entry's. Method: an event with many fields; every member name once.
+    #[test]
+    fn members_do_not_collide() {
+        let mut entry = withdrawal();
+        entry.event = Event::FileReceived(FileReceived {
+            folder: "north".to_owned(),
+            centre: "12345".to_owned(),
+            brand: String::new(),
+            kind: Some(Kind::Withdrawals),
+            sha256: Digest::of(b""),
+            bytes: 3,
+            file_id: FileId { device: 1, number: 2 },
+            modified_at: Timestamp(0),
+            completed_by: Completion::Quiet,
+            key: KeyId { epoch: Epoch(1), number: 8 },
+            same_as: None,
+        });
+        let text = json(&entry, &Look::NOTHING).expect("an object");
+        let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).expect("an object");
+        assert_eq!(members.len(), 8 + 11, "{text}");
+        assert_eq!(members.get("source"), Some(&serde_json::json!({"kind": "row", "arrival": 800, "line": 17})));
+    }
+
+    /// Goal: one line says what happened and cannot move the cursor. Method: golden text, with a hostile name revealed.
+    #[test]
+    fn an_entry_is_one_line() {
+        let entry = withdrawal();
+        let clear = "     812  2026-11-21 14:03:22Z  LearnerWithdrawn  R1-400 learner K1-7, LEFT_COURSE  effective 2013-10-01  \
+                     from line 17 of file 800, operator jo  [2L-005 uln]";
+        assert_eq!(line(&entry, &Look::NOTHING), clear);
+        let shown = line(&entry, &Look { sha256: &|_| None, reveal: Some(&opened) });
+        assert_eq!(shown, format!("{clear}  family_name=O\u{fffd}[2Jkafor  notes=said \"so\""));
+    }
+
+    /// Goal: whoever has to decide sees why, and the commands to decide with. Method: golden text.
+    #[test]
+    fn what_is_held_is_told_in_full() {
+        let mut entry = withdrawal();
+        entry.actor = Actor::Agent;
+        entry.effective_on = None;
+        entry.event = Event::RowHeld(RowHeld { kind: Kind::Withdrawals, learner: None, against: Some(Sequence(790)) });
+        entry.findings = vec![Code::BREAKS_LATER_FACT.into()];
+        assert_eq!(
+            held(&entry, &Look::NOTHING).join("\n"),
+            "812  RowHeld\n  \
+               recorded   2026-11-21 14:03:22Z\n  \
+               source     from line 17 of file 800\n  \
+               about      withdrawals against 790\n  \
+               why        4S-023: would contradict a later fact\n             \
+                          A person is looking at it: something already recorded with a later date would no longer be possible.\n  \
+               sealed     --reveal shows what is personal about it\n  \
+               decide     daybook held release 812 --reason TEXT, or daybook held refuse 812 --reason TEXT"
+        );
+    }
+}

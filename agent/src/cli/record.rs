@@ -1,0 +1,348 @@
+//! `daybook record`: a fact that an operator puts on record, typed as the columns of the row that would say the same, so
+//! that the desk judges it by the same rules.
+
+use clap::{ArgGroup, Args, Subcommand};
+use daybook_protocol::{
+    date::Date,
+    field::{Field, Kind},
+    ids::RegistrationNo,
+};
+use serde::{Deserialize, Serialize};
+
+use super::values;
+
+/// Who puts it on record.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub struct Operator {
+    /// Who decides it; the user of the operating system unless given
+    #[arg(long, value_name = "NAME", value_parser = values::operator)]
+    pub operator: Option<String>,
+}
+
+/// Which registration is meant: by its number, or by the learner's ULN and, where they have several, the qualification.
+#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[group(skip)]
+pub struct Whose {
+    /// The registration's number, such as R1-48213
+    #[arg(long, value_name = "NUMBER", required_unless_present = "uln")]
+    pub registration: Option<RegistrationNo>,
+    /// The learner's ULN
+    #[arg(long, value_parser = values::uln)]
+    pub uln: Option<String>,
+    /// The qualification, where the learner has several registrations
+    #[arg(long, value_name = "NUMBER")]
+    pub qualification: Option<String>,
+}
+
+/// What must match the record before anything about a person is changed.
+#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub struct Identity {
+    /// The family name on record
+    #[arg(long, value_name = "NAME", value_parser = values::words)]
+    pub family_name: String,
+    /// The date of birth on record
+    #[arg(long, value_name = "DATE")]
+    pub date_of_birth: Date,
+}
+
+/// How a certificate travels.
+#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub struct Carriage {
+    /// Who carries it
+    #[arg(long, value_name = "NAME")]
+    pub carrier: Option<String>,
+    /// The carrier's number for it
+    #[arg(long, value_name = "NUMBER")]
+    pub tracking: Option<String>,
+    /// Where it is sent
+    #[arg(long, value_name = "TEXT")]
+    pub address: Option<String>,
+}
+
+/// What an operator can put on record.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "a doc comment on a flattened part would replace the command's own help text")]
+pub enum Record {
+    /// Withdraw a registration
+    #[command(
+        after_help = "Example:\n  daybook record withdraw --registration R1-48213 --family-name Okafor \\\n      \
+                            --date-of-birth 2001-04-09 --on 2026-11-20 --reason LEFT_COURSE"
+    )]
+    Withdraw {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        /// The day of withdrawal
+        #[arg(long, value_name = "DATE")]
+        on: Date,
+        /// Why
+        #[arg(long, value_name = "CODE", ignore_case = true, value_parser = withdrawal_reason())]
+        reason: String,
+        /// The last day of attendance
+        #[arg(long, value_name = "DATE")]
+        last_attended: Option<Date>,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Defer a registration
+    #[command(
+        after_help = "Example:\n  daybook record defer --uln 1000000019 --family-name Okafor --date-of-birth 2001-04-09 \\\n      \
+                            --from 2026-12-01 --resume-by 2027-03-01 --reason \"parental leave\""
+    )]
+    Defer {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        /// The first day of the deferral
+        #[arg(long, value_name = "DATE")]
+        from: Date,
+        /// The day by which the learner is to resume
+        #[arg(long, value_name = "DATE")]
+        resume_by: Date,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Take up a deferred registration again
+    #[command(after_help = "Example:\n  daybook record resume --registration R1-48213 --family-name Okafor \\\n      \
+                            --date-of-birth 2001-04-09 --on 2027-02-15 --reason \"back from leave\"")]
+    Resume {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        /// The day of resumption
+        #[arg(long, value_name = "DATE")]
+        on: Date,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Amend what is held of a learner
+    #[command(
+        after_help = "Example:\n  daybook record amend --uln 1000000019 --family-name Okafor --date-of-birth 2001-04-09 \\\n      \
+                            --field family_name --to Okafor-Reid --reason \"marriage certificate seen\""
+    )]
+    Amend {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        /// What to amend
+        #[arg(long, value_name = "COLUMN", value_parser = values::amendable())]
+        field: Field,
+        /// What it is to be
+        #[arg(long, value_name = "VALUE", value_parser = values::words)]
+        to: String,
+        /// From which day it holds; today unless given
+        #[arg(long, value_name = "DATE")]
+        on: Option<Date>,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Record that a certificate was sent out
+    #[command(
+        after_help = "Example:\n  daybook record dispatch --certificate C0012345 --registration R1-48213 --on 2026-11-20 \\\n      \
+                            --carrier \"Royal Mail\" --tracking AB123456785GB --reason \"signed-off claim\""
+    )]
+    Dispatch {
+        /// The certificate's number
+        #[arg(long, value_name = "NUMBER", value_parser = values::words)]
+        certificate: String,
+        #[command(flatten)]
+        whose: Whose,
+        /// The day it was sent
+        #[arg(long, value_name = "DATE")]
+        on: Date,
+        #[command(flatten)]
+        carriage: Carriage,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Record that a certificate came back
+    #[command(
+        after_help = "Example:\n  daybook record return --certificate C0012345 --on 2026-11-28 --reason GONE_AWAY"
+    )]
+    Return {
+        /// The certificate's number
+        #[arg(long, value_name = "NUMBER", value_parser = values::words)]
+        certificate: String,
+        /// The day it was received back
+        #[arg(long, value_name = "DATE")]
+        on: Date,
+        /// Why it came back
+        #[arg(long, value_name = "CODE", ignore_case = true, value_parser = return_reason())]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Record that a returned certificate was sent out again
+    #[command(
+        group = ArgGroup::new("address known").args(["address", "evidence"]).required(true).multiple(true),
+        after_help = "Example:\n  daybook record redispatch --certificate C0012345 --on 2026-12-02 \\\n      \
+                      --address \"1 New Street, Leeds LS1 4AP\" --reason \"new address from the centre\""
+    )]
+    Redispatch {
+        /// The certificate's number
+        #[arg(long, value_name = "NUMBER", value_parser = values::words)]
+        certificate: String,
+        /// The day it was sent again
+        #[arg(long, value_name = "DATE")]
+        on: Date,
+        #[command(flatten)]
+        carriage: Carriage,
+        /// How it is known that the old address is right, where no new one is given
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        evidence: Option<String>,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+}
+
+/// What every record carries: who, and what else there is to say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub struct Signed {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
+    pub operator: Operator,
+    /// Anything else to be kept with it
+    #[arg(long, value_name = "TEXT")]
+    pub notes: Option<String>,
+}
+
+fn withdrawal_reason() -> impl clap::builder::TypedValueParser<Value = String> {
+    values::one_of([
+        "LEFT_COURSE",
+        "ILLNESS",
+        "TRANSFER_CENTRE",
+        "TRANSFER_QUAL",
+        "REDUNDANT",
+        "FINANCIAL",
+        "REGISTERED_IN_ERROR",
+        "DUPLICATE_REGISTRATION",
+        "NON_ATTENDANCE",
+        "CENTRE_CLOSED",
+        "DECEASED",
+        "SANCTION",
+        "OUTSIDE_PROVIDER_CONTROL",
+        "OTHER",
+    ])
+}
+
+fn return_reason() -> impl clap::builder::TypedValueParser<Value = String> {
+    values::one_of([
+        "GONE_AWAY",
+        "REFUSED",
+        "INCOMPLETE_ADDRESS",
+        "NOT_CALLED_FOR",
+        "DAMAGED",
+        "ADDRESSEE_UNKNOWN",
+        "OTHER",
+    ])
+}
+
+/// The columns of a row as they fill up.
+#[derive(Default)]
+struct Columns(Vec<(Field, String)>);
+
+impl Columns {
+    fn put(mut self, field: Field, value: &impl ToString) -> Self {
+        self.0.push((field, value.to_string()));
+        self
+    }
+
+    fn maybe(self, field: Field, value: Option<&impl ToString>) -> Self {
+        match value {
+            Some(value) => self.put(field, value),
+            None => self,
+        }
+    }
+
+    fn whose(self, whose: &Whose) -> Self {
+        self.maybe(Field::RegistrationNo, whose.registration.as_ref())
+            .maybe(Field::Uln, whose.uln.as_ref())
+            .maybe(Field::Qualification, whose.qualification.as_ref())
+    }
+
+    fn identity(self, identity: &Identity) -> Self {
+        self.put(Field::FamilyName, &identity.family_name).put(Field::DateOfBirth, &identity.date_of_birth)
+    }
+
+    fn carriage(self, carriage: &Carriage) -> Self {
+        self.maybe(Field::Carrier, carriage.carrier.as_ref())
+            .maybe(Field::Tracking, carriage.tracking.as_ref())
+            .maybe(Field::Address, carriage.address.as_ref())
+    }
+}
+
+impl Record {
+    /// Who signs it, where a name was given.
+    pub fn operator(&self) -> Option<&str> {
+        self.signed().operator.operator.as_deref()
+    }
+
+    fn signed(&self) -> &Signed {
+        match self {
+            Self::Withdraw { by, .. }
+            | Self::Defer { by, .. }
+            | Self::Resume { by, .. }
+            | Self::Amend { by, .. }
+            | Self::Dispatch { by, .. }
+            | Self::Return { by, .. }
+            | Self::Redispatch { by, .. } => by,
+        }
+    }
+
+    /// The row of a file that would say the same: its kind, and its values by column.
+    pub fn row(&self) -> (Kind, Vec<(Field, String)>) {
+        let row = Columns::default();
+        let (kind, row) = match self {
+            Self::Withdraw { whose, identity, on, reason, last_attended, .. } => {
+                let row = row.whose(whose).identity(identity).put(Field::WithdrawalDate, on);
+                let row = row.put(Field::WithdrawalReason, reason);
+                (Kind::Withdrawals, row.maybe(Field::LastAttendedOn, last_attended.as_ref()))
+            }
+            Self::Defer { whose, identity, from, resume_by, reason, .. } => {
+                let row = row.whose(whose).identity(identity).put(Field::DeferFrom, from);
+                (Kind::Deferrals, row.put(Field::ResumeBy, resume_by).put(Field::DeferralReason, reason))
+            }
+            Self::Resume { whose, identity, on, reason, .. } => {
+                let row = row.whose(whose).identity(identity);
+                (Kind::Resumptions, row.put(Field::ResumedOn, on).put(Field::Reason, reason))
+            }
+            Self::Amend { whose, identity, field, to, on, reason, .. } => {
+                let row = row.whose(whose).identity(identity).put(Field::AmendedField, field).put(Field::NewValue, to);
+                (Kind::Amendments, row.maybe(Field::EffectiveDate, on.as_ref()).put(Field::Reason, reason))
+            }
+            Self::Dispatch { certificate, whose, on, carriage, reason, .. } => {
+                let row = row.put(Field::CertificateNo, certificate).whose(whose).put(Field::DispatchedOn, on);
+                (Kind::Dispatches, row.carriage(carriage).put(Field::Reason, reason))
+            }
+            Self::Return { certificate, on, reason, .. } => {
+                let row = row.put(Field::CertificateNo, certificate).put(Field::ReturnedOn, on);
+                (Kind::Returns, row.put(Field::ReturnReason, reason))
+            }
+            Self::Redispatch { certificate, on, carriage, evidence, reason, .. } => {
+                let row = row.put(Field::CertificateNo, certificate).put(Field::DispatchedOn, on).carriage(carriage);
+                (Kind::Redispatches, row.maybe(Field::Evidence, evidence.as_ref()).put(Field::Reason, reason))
+            }
+        };
+        (kind, row.maybe(Field::Notes, self.signed().notes.as_ref()).0)
+    }
+}

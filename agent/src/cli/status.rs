@@ -1,0 +1,488 @@
+//! How things stand, on one screen: first whether anything is wrong and what mends it, then the figures. Pure: whoever
+//! asks gathers the report.
+
+use std::fmt::Write as _;
+
+use daybook_protocol::{
+    date::Timestamp,
+    ids::{Digest, Epoch, LogId},
+};
+use serde::Serialize;
+
+use super::entries::moment;
+
+/// A central node that was not heard of for so long, while entries wait for it, is a problem: a week-end without its
+/// machine would be noticed on Monday in any case, a day in the week should not pass unseen.
+const CONTACT_LATE_SECONDS: i64 = 24 * 3600;
+const ROOT_DIGITS: usize = 16;
+
+/// How things stand with one log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatusReport {
+    /// When the report was made.
+    pub at: Timestamp,
+    /// The program's version.
+    pub version: String,
+    /// Whether an agent is running; `None` where none is expected, as on a central node's copy.
+    pub agent_running: Option<bool>,
+    /// The log.
+    pub log: LogId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// How many entries are durable.
+    pub entries: u64,
+    /// The root of the hash tree over them.
+    pub root: Digest,
+    /// When the last of them was recorded.
+    pub last_recorded_at: Option<Timestamp>,
+    /// The drop folders.
+    pub folders: Vec<FolderStatus>,
+    /// What waits for a person.
+    pub held: HeldStatus,
+    /// What was raised and not cleared.
+    pub alarms: Vec<AlarmStatus>,
+    /// The central node; `None` if this agent joined none.
+    pub mirror: Option<MirrorStatus>,
+    /// Space.
+    pub disk: DiskStatus,
+    /// The reference data that is not loaded, such as `centres`: its checks are off.
+    pub checks_off: Vec<String>,
+    /// The last `verify`.
+    pub verified: Option<VerifyStatus>,
+    /// Anything else that is wrong.
+    pub others: Vec<Problem>,
+}
+
+/// A drop folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FolderStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its centre.
+    pub centre: String,
+    /// How many files lie in it and are not handled yet.
+    pub waiting: u64,
+    /// When the last file came from it.
+    pub last_file_at: Option<Timestamp>,
+    /// Why nothing can be taken from it, if so.
+    pub problem: Option<String>,
+}
+
+/// What waits for a person.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct HeldStatus {
+    /// So many files.
+    pub files: u64,
+    /// So many rows.
+    pub rows: u64,
+    /// Since when the oldest waits.
+    pub oldest_at: Option<Timestamp>,
+}
+
+/// An alarm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AlarmStatus {
+    /// The word that scripts can rely on, such as `fork`.
+    pub alarm: String,
+    /// What is wrong and what to do.
+    pub detail: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// How far the log is mirrored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MirrorStatus {
+    /// The central node's address.
+    pub central: String,
+    /// Whether the connection stands.
+    pub connected: bool,
+    /// When the central node was last heard of.
+    pub last_contact_at: Option<Timestamp>,
+    /// How many entries it has acknowledged.
+    pub entries: u64,
+    /// How many entries it has signed for.
+    pub signed_for: Option<u64>,
+    /// How many originals it has not got yet.
+    pub originals_missing: u64,
+    /// Why it refuses this agent, if it does.
+    pub refused: Option<String>,
+}
+
+/// Space on the disk of the data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DiskStatus {
+    /// So many bytes are free.
+    pub free_bytes: u64,
+    /// With less than this, intake stops.
+    pub free_bytes_min: u64,
+}
+
+/// What the last `verify` found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct VerifyStatus {
+    /// When it was.
+    pub at: Timestamp,
+    /// How many entries there were.
+    pub entries: u64,
+    /// Whether all was good.
+    pub ok: bool,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// What, in plain words.
+    pub what: String,
+    /// What mends it: a command where there is one. Empty where `what` says it already.
+    pub mend: String,
+}
+
+impl Problem {
+    fn new(what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { what: what.into(), mend: mend.into() }
+    }
+}
+
+impl StatusReport {
+    /// Everything that is wrong, the worst first. What waits for a person, and checks that are off, are not wrong.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if let Some(verified) = self.verified.filter(|verified| !verified.ok) {
+            let what = format!("the log was found damaged on {}", moment(verified.at));
+            problems
+                .push(Problem::new(what, "see where: daybook verify; then stop the agent and run: daybook salvage"));
+        }
+        problems.extend(self.alarms.iter().map(|alarm| {
+            Problem::new(format!("{}: {} (since {})", alarm.alarm, alarm.detail, moment(alarm.since)), "")
+        }));
+        if self.disk.free_bytes < self.disk.free_bytes_min {
+            let what = format!(
+                "the disk is nearly full: {} free, intake stops below {}",
+                bytes(self.disk.free_bytes),
+                bytes(self.disk.free_bytes_min)
+            );
+            problems.push(Problem::new(what, "free some space; intake goes on by itself"));
+        }
+        if self.agent_running == Some(false) {
+            problems.push(Problem::new("the agent is not running: nothing is taken from the folders", "daybook run"));
+        }
+        problems.extend(self.folders.iter().filter_map(|folder| {
+            let why = folder.problem.as_ref()?;
+            Some(Problem::new(format!("nothing can be taken from folder {}: {why}", folder.name), "daybook check"))
+        }));
+        problems.extend(self.mirror.as_ref().and_then(|mirror| self.mirror_problem(mirror)));
+        problems.extend(self.others.iter().cloned());
+        problems
+    }
+
+    /// The report as one line of JSON, with `ok` and `problems` beside its figures.
+    pub fn json(&self) -> Result<String, serde_json::Error> {
+        #[derive(Serialize)]
+        struct WithProblems<'a> {
+            ok: bool,
+            problems: &'a [Problem],
+            #[serde(flatten)]
+            report: &'a StatusReport,
+        }
+        let problems = self.problems();
+        serde_json::to_string(&WithProblems { ok: problems.is_empty(), problems: &problems, report: self })
+    }
+
+    fn mirror_problem(&self, mirror: &MirrorStatus) -> Option<Problem> {
+        if let Some(why) = &mirror.refused {
+            return Some(Problem::new(format!("the central node at {} refuses this agent: {why}", mirror.central), ""));
+        }
+        let unheard = mirror.last_contact_at.is_none_or(|at| seconds(at, self.at) > CONTACT_LATE_SECONDS);
+        let waiting = self.entries.saturating_sub(mirror.entries);
+        (!mirror.connected && unheard && waiting > 0).then(|| {
+            let since = mirror
+                .last_contact_at
+                .map_or_else(|| "it was never reached".to_owned(), |at| format!("last heard of {}", ago(at, self.at)));
+            let what = format!("{} entries wait for the central node at {}: {since}", number(waiting), mirror.central);
+            Problem::new(what, "see that it runs and that its port can be reached from here")
+        })
+    }
+
+    /// The report as one screen of text, line by line.
+    pub fn text(&self) -> Vec<String> {
+        let mut lines =
+            vec![format!("Daybook {}, log {}, epoch {}", self.version, self.log, self.epoch), String::new()];
+        lines.extend(verdict(&self.problems()));
+        lines.push(String::new());
+        let mut part = |name: &str, text: String| lines.push(format!("{name:<10} {text}"));
+        let last =
+            self.last_recorded_at.map_or_else(String::new, |at| format!(", the last recorded {}", ago(at, self.at)));
+        part("log", format!("{} entries, root {}{last}", number(self.entries), brief(self.root)));
+        match &self.mirror {
+            None => {
+                part("mirrored", "to nobody: this machine has the only copy (daybook join ADDRESS CODE)".to_owned());
+            }
+            Some(mirror) => {
+                part("mirrored", self.mirrored(mirror));
+                part("central", central(mirror, self.at));
+            }
+        }
+        part("held", held(&self.held, self.at));
+        part("disk", format!("{} free", bytes(self.disk.free_bytes)));
+        if !self.checks_off.is_empty() {
+            part("reference", format!("not loaded: {}; their checks are off", self.checks_off.join(", ")));
+        }
+        part(
+            "verified",
+            match self.verified {
+                None => "never (daybook verify)".to_owned(),
+                Some(verified) => {
+                    let found = if verified.ok { "good" } else { "damaged" };
+                    format!("{}, {} entries, {found}", ago(verified.at, self.at), number(verified.entries))
+                }
+            },
+        );
+        if !self.folders.is_empty() {
+            lines.push(String::new());
+            lines.extend(folders(&self.folders, self.at));
+        }
+        lines
+    }
+
+    fn mirrored(&self, mirror: &MirrorStatus) -> String {
+        let missing = self.entries.saturating_sub(mirror.entries);
+        let entries = match missing {
+            0 => "all entries".to_owned(),
+            missing => {
+                format!("{} of {} entries ({} to go)", number(mirror.entries), number(self.entries), number(missing))
+            }
+        };
+        let originals = match mirror.originals_missing {
+            0 => "all originals".to_owned(),
+            missing => format!("{} originals to go", number(missing)),
+        };
+        format!("{entries}, {originals}")
+    }
+}
+
+fn verdict(problems: &[Problem]) -> Vec<String> {
+    let mut lines = vec![match problems.len() {
+        0 => "All is well.".to_owned(),
+        1 => "One thing is wrong:".to_owned(),
+        several => format!("{several} things are wrong:"),
+    }];
+    for problem in problems {
+        lines.push(format!("  - {}", problem.what));
+        if !problem.mend.is_empty() {
+            lines.push(format!("    mend: {}", problem.mend));
+        }
+    }
+    lines
+}
+
+fn central(mirror: &MirrorStatus, now: Timestamp) -> String {
+    let mut text = mirror.central.clone();
+    text.push_str(if mirror.connected { ", connected" } else { ", not connected" });
+    match mirror.last_contact_at {
+        Some(at) => drop(write!(text, ", last heard of {}", ago(at, now))),
+        None => text.push_str(", never reached"),
+    }
+    match mirror.signed_for {
+        Some(entries) => drop(write!(text, ", has signed for {} entries", number(entries))),
+        None => text.push_str(", has signed for nothing"),
+    }
+    text
+}
+
+fn held(held: &HeldStatus, now: Timestamp) -> String {
+    if held.files + held.rows == 0 {
+        return "nothing waits for a person".to_owned();
+    }
+    let oldest = held.oldest_at.map_or_else(String::new, |at| format!(", the oldest since {}", ago(at, now)));
+    format!("{} files and {} rows wait for a person{oldest} (daybook held list)", number(held.files), number(held.rows))
+}
+
+fn folders(folders: &[FolderStatus], now: Timestamp) -> Vec<String> {
+    let name = folders.iter().map(|folder| folder.name.chars().count()).max().unwrap_or(0).max("folder".len());
+    let row = |first: &str, centre: &str, waiting: &str, last: &str| {
+        format!("{first:<name$}  {centre:<12}  {waiting:>7}  {last}")
+    };
+    let mut lines = vec![row("folder", "centre", "waiting", "last file")];
+    lines.extend(folders.iter().map(|folder| {
+        let last = folder.last_file_at.map_or_else(|| "never".to_owned(), |at| ago(at, now));
+        row(&folder.name, &folder.centre, &number(folder.waiting), &last)
+    }));
+    lines
+}
+
+fn brief(root: Digest) -> String {
+    root.to_string().chars().take(ROOT_DIGITS).collect()
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> i64 {
+    to.0.saturating_sub(from.0) / 1_000_000
+}
+
+/// How long ago, in the largest unit of which there are at least two; a date beyond two months.
+fn ago(at: Timestamp, now: Timestamp) -> String {
+    match seconds(at, now) {
+        0..120 => format!("{} s ago", seconds(at, now)),
+        passed @ 120..7_200 => format!("{} min ago", passed / 60),
+        passed @ 7_200..172_800 => format!("{} h ago", passed / 3600),
+        passed @ 172_800..5_184_000 => format!("{} days ago", passed / 86_400),
+        _ => moment(at),
+    }
+}
+
+/// With commas between the thousands.
+fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn bytes(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 4] = [("TB", 1 << 40), ("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)];
+    match UNITS.into_iter().find(|(_, size)| bytes >= *size) {
+        Some((unit, size)) => format!("{}.{} {unit}", bytes / size, bytes % size * 10 / size),
+        None => format!("{bytes} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_795_269_802_000_000);
+
+    fn before(seconds: i64) -> Timestamp {
+        Timestamp(NOW.0 - seconds * 1_000_000)
+    }
+
+    fn well() -> StatusReport {
+        StatusReport {
+            at: NOW,
+            version: "0.1.0".to_owned(),
+            agent_running: Some(true),
+            log: LogId([7; 16]),
+            epoch: Epoch(1),
+            entries: 48_213,
+            root: Digest([0xab; 32]),
+            last_recorded_at: Some(before(40)),
+            folders: vec![
+                FolderStatus {
+                    name: "north".to_owned(),
+                    centre: "12345".to_owned(),
+                    waiting: 0,
+                    last_file_at: Some(before(41)),
+                    problem: None,
+                },
+                FolderStatus {
+                    name: "the far south".to_owned(),
+                    centre: "C2".to_owned(),
+                    waiting: 1_200,
+                    last_file_at: None,
+                    problem: None,
+                },
+            ],
+            held: HeldStatus::default(),
+            alarms: Vec::new(),
+            mirror: Some(MirrorStatus {
+                central: "central.example:7310".to_owned(),
+                connected: true,
+                last_contact_at: Some(before(3)),
+                entries: 48_213,
+                signed_for: Some(48_213),
+                originals_missing: 0,
+                refused: None,
+            }),
+            disk: DiskStatus { free_bytes: 44_500_000_000, free_bytes_min: 256 << 20 },
+            checks_off: vec!["centres".to_owned(), "qualifications".to_owned()],
+            verified: None,
+            others: Vec::new(),
+        }
+    }
+
+    /// Goal: one screen that says at the top that all is well. Method: golden text.
+    #[test]
+    fn all_is_well() {
+        let report = well();
+        assert_eq!(report.problems(), []);
+        assert!(
+            report
+                .json()
+                .expect("an object")
+                .starts_with(r#"{"ok":true,"problems":[],"at":"2026-11-21T14:03:22.000000Z","#)
+        );
+        insta::assert_snapshot!(report.text().join("\n"));
+    }
+
+    /// Goal: everything that can be wrong stands at the top with what mends it. Method: a report with all of it, golden text.
+    #[test]
+    fn what_is_wrong_comes_first() {
+        let mut report = well();
+        report.agent_running = Some(false);
+        report.held = HeldStatus { files: 2, rows: 31, oldest_at: Some(before(90_000)) };
+        report.alarms = vec![AlarmStatus {
+            alarm: "fork".to_owned(),
+            detail: "the central node has other entries from 48,000 on".to_owned(),
+            since: before(4_000),
+        }];
+        report.disk.free_bytes = 100 << 20;
+        report.verified = Some(VerifyStatus { at: before(200_000), entries: 48_000, ok: false });
+        if let Some(folder) = report.folders.first_mut() {
+            folder.problem = Some("it is not there".to_owned());
+        }
+        if let Some(mirror) = &mut report.mirror {
+            mirror.connected = false;
+            mirror.last_contact_at = Some(before(CONTACT_LATE_SECONDS + 1));
+            mirror.entries = 47_000;
+            mirror.originals_missing = 3;
+        }
+        report.others = vec![Problem::new("something else", "do something")];
+        assert_eq!(report.problems().len(), 7);
+        assert!(
+            report
+                .json()
+                .expect("an object")
+                .starts_with(r#"{"ok":false,"problems":[{"what":"the log was found damaged"#)
+        );
+        insta::assert_snapshot!(report.text().join("\n"));
+    }
+
+    /// Goal: a central node that is away is a problem only when something waits for it long enough. Method: each condition
+    /// taken away in turn.
+    #[test]
+    fn an_absent_central_node_is_borne_for_a_while() {
+        let away = |change: &dyn Fn(&mut MirrorStatus)| {
+            let mut report = well();
+            let mirror = report.mirror.as_mut().expect("a mirror");
+            (mirror.connected, mirror.last_contact_at, mirror.entries) = (false, None, 1);
+            change(mirror);
+            report.problems().len()
+        };
+        assert_eq!(away(&|_| ()), 1);
+        assert_eq!(away(&|mirror| mirror.connected = true), 0);
+        assert_eq!(away(&|mirror| mirror.entries = 48_213), 0);
+        assert_eq!(away(&|mirror| mirror.last_contact_at = Some(before(CONTACT_LATE_SECONDS))), 0);
+        assert_eq!(away(&|mirror| mirror.last_contact_at = Some(before(CONTACT_LATE_SECONDS + 1))), 1);
+        assert_eq!(away(&|mirror| mirror.refused = Some("revoked".to_owned())), 1);
+    }
+
+    /// Goal: figures read well at their edges. Method: a table.
+    #[test]
+    fn figures_read_well() {
+        for (figure, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
+            assert_eq!(number(figure), text);
+        }
+        for (size, text) in [(0, "0 bytes"), (1_536, "1.5 KB"), ((1 << 30) - 1, "1023.9 MB"), (1 << 40, "1.0 TB")] {
+            assert_eq!(bytes(size), text);
+        }
+        for (passed, text) in [(0, "0 s ago"), (119, "119 s ago"), (120, "2 min ago"), (172_800, "2 days ago")] {
+            assert_eq!(ago(before(passed), NOW), text);
+        }
+        assert_eq!(ago(before(-9), NOW), "2026-11-21 14:03:31Z");
+    }
+}

@@ -1,0 +1,217 @@
+//! Values as they are typed: how each is read, and what is said about one that is wrong.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use daybook_protocol::{
+    date::{Date, Timestamp},
+    field::{Field, Kind},
+    ids::Sequence,
+    invite::Invite,
+};
+use jiff::{civil, tz::TimeZone};
+use serde::{Deserialize, Serialize};
+
+use crate::config::valid_centre;
+
+/// Where a central node listens unless it is told otherwise.
+const CENTRAL_PORT: u16 = 7310;
+/// A name in an entry is at most this long: user names are shorter everywhere.
+const OPERATOR_CHARS_MAX: usize = 64;
+/// Civil dates and times of day are those of this zone.
+const ZONE: &str = "Europe/London";
+/// Its rule since 1996, for a machine that has no time zone data.
+const ZONE_RULE: &str = "GMT0BST,M3.5.0/1,M10.5.0";
+
+/// A recorded moment, by its sequence or by the clock. What was recorded up to it, itself included, is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum AsOf {
+    /// As of this entry.
+    Sequence(Sequence),
+    /// As of this instant.
+    Moment(Timestamp),
+}
+
+impl fmt::Display for AsOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sequence(sequence) => sequence.fmt(f),
+            Self::Moment(moment) => moment.fmt(f),
+        }
+    }
+}
+
+impl From<AsOf> for String {
+    fn from(as_of: AsOf) -> Self {
+        as_of.to_string()
+    }
+}
+
+impl TryFrom<String> for AsOf {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl FromStr for AsOf {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let place = text.parse().map_err(|_| "no log has so many entries".to_owned())?;
+            return Ok(Self::Sequence(Sequence(place)));
+        }
+        if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+            return Ok(Self::Moment(instant.into()));
+        }
+        // A day stands for its end: what was recorded on that day is seen.
+        let (local, day) = match (text.parse::<Date>(), text.parse::<civil::DateTime>()) {
+            (Ok(date), _) => (date.plus_days(1).civil().at(0, 0, 0, 0), true),
+            (_, Ok(local)) => (local, false),
+            _ => {
+                return Err("give an entry's number, a day such as 2026-11-21 (its end), \
+                            a time such as 2026-11-21T14:30 (London), or one in UTC such as 2026-11-21T14:30:00Z"
+                    .to_owned());
+            }
+        };
+        let zone = TimeZone::get(ZONE).or_else(|_| TimeZone::posix(ZONE_RULE)).map_err(|error| error.to_string())?;
+        let instant = zone.to_timestamp(local).map_err(|error| error.to_string())?;
+        Ok(Self::Moment(Timestamp(instant.as_microsecond() - i64::from(day))))
+    }
+}
+
+/// `HOST:PORT`; the usual port where none is given.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    let wrong =
+        || format!("give the central node's address as HOST or HOST:PORT, such as central.example:{CENTRAL_PORT}");
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.starts_with('[') && host.ends_with(']') => (host, Some(port)),
+        Some(_) => return Err(format!("put an IPv6 address in brackets, such as [::1]:{CENTRAL_PORT}")),
+        None => (text, None),
+    };
+    let port = port.map_or(Ok(CENTRAL_PORT), str::parse::<u16>).map_err(|_| wrong())?;
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-._[]:".contains(letter);
+    if host.is_empty() || port == 0 || !host.chars().all(plain) {
+        return Err(wrong());
+    }
+    Ok(format!("{host}:{port}"))
+}
+
+/// A one-time code, kept as it was typed.
+pub(super) fn code(text: &str) -> Result<String, String> {
+    text.parse::<Invite>().map(|invite| invite.to_string()).map_err(|error| error.to_string())
+}
+
+/// A path from the root, since the process that performs the command may stand elsewhere.
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    std::path::absolute(text).map_err(|error| error.to_string())
+}
+
+/// A centre number.
+pub(super) fn centre(text: &str) -> Result<String, String> {
+    valid_centre(text).then(|| text.to_owned()).ok_or_else(|| "a centre is 1 to 12 letters and digits".to_owned())
+}
+
+/// A ULN of ten digits; blanks and dashes in it do not count.
+pub(super) fn uln(text: &str) -> Result<String, String> {
+    let digits: String = text.chars().filter(|letter| !letter.is_whitespace() && *letter != '-').collect();
+    let good = digits.len() == 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    good.then_some(digits).ok_or_else(|| "a ULN has exactly 10 digits".to_owned())
+}
+
+/// A person's name for the record.
+pub(super) fn operator(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.is_empty() || name.chars().count() > OPERATOR_CHARS_MAX || name.chars().any(char::is_control) {
+        return Err(format!("a name of at most {OPERATOR_CHARS_MAX} letters"));
+    }
+    Ok(name.to_owned())
+}
+
+/// Some words; an empty text says nothing and is refused.
+pub(super) fn words(text: &str) -> Result<String, String> {
+    let words = text.trim();
+    if words.is_empty() { Err("say something: it goes on record".to_owned()) } else { Ok(words.to_owned()) }
+}
+
+/// One of the kinds of file.
+pub(super) fn kind() -> impl TypedValueParser<Value = Kind> {
+    PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(|name| name.parse::<Kind>())
+}
+
+/// What can be amended of a learner (DOMAIN.md 3.1).
+pub const AMENDABLE: [Field; 10] = [
+    Field::Uln,
+    Field::GivenNames,
+    Field::MiddleNames,
+    Field::FamilyName,
+    Field::PreferredName,
+    Field::PreviousFamilyName,
+    Field::DateOfBirth,
+    Field::Sex,
+    Field::Postcode,
+    Field::Email,
+];
+
+/// One of the columns that can be amended.
+pub(super) fn amendable() -> impl TypedValueParser<Value = Field> {
+    PossibleValuesParser::new(AMENDABLE.map(Field::name)).try_map(|name| {
+        AMENDABLE.into_iter().find(|field| field.name() == name).ok_or("not a column that can be amended")
+    })
+}
+
+/// One of some codes, in small letters or capitals.
+pub(super) fn one_of<const N: usize>(codes: [&'static str; N]) -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(codes).map(|code| code.to_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: each way of naming a moment means what its words say, summer time included. Method: a table.
+    #[test]
+    fn moments_are_read() {
+        for (text, meant) in [
+            ("812", "812"),
+            ("2026-11-21T14:30:00Z", "2026-11-21T14:30:00.000000Z"),
+            ("2026-07-01T14:30", "2026-07-01T13:30:00.000000Z"),
+            ("2026-07-01", "2026-07-01T22:59:59.999999Z"),
+            ("2026-11-21", "2026-11-21T23:59:59.999999Z"),
+        ] {
+            let as_of: AsOf = text.parse().expect(text);
+            assert_eq!(as_of.to_string(), meant, "{text}");
+            assert_eq!(AsOf::try_from(String::from(as_of)), Ok(as_of), "{text} again");
+        }
+        for wrong in ["", "yesterday", "-1", "2026-13-01", "99999999999999999999"] {
+            assert!(wrong.parse::<AsOf>().is_err(), "{wrong}");
+        }
+    }
+
+    /// Goal: the rule that stands in for missing time zone data agrees with it. Method: the hour before and after a change.
+    #[test]
+    fn the_rule_of_the_zone_is_right() {
+        let (data, rule) = (TimeZone::get(ZONE), TimeZone::posix(ZONE_RULE).expect("a rule"));
+        let local: civil::DateTime = "2026-07-01T14:30".parse().expect("a time");
+        assert_eq!(rule.to_timestamp(local).expect("an instant").to_string(), "2026-07-01T13:30:00Z");
+        for text in ["1996-03-31T00:59", "1996-03-31T02:00", "2026-10-25T00:59", "2026-10-25T02:00", "2040-03-25T02:00"]
+        {
+            let local: civil::DateTime = text.parse().expect("a time");
+            let of = |zone: &TimeZone| zone.to_timestamp(local).expect("an instant");
+            assert!(data.as_ref().is_ok_and(|data| of(data) == of(&rule)) || data.is_err(), "{text}");
+        }
+    }
+
+    /// Goal: an address is taken with or without its port and refused where it cannot be one. Method: a table.
+    #[test]
+    fn addresses_are_read() {
+        assert_eq!(address("central.example"), Ok("central.example:7310".to_owned()));
+        assert_eq!(address("127.0.0.1:9"), Ok("127.0.0.1:9".to_owned()));
+        assert_eq!(address("[::1]:9"), Ok("[::1]:9".to_owned()));
+        for wrong in ["", ":7310", "::1", "host:port", "host:70000", "host:0", "https://host"] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
+}
