@@ -16,8 +16,8 @@ use crate::config::valid_centre;
 
 /// Where a central node listens unless it is told otherwise.
 const CENTRAL_PORT: u16 = 7310;
-/// A name in an entry is at most this long: user names are shorter everywhere.
-const OPERATOR_CHARS_MAX: usize = 64;
+/// A name on record is at most this long: user names and host names are shorter everywhere.
+const NAME_CHARS_MAX: usize = 64;
 /// Civil dates and times of day are those of this zone.
 const ZONE: &str = "Europe/London";
 /// Its rule since 1996, for a machine that has no time zone data.
@@ -121,11 +121,11 @@ pub(super) fn uln(text: &str) -> Result<String, String> {
     good.then_some(digits).ok_or_else(|| "a ULN has exactly 10 digits".to_owned())
 }
 
-/// A person's name for the record.
-pub(super) fn operator(text: &str) -> Result<String, String> {
+/// The name of a person or of a machine.
+pub(super) fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
-    if name.is_empty() || name.chars().count() > OPERATOR_CHARS_MAX || name.chars().any(char::is_control) {
-        return Err(format!("a name of at most {OPERATOR_CHARS_MAX} letters"));
+    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+        return Err(format!("a name of at most {NAME_CHARS_MAX} letters"));
     }
     Ok(name.to_owned())
 }
@@ -142,7 +142,7 @@ pub(super) fn kind() -> impl TypedValueParser<Value = Kind> {
 }
 
 /// What can be amended of a learner (DOMAIN.md 3.1).
-pub const AMENDABLE: [Field; 10] = [
+pub const AMENDABLE: [Field; 11] = [
     Field::Uln,
     Field::GivenNames,
     Field::MiddleNames,
@@ -153,6 +153,7 @@ pub const AMENDABLE: [Field; 10] = [
     Field::Sex,
     Field::Postcode,
     Field::Email,
+    Field::Address,
 ];
 
 /// One of the columns that can be amended.

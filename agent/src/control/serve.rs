@@ -73,8 +73,13 @@ pub fn serve(home: &Home, handler: Arc<dyn Handler>) -> Result<Control, ControlE
 
 /// Makes the socket elsewhere and moves it into place, so that it is never there with other permissions than its own.
 fn listen(home: &Home, path: &Path) -> Result<UnixListener, ControlError> {
-    if UnixStream::connect(path).is_ok() {
-        return Err(ControlError::Taken { path: path.to_owned() });
+    match UnixStream::connect(path) {
+        Ok(_) => return Err(ControlError::Taken { path: path.to_owned() }),
+        // Nobody could ever connect, although the place where it is made might be short enough.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            return Err(ControlError::LongPath { path: path.to_owned() });
+        }
+        Err(_) => {}
     }
     let make = || {
         let directory = fs::metadata(home.path())?;
@@ -86,10 +91,7 @@ fn listen(home: &Home, path: &Path) -> Result<UnixListener, ControlError> {
         fs::rename(&made, path)?;
         Ok(listener)
     };
-    make().map_err(|source: io::Error| match source.kind() {
-        io::ErrorKind::InvalidInput => ControlError::LongPath { path: path.to_owned() },
-        _ => ControlError::Listen { path: path.to_owned(), source },
-    })
+    make().map_err(|source: io::Error| ControlError::Listen { path: path.to_owned(), source })
 }
 
 impl Control {

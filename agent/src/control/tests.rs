@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    cli::{Cli, Command, screen::Kept},
+    cli::{Cli, Command, Offered, screen::Kept},
     home::Home,
 };
 
@@ -119,6 +119,11 @@ fn the_socket_of_the_dead_is_replaced() {
     let control = serve(&home, handler()).expect("served");
     assert_eq!(mode(home.socket()), 0o660);
     control.stop();
+    let long = Home::new(directory.path().join("x".repeat(100 - directory.path().as_os_str().len())));
+    fs::create_dir(long.path()).expect("made");
+    assert!(matches!(serve(&long, handler()), Err(ControlError::LongPath { .. })));
+    assert!(matches!(asked(&long, &["status"]).0, Ok(None)));
+    fs::remove_dir(long.path()).expect("nothing is left in it");
     let left: Vec<_> = fs::read_dir(directory.path()).expect("listed").collect();
     assert!(left.is_empty(), "{left:?}");
 }

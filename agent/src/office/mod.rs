@@ -2,7 +2,9 @@
 
 mod arrival;
 mod door;
+mod mirror;
 mod reading;
+mod receipt;
 
 use std::{
     path::{Path, PathBuf},
@@ -20,10 +22,11 @@ use rand::RngExt as _;
 
 pub use arrival::{Arrived, Handed, Waiting};
 pub use door::watch_folders;
+pub use mirror::Mirror;
 pub use reading::Reading;
 
 use crate::{
-    books::{index::{Index, IndexError}, read_model::BooksError},
+    books::{index::{Index, IndexError}, read_model::ReadModelError},
     config::{Config, ConfigError},
     home::Home,
     identity::{Identity, IdentityError},
@@ -62,7 +65,7 @@ pub enum OfficeError {
     #[error(transparent)]
     Index(#[from] IndexError),
     #[error(transparent)]
-    Books(#[from] BooksError),
+    Books(#[from] ReadModelError),
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -127,6 +130,8 @@ pub struct Office {
     pub journal: Journal,
     /// Originals.
     pub vault: Arc<Vault>,
+    /// How far the central node is.
+    pub mirror: Mirror,
     keyring: Arc<Keyring>,
     tokens: Tokens,
     writing: Writing,
@@ -173,7 +178,8 @@ impl Office {
         let vault = Arc::new(Vault::open(&home.vault())?);
         let (journal, writing) = Journal::start(opening);
         let tokens = operator.tokens();
-        let office = Self { reading, identity, config, journal, vault, keyring, tokens, writing };
+        let mirror = Mirror::of(home, identity.central.as_ref());
+        let office = Self { reading, identity, config, journal, vault, mirror, keyring, tokens, writing };
         office.announce(fresh, began, text)?;
         Ok(office)
     }
@@ -232,4 +238,11 @@ fn catch_up(snapshot: &Path, entries: crate::store::StoreReader) -> Result<(Inde
     }
     let last = entries.count().checked_sub(1).map(|last| entries.entry(Sequence(last))).transpose()?.flatten();
     Ok((index, last.map(|entry| entry.recorded_at).unwrap_or_default()))
+}
+
+/// The desk is given its look-up values by the operator's key.
+impl crate::desk::Tokenizer for Tokens {
+    fn token(&self, domain: &str, parts: &[&str]) -> daybook_protocol::ids::Token {
+        Self::token(self, domain, parts)
+    }
 }

@@ -76,7 +76,7 @@ pub(super) fn save(index: &Index, path: &Path) -> Result<(), IndexError> {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
-        let mut out = Hashing { inner: BufWriter::with_capacity(1 << 20, File::create(&temporary)?), hash: Sha256::new() };
+        let mut out = Out { inner: BufWriter::with_capacity(1 << 20, File::create(&temporary)?), hash: Sha256::new() };
         write_index(index, &mut out)?;
         let hash = out.hash.finalize();
         let mut file = out.inner;
@@ -89,7 +89,7 @@ pub(super) fn save(index: &Index, path: &Path) -> Result<(), IndexError> {
 
 pub(super) fn load(path: &Path) -> Option<Index> {
     let file = File::open(path).ok()?;
-    let mut from = Hashing { inner: BufReader::with_capacity(1 << 20, file), hash: Sha256::new() };
+    let mut from = In { inner: BufReader::with_capacity(1 << 20, file), hash: Sha256::new() };
     let index = read_index(&mut from).ok()?;
     let found: [u8; 32] = from.hash.finalize().into();
     let mut expected = [0; 32];
@@ -97,13 +97,13 @@ pub(super) fn load(path: &Path) -> Option<Index> {
     (found == expected).then_some(index)
 }
 
-/// Hashes what passes through.
-struct Hashing<T> {
+/// Hashes what is written.
+struct Out<T> {
     inner: T,
     hash: Sha256,
 }
 
-impl<T: Write> Hashing<T> {
+impl<T: Write> Out<T> {
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hash.update(bytes);
         self.inner.write_all(bytes)
@@ -119,7 +119,13 @@ impl<T: Write> Hashing<T> {
     }
 }
 
-impl<T: Read> Hashing<T> {
+/// Hashes what is read.
+struct In<T> {
+    inner: T,
+    hash: Sha256,
+}
+
+impl<T: Read> In<T> {
     fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.inner.read_exact(&mut bytes)?;
@@ -148,7 +154,7 @@ fn maybe(sequence: Option<Sequence>) -> u64 {
     sequence.map_or(0, |sequence| sequence.0 + 1)
 }
 
-fn write_index<T: Write>(index: &Index, out: &mut Hashing<T>) -> io::Result<()> {
+fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
     out.put(&MAGIC)?;
     out.small(VERSION)?;
     out.number(index.applied)?;
@@ -229,7 +235,7 @@ fn rest(index: &Index) -> Rest {
     }
 }
 
-fn read_index<T: Read>(from: &mut Hashing<T>) -> io::Result<Index> {
+fn read_index<T: Read>(from: &mut In<T>) -> io::Result<Index> {
     let wrong = |why: &'static str| io::Error::new(io::ErrorKind::InvalidData, why);
     if from.take()? != MAGIC || from.small()? != VERSION {
         return Err(wrong("another version"));
