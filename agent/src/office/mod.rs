@@ -25,7 +25,7 @@ pub use door::watch_folders;
 pub use reading::Reading;
 
 use crate::{
-    books::{index::{Index, IndexError}, read_model::ReadModelError},
+    books::{index::{Index, IndexError}, read_model::BooksError},
     config::{Config, ConfigError},
     durable,
     home::Home,
@@ -66,7 +66,7 @@ pub enum OfficeError {
     #[error(transparent)]
     Index(#[from] IndexError),
     #[error(transparent)]
-    Books(#[from] ReadModelError),
+    Books(#[from] BooksError),
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]

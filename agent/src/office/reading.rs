@@ -9,7 +9,7 @@ use daybook_protocol::{
 
 use super::OfficeError;
 use crate::{
-    books::read_model::{ReadModel, Reader},
+    books::read_model::{Books, ReadModel},
     home::Home,
     keyring::{self, Keyring, OperatorKey, Tokens},
     store::StoreReader,
@@ -51,7 +51,7 @@ impl Reading {
     }
 
     /// The books, caught up with the log as far as it is durable.
-    pub fn books(&self) -> Result<Reader, OfficeError> {
+    pub fn books(&self) -> Result<Books, OfficeError> {
         self.catch_up()?;
         self.book_lock().reader().map_err(OfficeError::from)
     }

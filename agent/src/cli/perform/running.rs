@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{AgentDesk, central, sample};
 use crate::{
     central::{CentralHandle, Purpose},
-    cli::{CENTRAL_BELOW, Exit, Screen},
+    cli::{Exit, Screen, globals::CENTRAL_BELOW},
     control,
     home::Home,
     identity::Identity,
@@ -142,21 +142,21 @@ fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Sh
 }
 
 /// Joins this agent to a central node.
-pub(super) fn join(place: &Location, address: &str, code: &str, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+pub(super) fn join(place: &Location, address: &str, code: &str, name: Option<&str>, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
     let invite: Invite = code.parse()?;
     // The log is made first, so that an identity never stands without one.
     Office::open(place, true)?.close()?;
-    let identity = block_on(replicate::join(address, &invite, &place.home, &machine()))??;
+    let identity = block_on(replicate::join(address, &invite, &place.home, &named(name)))??;
     screen.out(&format!("log {} is joined to {address}; start the agent: daybook run", identity.log))?;
     Ok(Exit::Good)
 }
 
 /// Rebuilds a lost agent in this home.
-pub(super) fn recover(place: &Location, address: &str, code: &str, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+pub(super) fn recover(place: &Location, address: &str, code: &str, name: Option<&str>, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
     let invite: Invite = code.parse()?;
     let (tell, told) = std::sync::mpsc::channel();
     let home = place.home.clone();
-    let (at, name) = (address.to_owned(), machine());
+    let (at, name) = (address.to_owned(), named(name));
     let work = thread::spawn(move || {
         block_on(async { replicate::recover(&at, &invite, &home, &name, move |progress| drop(tell.send(progress))).await })
     });
@@ -212,7 +212,7 @@ pub(super) fn up(place: &Location, with_sample: bool, shutdown: &Shutdown, scree
     if joined.is_none() {
         Office::open(place, true)?.close()?;
         let invite = central.invite(Purpose::Join, UP_CODE)?;
-        block_on(replicate::join(&address, &invite, home, &machine()))??;
+        block_on(replicate::join(&address, &invite, home, &named(None)))??;
     }
     let agent = Agent::start(Office::open(place, true)?, shutdown)?;
     welcome(&agent.office, &address, screen)?;
@@ -239,8 +239,11 @@ fn welcome(office: &Office, address: &str, screen: &mut dyn Screen) -> std::io::
     screen.flush()
 }
 
-/// The name under which a central node lists this machine.
-fn machine() -> String {
+/// The name under which a central node lists this machine: the one given, else the machine's own.
+fn named(given: Option<&str>) -> String {
+    if let Some(name) = given {
+        return name.to_owned();
+    }
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     if name.is_empty() { "agent".to_owned() } else { name }
 }

@@ -101,7 +101,7 @@ fn mirror(office: &Office) -> anyhow::Result<Option<MirrorStatus>> {
     let signed = office.reading.signed_for();
     let question = format!("SELECT count(*) FROM file WHERE arrival >= {}", position.originals_through.0);
     let answer = office.reading.books()?.ask(&question)?;
-    let missing = answer.rows.first().and_then(|row| row.first()).and_then(|cell| cell.parse().ok()).unwrap_or(0);
+    let missing = answer.rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0);
     Ok(Some(MirrorStatus {
         central: central.address.clone(),
         connected: position.connected,
