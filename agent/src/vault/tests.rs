@@ -88,6 +88,16 @@ fn seal_raw(place: &Place, id: KeyId, nonce: [u8; 24], pieces: &[&[u8]]) -> Vec<
     object
 }
 
+/// Goal: the pipeline's threads can share a vault and hand an original on. Method: what the compiler knows.
+#[test]
+fn parts_can_go_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    fn handed_on<T: Read + Send + 'static>() {}
+    shared::<Vault>();
+    shared::<Keyring>();
+    handed_on::<Original>();
+}
+
 /// Goal: what one release wrote, the next can read. Method: a fixed key, nonce and content; the object was computed by
 /// another implementation from the text of this module.
 #[test]
