@@ -161,6 +161,8 @@ fn a_torn_tail_is_cut_off() {
         rewrite(&home, &bytes[..length]);
         let keyring = open(home.path());
         let whole = u32::try_from(length / RECORD_BYTES).expect("at most two");
+        let file = fs::metadata(records::path(home.path(), FIRST)).expect("there");
+        assert_eq!(file.len(), records::offset(whole));
         let (made, key) = keyring.allocate().expect("a key");
         assert_eq!(made, id(whole), "cut at {length}");
         keyring.sync().expect("synced");
