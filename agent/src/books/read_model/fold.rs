@@ -18,7 +18,7 @@ type Done = Result<(), BooksError>;
 
 pub(super) struct Fold<'a> {
     connection: &'a Connection,
-    // Prepared once a transaction rather than looked up for each entry: 1.5 of 7 microseconds an enrolment.
+    // Prepared once a transaction rather than looked up for each entry: 1.6 of 6 microseconds an enrolment.
     learner: Statement<'a>,
     registration: Statement<'a>,
     log: LogId,
