@@ -12,7 +12,10 @@ use daybook_protocol::{
 use tokio::sync::mpsc;
 
 use super::keeper::{Keeper, fenced, trouble};
-use crate::replicate::{Archive, CopyError, KEY_RECORD_BYTES, Refused, batch_message};
+use crate::{
+    keyring::RECORD_BYTES,
+    replicate::{Archive, CopyError, Refused, batch_message},
+};
 
 /// At most this many messages of a connection wait for the archive: about 5 MB.
 pub(super) const QUEUE_MESSAGES_MAX: usize = 32;
@@ -234,7 +237,7 @@ impl<A: Archive> Serving<A> {
             while first < held.count {
                 let records = self.keeper.archive().key_records(held.epoch, first, PIECE_BYTES_MAX);
                 let records = records.map_err(|error| trouble(&error))?;
-                let count = u32::try_from(records.len() / KEY_RECORD_BYTES).unwrap_or(u32::MAX);
+                let count = u32::try_from(records.len() / RECORD_BYTES).unwrap_or(u32::MAX);
                 if count == 0 {
                     return Err(trouble(&CopyError::Damaged("the keyring ends early".into())));
                 }

@@ -2,7 +2,6 @@
 
 mod arrival;
 mod door;
-mod mirror;
 mod reading;
 mod receipt;
 
@@ -14,20 +13,21 @@ use std::{
 use daybook_protocol::{
     batch::BatchError,
     date::Timestamp,
-    entry::FORMAT,
+    entry::{Entry, FORMAT},
     event::{ConfigAdopted, EpochBegan, Event, LogOpened},
     ids::{Epoch, LogId, Sequence},
 };
 use rand::RngExt as _;
+use tokio::sync::watch;
 
 pub use arrival::{Arrived, Handed, Waiting};
 pub use door::watch_folders;
-pub use mirror::Mirror;
 pub use reading::Reading;
 
 use crate::{
     books::{index::{Index, IndexError}, read_model::ReadModelError},
     config::{Config, ConfigError},
+    durable,
     home::Home,
     identity::{Identity, IdentityError},
     intake::IntakeError,
@@ -35,6 +35,7 @@ use crate::{
     keyring::{Keyring, KeyringError, OperatorKey, Tokens},
     post::PostError,
     reader::ReadError,
+    replicate::Position,
     store::{Store, StoreError},
     vault::{Vault, VaultError},
 };
@@ -80,6 +81,8 @@ pub enum OfficeError {
     OtherLog { home: PathBuf, identity: LogId, head: LogId },
     #[error("a `daybook recover` into {home} was begun and not finished; run it again with the same code")]
     Recovering { home: PathBuf },
+    #[error("cannot use {path}")]
+    Disk { path: PathBuf, source: std::io::Error },
     #[error("there is no arrival {0}; `daybook entries` lists what there is")]
     NoArrival(Sequence),
     #[error("the original of arrival {arrival} does not read as it did before: {why}")]
@@ -130,8 +133,8 @@ pub struct Office {
     pub journal: Journal,
     /// Originals.
     pub vault: Arc<Vault>,
-    /// How far the central node is.
-    pub mirror: Mirror,
+    /// How far the central node is, as the session with it tells; before one has, nothing is claimed.
+    pub mirror: watch::Sender<Position>,
     keyring: Arc<Keyring>,
     tokens: Tokens,
     writing: Writing,
@@ -163,6 +166,9 @@ impl Office {
         let entries = store.reader();
         let snapshot = home.books().join("index");
         let (index, last_recorded_at) = catch_up(&snapshot, store.reader())?;
+        for used in index.keys_used() {
+            keyring.covers(used)?;
+        }
         let governed_by = index.config().unwrap_or(Sequence(1));
         let opening = Opening {
             store,
@@ -178,7 +184,7 @@ impl Office {
         let vault = Arc::new(Vault::open(&home.vault())?);
         let (journal, writing) = Journal::start(opening);
         let tokens = operator.tokens();
-        let mirror = Mirror::of(home, identity.central.as_ref());
+        let mirror = watch::Sender::default();
         let office = Self { reading, identity, config, journal, vault, mirror, keyring, tokens, writing };
         office.announce(fresh, began, text)?;
         Ok(office)
@@ -205,11 +211,54 @@ impl Office {
         Ok(())
     }
 
+    /// Opens a home with its books thrown away, so that they are folded from the log again.
+    pub fn rebuild(place: &Location) -> Result<Self, OfficeError> {
+        let books = place.home.books();
+        match std::fs::remove_dir_all(&books) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(OfficeError::Disk { path: books, source: error });
+            }
+            _ => {}
+        }
+        let office = Self::open(place, false)?;
+        office.reading.catch_up()?;
+        Ok(office)
+    }
+
+    /// Makes look-up values.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// The keys.
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.keyring)
+    }
+
     /// Commits what is under way, writes the index, and closes the log.
     pub fn close(self) -> Result<(), OfficeError> {
         self.journal.stop();
         self.writing.wait().map_err(OfficeError::from)
     }
+}
+
+/// Writes back the configuration that the log has, where a recovered home has none. Gives the path if it was written.
+pub fn restore_config(place: &Location) -> Result<Option<PathBuf>, OfficeError> {
+    let path = place.home.config();
+    if path.exists() || place.config.is_some() {
+        return Ok(None);
+    }
+    let store = Store::open(&place.home, CACHE_BYTES)?;
+    let (index, _) = catch_up(Path::new(""), store.reader())?;
+    let entry = index.config().map(|sequence| store.reader().entry(sequence)).transpose()?.flatten();
+    store.close()?;
+    let Some(Entry { event: Event::ConfigAdopted(config), .. }) = entry else { return Ok(None) };
+    if config.text.is_empty() {
+        return Ok(None);
+    }
+    durable::write_whole(&path, config.text.as_bytes())
+        .map_err(|source| OfficeError::Disk { path: path.clone(), source })?;
+    Ok(Some(path))
 }
 
 /// Makes a new log, or goes on making one: the head names the log before the identity does.

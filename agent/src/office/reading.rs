@@ -75,6 +75,18 @@ impl Reading {
         books.apply(&run).map_err(OfficeError::from)
     }
 
+    /// Throws the books away and folds them from the log again.
+    pub fn refold(&self) -> Result<(), OfficeError> {
+        self.book_lock().begin_anew()?;
+        self.catch_up()
+    }
+
+    /// For how many entries the central node has signed, by the checkpoint that is kept here.
+    pub fn signed_for(&self) -> Option<u64> {
+        let note = std::fs::read_to_string(self.home.checkpoint()).ok()?;
+        note.lines().nth(1)?.parse().ok()
+    }
+
     fn book_lock(&self) -> std::sync::MutexGuard<'_, ReadModel> {
         // A thread that panicked left at most a transaction that was never committed.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)

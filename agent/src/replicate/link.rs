@@ -85,9 +85,9 @@ pub(crate) struct Link<S> {
 /// The incoming half.
 pub(crate) struct Reader<S> {
     frames: FramedRead<ReadHalf<S>, LengthDelimitedCodec>,
-    /// When something was last heard. Kept here, because whoever waits for a message waits for other things as well and
-    /// begins to wait anew after each.
-    heard: Instant,
+    /// Since when the next message is waited for. Kept here, because whoever waits for a message waits for other things as
+    /// well, and begins to wait anew after each.
+    waiting_since: Option<Instant>,
 }
 /// The outgoing half.
 pub(crate) struct Writer<S>(FramedWrite<WriteHalf<S>, LengthDelimitedCodec>);
@@ -97,22 +97,20 @@ impl<S: AsyncRead + AsyncWrite> Link<S> {
     pub(crate) fn new(stream: S) -> Self {
         let codec = || LengthDelimitedCodec::builder().max_frame_length(MESSAGE_BYTES_MAX).new_codec();
         let (reader, writer) = tokio::io::split(stream);
-        let reader = Reader { frames: FramedRead::new(reader, codec()), heard: Instant::now() };
+        let reader = Reader { frames: FramedRead::new(reader, codec()), waiting_since: None };
         Self { reader, writer: Writer(FramedWrite::new(writer, codec())) }
     }
 }
 
 impl<S: AsyncRead> Reader<S> {
-    /// The next message; waits until [`IDLE_TIMEOUT`] after the one before. Dropping the wait loses nothing.
+    /// The next message; waits for at most [`IDLE_TIMEOUT`]. Dropping the wait loses nothing: the next one goes on with it.
     pub(crate) async fn next(&mut self) -> Result<Message, LinkError> {
-        match timeout_at(self.heard + IDLE_TIMEOUT, self.frames.next()).await {
-            Err(_) => Err(LinkError::Slow("a sign of life")),
-            Ok(None) => Err(LinkError::Closed),
-            Ok(Some(bytes)) => {
-                self.heard = Instant::now();
-                Message::decode(&bytes?).map_err(LinkError::Garbage)
-            }
-        }
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let frame = timeout_at(since + IDLE_TIMEOUT, self.frames.next()).await;
+        let frame = frame.map_err(|_| LinkError::Slow("a sign of life"))?;
+        self.waiting_since = None;
+        let bytes = frame.ok_or(LinkError::Closed)??;
+        Message::decode(&bytes).map_err(LinkError::Garbage)
     }
 
     /// Reads on to the end without looking at it. Who closes while something unread is under way resets the connection,

@@ -24,9 +24,13 @@ use daybook_protocol::{
 };
 
 pub use client::ConnectError;
+pub use copy::{LocalLog, LogCopy};
 pub use exchange::{Exchange, Stop};
+pub(crate) use exchange::{fork, rollback};
 pub use join::{JoinError, join};
-pub(crate) use link::{Link, LinkError};
+pub(crate) use link::{
+    HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, Link, LinkError, Reader, Writer, farewell, read_hello, write_hello,
+};
 pub use recover::{Progress, RecoverError, Recovered, recover};
 pub use recovery::Recovery;
 pub use session::{Mirroring, Position, SessionError, run_session};
@@ -35,8 +39,6 @@ pub use session::{Mirroring, Position, SessionError, run_session};
 pub const PORT: u16 = 7310;
 /// The level that compresses batches: higher ones cost more than the network gains.
 const ZSTD_LEVEL: i32 = 1;
-/// The length of a record of the keyring: nonce, wrapped key, tag, checksum.
-pub const KEY_RECORD_BYTES: usize = 80;
 
 /// Why a log cannot be read or written, by what the caller does about it.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +46,9 @@ pub enum CopyError {
     /// The disk is full: refuse, and try again later.
     #[error("the disk is full: make room, then it goes on by itself")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another process has it open: refuse, and try again later.
+    #[error("another process has the log open")]
+    InUse(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What is there differs from what came: refuse, nothing is overwritten.
     #[error("what is here differs from what came")]
     Differs(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -60,7 +65,7 @@ pub trait Outbound: Send + Sync {
     /// The log.
     fn log(&self) -> LogId;
     /// How many entries are durable, and their root.
-    fn head(&self) -> (u64, Digest);
+    fn head(&self) -> Result<(u64, Digest), CopyError>;
     /// Whole durable batches, in order; the first is the one that holds `from`. About `bytes_max` bytes, at least one batch
     /// if there is one.
     fn frames(&self, from: Sequence, bytes_max: usize) -> Result<Vec<Frame>, CopyError>;
@@ -111,6 +116,12 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// A refusal as a peer worded it, made safe to keep and to print.
+    pub(crate) fn from_peer(refusal: Refusal, detail: &str) -> Self {
+        let detail = detail.chars().filter(|letter| !letter.is_control()).take(DETAIL_CHARS_MAX).collect();
+        Self { refusal, detail }
+    }
+
     /// A refusal with its reason in words.
     pub fn new(refusal: Refusal, detail: impl Into<String>) -> Self {
         Self { refusal, detail: detail.into() }

@@ -52,6 +52,9 @@ struct Rest {
     held: Vec<Held>,
     alarms: Vec<(String, OpenAlarm)>,
     config: Option<Sequence>,
+    keys: Vec<(Epoch, u32)>,
+    latest: Option<Sequence>,
+    by_folder: Vec<(String, i64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -232,6 +235,9 @@ fn rest(index: &Index) -> Rest {
         held: index.held(),
         alarms: index.alarms(),
         config: index.config,
+        keys: index.keys.iter().map(|(epoch, count)| (*epoch, *count)).collect(),
+        latest: index.arrivals.latest,
+        by_folder: index.arrivals.by_folder.iter().map(|(folder, at)| (folder.clone(), at.0)).collect(),
     }
 }
 
@@ -320,4 +326,7 @@ fn restore(index: &mut Index, rest: Rest) {
     index.held = rest.held.into_iter().map(|held| (held.held.0, held)).collect();
     index.alarms = rest.alarms.into_iter().collect();
     index.config = rest.config;
+    index.keys = rest.keys.into_iter().collect();
+    index.arrivals.latest = rest.latest;
+    index.arrivals.by_folder = rest.by_folder.into_iter().map(|(folder, at)| (folder, Timestamp(at))).collect();
 }

@@ -99,14 +99,16 @@ fn mirror(office: &Office) -> anyhow::Result<Option<MirrorStatus>> {
     let Some(central) = &office.identity.central else { return Ok(None) };
     let position = office.mirror.borrow().clone();
     let signed = office.reading.signed_for();
-    let arrivals = office.reading.books()?.originals_from(position.originals_through)?;
+    let question = format!("SELECT count(*) FROM file WHERE arrival >= {}", position.originals_through.0);
+    let answer = office.reading.books()?.ask(&question)?;
+    let missing = answer.rows.first().and_then(|row| row.first()).and_then(|cell| cell.parse().ok()).unwrap_or(0);
     Ok(Some(MirrorStatus {
         central: central.address.clone(),
         connected: position.connected,
         last_contact_at: position.last_contact,
         entries: position.log_through.max(signed.unwrap_or(0)),
         signed_for: signed,
-        originals_missing: arrivals,
+        originals_missing: missing,
         refused: position.refused.map(|refused| refused.to_string()),
         trouble: position.trouble,
     }))
