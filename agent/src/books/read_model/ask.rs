@@ -16,24 +16,24 @@ use rusqlite::{
 };
 
 use super::{
-    BooksError, CACHE_KIB, file, packed,
+    CACHE_KIB, ReadModelError, file, packed,
     rows::{AlarmRow, Answer, CertificateRow, FileFilter, FileRow, Found, HeldRow, LearnerRow, RegistrationRow},
     unpacked,
 };
 use crate::home::Home;
 
-type Result<T> = std::result::Result<T, BooksError>;
+type Result<T> = std::result::Result<T, ReadModelError>;
 
 /// A connection to ask by. Each question sees one moment of the fold.
-pub struct Books(Connection);
+pub struct Reader(Connection);
 
-impl fmt::Debug for Books {
+impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Books")
+        f.write_str("Reader")
     }
 }
 
-impl Books {
+impl Reader {
     /// Asks the read model of a home, where there is one; works while another process writes it.
     pub fn open(home: &Home) -> Result<Self> {
         Self::at(&file(home))
@@ -207,9 +207,9 @@ impl Books {
     /// Whether `SQLite` finds its file whole; reads all of it, about a second for a million learners.
     pub fn sound(&self) -> Result<bool> {
         let verdict: rusqlite::Result<String> = self.0.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
-        match verdict.map_err(BooksError::from) {
+        match verdict.map_err(ReadModelError::from) {
             Ok(verdict) => Ok(verdict == "ok"),
-            Err(BooksError::Damaged(_)) => Ok(false),
+            Err(ReadModelError::Damaged(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -7,7 +7,7 @@ use daybook_protocol::{
     ids::{Epoch, LogId, RegistrationNo, Sequence},
 };
 
-use super::{Books, BooksError, FileFilter, Found, ReadModel, packed, unpacked};
+use super::{FileFilter, Found, ReadModel, ReadModelError, Reader, packed, unpacked};
 use crate::{
     books::sample::{ANN, BEN, LOG, PERSONAL, date, key, log, registration, reveal, token},
     home::Home,
@@ -20,7 +20,7 @@ fn folded(directory: &Path, entries: &[Entry]) -> ReadModel {
 }
 
 /// Every table, row by row.
-fn dump(reader: &Books) -> String {
+fn dump(reader: &Reader) -> String {
     let tables = reader.ask("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").expect("asks");
     let mut dump = String::new();
     for table in tables.rows.into_iter().flatten().flatten() {
@@ -52,7 +52,7 @@ fn the_fold_is_the_same_however_it_is_cut() {
         let model = folded(other.path(), entries.get(from..end).expect("in range"));
         assert_eq!(model.applied_through(), end as u64);
     }
-    assert_eq!(dump(&Books::open(&Home::new(other.path())).expect("a reader")), whole);
+    assert_eq!(dump(&Reader::open(&Home::new(other.path())).expect("a reader")), whole);
 
     model.begin_anew().expect("begins anew");
     assert_eq!(model.applied_through(), 0);
@@ -243,7 +243,7 @@ fn entries_that_do_not_continue_are_refused() {
     let mut model = folded(directory.path(), entries.get(..5).expect("in range"));
     entries.remove(7);
     let refused = model.apply(&entries);
-    assert!(matches!(refused, Err(BooksError::Gap { expected: 7, found: Sequence(8) })), "{refused:?}");
+    assert!(matches!(refused, Err(ReadModelError::Gap { expected: 7, found: Sequence(8) })), "{refused:?}");
     assert_eq!(model.applied_through(), 5);
     assert_eq!(model.reader().expect("a reader").applied_through().expect("asks"), 5);
 
@@ -251,7 +251,7 @@ fn entries_that_do_not_continue_are_refused() {
     if let Some(Entry { event: Event::LogOpened(opened), .. }) = entries.first_mut() {
         opened.log = LogId([8; 16]);
     }
-    assert!(matches!(model.apply(&entries), Err(BooksError::OtherLog { .. })));
+    assert!(matches!(model.apply(&entries), Err(ReadModelError::OtherLog { .. })));
 }
 
 /// Goal: a log that was cut back or rejoined is told from the one that was folded. Method: the true last entry, another
