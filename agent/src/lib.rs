@@ -5,6 +5,7 @@
 pub mod config;
 pub mod crash;
 pub mod home;
+pub mod zone;
 
 pub mod intake;
 pub mod reader;

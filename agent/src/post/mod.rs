@@ -1,1 +1,42 @@
-//! Yet to come.
+//! Answers to senders: from plain data to the bytes of a receipt, and to its files.
+//!
+//! A receipt is two files: what became of each row, for a spreadsheet, and a summary, for a reader. Both are made of what
+//! the log says and nothing else, so that writing them again after a crash gives the same bytes.
+
+mod cell;
+mod receipt;
+mod summary;
+
+use std::io;
+
+use daybook_protocol::{event::Totals, ids::Sequence};
+
+pub use self::{
+    receipt::{ReceiptWriter, RowVerdict, Verdict, answer_whole_file},
+    summary::{Outcome, Summary},
+};
+
+/// Why a receipt cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum PostError {
+    /// A file of it cannot be written. Worth trying again.
+    #[error(
+        "receipt {receipt} cannot be written: see that its directory exists or can be made, can be written, and is no link"
+    )]
+    Write {
+        /// The receipt's number.
+        receipt: Sequence,
+        /// Why.
+        source: io::Error,
+    },
+    /// The rows that were reported are not those that the log has counted. Nothing is sent: one of the two is wrong.
+    #[error("receipt {receipt} would report {reported:?} but the log has {logged:?}; run `daybook verify`")]
+    Unbalanced {
+        /// The receipt's number.
+        receipt: Sequence,
+        /// What the report has.
+        reported: Totals,
+        /// What the log has.
+        logged: Totals,
+    },
+}

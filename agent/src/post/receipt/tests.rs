@@ -1,0 +1,237 @@
+use std::{fs, os::unix::fs::symlink, path::PathBuf};
+
+use daybook_protocol::{
+    date::Timestamp,
+    event::{Level, Lines},
+    field::{Field, Kind},
+    ids::Epoch,
+};
+
+use super::*;
+
+const TOTALS: Totals = Totals { rows: 4, accepted: 1, rejected: 1, duplicate: 1, held: 1 };
+
+fn summary() -> Summary<'static> {
+    Summary {
+        file_name: "autumn intake.csv",
+        sha256: Digest::of(b"file"),
+        received_at: Timestamp(1_782_862_200_000_000),
+        centre: "C1",
+        kind: Some(Kind::Enrolments),
+        outcome: Outcome::Processed,
+        totals: TOTALS,
+        lines: Lines { header: 1, title: 2, blank: 0, total: 1, note: 0, row: 4 },
+        findings: &[],
+        log: LogId([0xab; 16]),
+        epoch: Epoch(1),
+        last: Sequence(1012),
+        root: Digest::of(b"root"),
+        root_count: 1013,
+        level: Level::Local,
+    }
+}
+
+/// Writes the rows that [`TOTALS`] counts.
+fn write_rows(writer: &mut ReceiptWriter) {
+    let row = |line, identifier, verdict, findings| RowVerdict {
+        line,
+        identifier,
+        verdict,
+        findings,
+        entry: Sequence(1000 + u64::from(line)),
+        registration: None,
+    };
+    let registration = Some(RegistrationNo { epoch: Epoch(1), sequence: Sequence(1004) });
+    writer.row(&RowVerdict { registration, ..row(4, "1000000019", Verdict::Accepted, &[]) }).expect("written");
+    let two = [Finding::of(Code::ULN_CHECK_DIGIT, Field::Uln), Finding::of(Code::NAME_LONG, Field::FamilyName)];
+    writer.row(&row(5, "=cmd|' /C calc'!A0", Verdict::Rejected, &two)).expect("written");
+    writer.row(&row(6, "LR-2", Verdict::Duplicate, &[])).expect("written");
+    writer.row(&row(7, "", Verdict::Held, &[Code::POSSIBLE_DUPLICATE_PERSON.into()])).expect("written");
+}
+
+fn issue(receipts: &Path, summary: &Summary<'_>) -> Digest {
+    let mut writer = ReceiptWriter::create(receipts, Sequence(7), summary.file_name).expect("created");
+    write_rows(&mut writer);
+    writer.finish(summary).expect("finished")
+}
+
+/// The files of a directory and what is in them.
+fn files(dir: &Path) -> Vec<(String, String)> {
+    let listed = fs::read_dir(dir).expect("listed").map(|entry| entry.expect("an entry").path());
+    let read = |path: PathBuf| {
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        (name, fs::read_to_string(&path).expect("text"))
+    };
+    let mut files: Vec<_> = listed.map(read).collect();
+    files.sort();
+    files
+}
+
+/// Goal: a receipt's two files are what the sender is promised, to the byte, and the digest is that of the report. Method:
+/// one row of each verdict, compared with the whole text; the report read by the csv crate.
+#[test]
+fn a_receipt_reads_as_promised() {
+    let home = tempfile::tempdir().expect("a folder");
+    let receipts = home.path().join("drop/receipts");
+    let report = issue(&receipts, &summary());
+    let files = files(&receipts);
+    let [(text_name, text), (rows_name, rows)] = files.as_slice() else { unreachable!("two files: {files:?}") };
+    assert_eq!((text_name.as_str(), rows_name.as_str()), ("7_autumn intake_receipt.txt", "7_autumn intake_rows.csv"));
+    assert_eq!(report, Digest::of(rows.as_bytes()));
+    insta::assert_snapshot!(text.replace("\r\n", "\n"), @r#"
+    Receipt 7
+
+    File       autumn intake.csv
+    SHA-256    3b9c358f36f0a31b6ad3e14f309c7cf198ac9246e8316f9ce543d5b19ac02b80
+    Received   1 July 2026 at 00:30:00 BST (2026-06-30T23:30:00Z)
+    Centre     C1
+    Kind       enrolments
+
+    Every row of the file has a verdict. The row report beside this receipt gives each.
+
+    Rows
+      seen                 4
+      accepted             1
+      rejected             1
+      duplicate            1
+      held                 1
+
+    What was found in its rows
+      2L-003  ULN check digit wrong, once (an error)
+              A digit is mistyped or two are swapped. Take the ULN from the learner's record again.
+      2L-013  name longer than 35 letters, once (a warning)
+              Nothing to do here; the Learning Records Service keeps 35 letters only.
+      4S-002  possibly a person already known, once (held)
+              A person is looking at it.
+
+    How the lines of the file were accounted for (a row of several lines counts once)
+      header 1, title 2, blank 0, total 1, note 0, row 4; 8 in all
+
+    Where its facts stand
+      Log        abababababababababababababababab
+      Epoch      1
+      Sequence   1012, the last entry of this file
+      Root       4813494d137e1631bba301d5acab6e7bb7aa74ce1185d456565ef51d737677b2, of the first 1013 entries
+      Level      local: durable on the machine where the file arrived
+
+    What to do next
+      Mend the rejected rows as the row report says, and send them again in a new file.
+      Rows that were accepted may be sent along: they come back as duplicates and change nothing.
+      Held rows wait for a person of ours. Do not send them again.
+    "#);
+    assert!(
+        text.lines().count() == text.matches("\r\n").count()
+            && text.matches('\n').count() == text.matches("\r\n").count()
+    );
+    insta::assert_snapshot!(rows.strip_prefix('\u{feff}').expect("a mark").replace("\r\n", "\n"), @r#"
+    "Line","Identifier","Verdict","Code","Field","Fix","Entry","Registration"
+    "4","1000000019","accepted","","","","1004","R1-1004"
+    "5","'=cmd|' /C calc'!A0","rejected","2L-003","uln","ULN check digit wrong. A digit is mistyped or two are swapped. Take the ULN from the learner's record again.","1005",""
+    "5","'=cmd|' /C calc'!A0","rejected","2L-013","family_name","Name longer than 35 letters. Nothing to do here; the Learning Records Service keeps 35 letters only.","1005",""
+    "6","LR-2","duplicate","","","","1006",""
+    "7","","held","4S-002","","Possibly a person already known. A person is looking at it.","1007",""
+    "#);
+    let mut reader = csv::Reader::from_reader(rows.as_bytes());
+    let cells: Vec<_> = reader.records().map(|row| row.expect("readable")).collect();
+    assert_eq!(cells.len(), 5);
+    assert!(cells.iter().flatten().all(|cell| !cell.starts_with(['=', '+', '-', '@'])));
+}
+
+/// Goal: writing a receipt again after a crash gives the same bytes and nothing besides, wherever the crash was. Method:
+/// again over leftovers, over one file of the two, and over both.
+#[test]
+fn writing_again_gives_the_same() {
+    let home = tempfile::tempdir().expect("a folder");
+    let receipts = home.path().join("receipts");
+    let first = issue(&receipts, &summary());
+    let expected = files(&receipts);
+    fs::write(receipts.join(".7_rows.part"), "left by a crash").expect("written");
+    drop(ReceiptWriter::create(&receipts, Sequence(7), "autumn intake.csv").expect("created and not finished"));
+    for removed in ["", "7_autumn intake_receipt.txt", "7_autumn intake_rows.csv"] {
+        let _ = fs::remove_file(receipts.join(removed));
+        assert_eq!(issue(&receipts, &summary()), first);
+        assert_eq!(files(&receipts), expected);
+    }
+}
+
+/// Goal: another log's receipt of the same number stays. Method: a second log in the same directory, twice.
+#[test]
+fn another_logs_receipt_is_not_overwritten() {
+    let home = tempfile::tempdir().expect("a folder");
+    issue(home.path(), &summary());
+    let before = files(home.path());
+    for _ in 0..2 {
+        issue(home.path(), &Summary { log: LogId([1; 16]), ..summary() });
+        let after = files(home.path());
+        assert_eq!(after.len(), 4);
+        assert!(before.iter().all(|file| after.contains(file)));
+        assert!(after.iter().any(|(name, _)| name == "7_2_autumn intake_receipt.txt"));
+    }
+}
+
+/// Goal: a file that is not judged row by row is answered too, in words and for programs. Method: each outcome.
+#[test]
+fn a_whole_file_is_answered() {
+    let home = tempfile::tempdir().expect("a folder");
+    let missing = [Finding::of(Code::COLUMN_MISSING, Field::DateOfBirth)];
+    let many = [Finding::from(Code::TOO_MANY_ERRORS)];
+    let earlier = Outcome::AlreadyReceived { receipt: Sequence(3), received_at: Timestamp(1_767_225_600_000_000) };
+    for (outcome, findings, sentence, line) in [
+        (
+            Outcome::Rejected,
+            &missing[..],
+            "1F-007  required column missing: date_of_birth (an error)",
+            "\"rejected\",\"1F-007\",\"date_of_birth\"",
+        ),
+        (Outcome::Held, &many, "The file is held for a person", "\"held\",\"1F-017\",\"\""),
+        (
+            earlier,
+            &[],
+            "already received on 1 January 2026 at 00:00:00 GMT as receipt 3.",
+            "\"duplicate\",\"1F-010\",\"\"",
+        ),
+    ] {
+        let summary = Summary { outcome, findings, totals: Totals::default(), ..summary() };
+        let report = answer_whole_file(home.path(), Sequence(7), &summary).expect("answered");
+        let files = files(home.path());
+        let [(_, text), (_, rows)] = files.as_slice() else { unreachable!("two files: {files:?}") };
+        assert!(text.contains(sentence), "{text}");
+        assert!(!text.contains("accepted"), "no rows are told of: {text}");
+        assert_eq!(report, Digest::of(rows.as_bytes()));
+        assert!(rows.lines().nth(1).is_some_and(|row| row.starts_with(&format!("\"\",\"\",{line}"))), "{rows}");
+    }
+}
+
+/// Goal: a report that does not balance with the log is not sent. Method: a row too few.
+#[test]
+fn an_unbalanced_receipt_is_not_sent() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut writer = ReceiptWriter::create(home.path(), Sequence(7), "a.csv").expect("created");
+    write_rows(&mut writer);
+    let totals = Totals { rows: 5, accepted: 2, ..TOTALS };
+    let refused = writer.finish(&Summary { totals, ..summary() });
+    assert!(matches!(refused, Err(PostError::Unbalanced { .. })));
+    assert!(files(home.path()).iter().all(|(name, _)| name.starts_with('.')));
+}
+
+/// Goal: no name of a file, and nothing that a sender put into the directory, leads a receipt elsewhere. Method: a name with
+/// ways in it, the longest name, links in the place of our files and of the directory.
+#[test]
+fn a_receipt_stays_in_its_directory() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (receipts, victim) = (home.path().join("receipts"), home.path().join("victim"));
+    fs::create_dir(&receipts).expect("made");
+    fs::write(&victim, "untouched").expect("written");
+    for name in [".7_rows.part", ".7_receipt.part", "7_.._.._x_receipt.txt"] {
+        symlink(&victim, receipts.join(name)).expect("linked");
+    }
+    fs::hard_link(&victim, receipts.join("7_.._.._x_rows.csv")).expect("linked");
+    issue(&receipts, &Summary { file_name: "../../x.csv", ..summary() });
+    assert_eq!(fs::read_to_string(&victim).expect("text"), "untouched");
+    assert!(receipts.join("7_.._.._x_receipt.txt").symlink_metadata().expect("there").is_file());
+    let long = format!("{}.csv", "é".repeat(125));
+    issue(&receipts, &Summary { file_name: &long, ..summary() });
+    let linked = home.path().join("linked");
+    symlink(&receipts, &linked).expect("linked");
+    assert!(matches!(ReceiptWriter::create(&linked, Sequence(7), "a.csv"), Err(PostError::Write { .. })));
+}
