@@ -4,7 +4,9 @@
 
 pub mod config;
 pub mod crash;
+mod durable;
 pub mod home;
+pub mod identity;
 pub mod zone;
 
 pub mod intake;

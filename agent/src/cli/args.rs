@@ -354,13 +354,12 @@ impl Command {
             | Self::History(_)
             | Self::Status { .. }
             | Self::Held { .. }
-            | Self::Verify { export: None }
             | Self::Export { .. }
             | Self::Rebuild => true,
             Self::Up { .. }
             | Self::Run
             | Self::Join { .. }
-            | Self::Verify { export: Some(_) }
+            | Self::Verify { .. }
             | Self::Recover { .. }
             | Self::Salvage
             | Self::Check

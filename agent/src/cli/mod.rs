@@ -19,6 +19,7 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 pub mod values;
+mod verify;
 
 pub use args::{Cli, Command, Request};
 pub use files::{Files, Offered};

@@ -4,8 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use super::{Cli, Command, Exit, Globals, Request, Screen, check, perform, screen::Terminal, screen::complain};
-use crate::{control, logging, supervise::Shutdown};
+use super::{
+    Cli, Command, Exit, Globals, Request, Screen, check, perform,
+    screen::{Terminal, complain},
+    verify,
+};
+use crate::{control, logging, store, supervise::Shutdown, verify::verify_export};
 
 /// The program. Errors are printed here and nowhere else, once.
 pub fn main() -> ExitCode {
@@ -43,6 +47,12 @@ fn run(globals: &Globals, command: Command, shutdown: &Shutdown, screen: &mut dy
     }
     match &request.command {
         Command::Check => check::check(&globals.config_path(), &globals.directory(), request.json, screen),
+        Command::Verify { export: None } => verify::of_home(&globals.home()?, request.json, screen),
+        Command::Verify { export: Some(export) } => verify::show(verify_export(export, None), request.json, screen),
+        Command::ProbeStore { directory } => {
+            screen.out(&store::probe(directory)?.to_string())?;
+            Ok(Exit::Good)
+        }
         _ => perform::perform(globals, request, shutdown, screen),
     }
 }
