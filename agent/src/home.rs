@@ -33,6 +33,8 @@ impl Home {
         lock = "lock";
         /// Log id, epoch and central node: who this home is.
         identity = "identity.toml";
+        /// Who this home is to become, while a `recover` is under way.
+        recovering = "recovering.toml";
         /// The configuration, unless `--config` names another.
         config = "daybook.toml";
         /// The directory of the log's store.
@@ -59,10 +61,14 @@ impl Home {
         vault = "vault";
         /// Folds of the log that can be thrown away.
         books = "books";
+        /// In a copy of a log: the key that checks its checkpoints.
+        verifier = "verifier";
         /// The latest signed checkpoint of the central node.
         checkpoint = "checkpoint";
         /// The machine's TLS key and certificate, and the authority's certificate.
         tls = "tls";
+        /// Receipts of files that a command handed over.
+        receipts = "receipts";
         /// The local socket.
         socket = "control.sock";
         /// On a central node: its authority's keys.
@@ -71,6 +77,8 @@ impl Home {
         registry = "registry.json";
         /// On a central node: the logs it keeps copies of.
         logs = "logs";
+        /// In a copy of a log: before which place no original is missing. Derived; only saves a walk through the log.
+        originals = "originals";
         /// What is kept of a damaged or abandoned log.
         evidence = "evidence";
     }

@@ -19,6 +19,7 @@ pub mod keyring;
 pub mod store;
 pub mod vault;
 
+pub mod office;
 pub mod post;
 
 pub mod central;
@@ -26,6 +27,7 @@ pub mod replicate;
 pub mod tls;
 
 pub mod books;
+pub mod history;
 pub mod verify;
 
 pub mod cli;

@@ -15,6 +15,11 @@ pub struct Date(pub i32);
 #[error("{0:?} is not a date such as 2026-11-21")]
 pub struct ParseDateError(pub String);
 
+/// A text that is not an instant of the form `YYYY-MM-DDTHH:MM:SSZ`.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is not an instant such as 2026-11-21T14:53:09Z")]
+pub struct ParseTimestampError(pub String);
+
 const EPOCH: civil::Date = civil::date(1970, 1, 1);
 
 impl Date {
@@ -116,9 +121,22 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+impl FromStr for Timestamp {
+    type Err = ParseTimestampError;
+    fn from_str(text: &str) -> Result<Self, ParseTimestampError> {
+        text.parse::<jiff::Timestamp>().map(Self::from).map_err(|_| ParseTimestampError(text.to_owned()))
+    }
+}
+
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
@@ -138,6 +156,9 @@ mod tests {
         assert_eq!(born.years_until("2018-06-14".parse().expect("a date")), 17);
         assert_eq!(born.years_until("2018-06-15".parse().expect("a date")), 18);
         assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000000Z");
+        let instant = Timestamp(1_700_000_000_123_456);
+        assert_eq!(instant.to_string().parse(), Ok(instant));
+        assert!("2026-11-21".parse::<Timestamp>().is_err());
         let _ = (Date(i32::MAX).to_string(), Date(i32::MIN).to_string(), Timestamp(i64::MAX).to_string());
     }
 }

@@ -5,7 +5,7 @@
 //! a new variant at the end.
 
 use bincode::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     date::{Date, Timestamp},
@@ -103,6 +103,35 @@ impl Event {
             Self::CertificateRedispatched(_) => "CertificateRedispatched",
         }
     }
+
+    /// The learner that the event itself names; a duplicate names only the entry that it repeats.
+    pub fn learner(&self) -> Option<KeyId> {
+        match self {
+            Self::LearnerEnrolled(event) => Some(event.learner),
+            Self::LearnerDetailsAmended(event) => Some(event.learner),
+            Self::LearnerDeferred(event) => Some(event.learner),
+            Self::LearnerResumed(event) => Some(event.learner),
+            Self::LearnerWithdrawn(event) => Some(event.learner),
+            Self::CertificateDispatched(event) => Some(event.learner),
+            Self::CertificateReturned(event) => Some(event.learner),
+            Self::CertificateRedispatched(event) => Some(event.learner),
+            Self::RowRejected(event) => event.learner,
+            Self::RowHeld(event) => event.learner,
+            _ => None,
+        }
+    }
+
+    /// The registration that the event names.
+    pub fn registration(&self) -> Option<RegistrationNo> {
+        match self {
+            Self::LearnerEnrolled(event) => Some(event.registration),
+            Self::LearnerDeferred(event) => Some(event.registration),
+            Self::LearnerResumed(event) => Some(event.registration),
+            Self::LearnerWithdrawn(event) => Some(event.registration),
+            Self::CertificateDispatched(event) => Some(event.registration),
+            _ => None,
+        }
+    }
 }
 
 /// Fields of [`Event::LogOpened`].
@@ -142,7 +171,7 @@ pub struct Alarm {
 }
 
 /// How it was known that a file is complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Completion {
     /// It was renamed into the folder.
@@ -156,7 +185,7 @@ pub enum Completion {
 }
 
 /// What tells one file from another that has its name: device and file number of the file system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 pub struct FileId {
     /// The device (on Windows the volume's serial number); 0 for a file handed over by a command.
     pub device: u64,
@@ -165,7 +194,7 @@ pub struct FileId {
 }
 
 /// Fields of [`Event::FileReceived`]. Sealed: the file's name.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct FileReceived {
     /// The drop folder's name in the configuration; empty for a file handed over by a command.
     pub folder: String,
@@ -223,7 +252,7 @@ pub struct ArrivalRefused {
 }
 
 /// How the bytes of a text file are to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub enum Encoding {
     /// UTF-8, with or without a byte order mark.
     #[serde(rename = "utf-8")]
@@ -240,7 +269,7 @@ pub enum Encoding {
 }
 
 /// The plan by which pass two reads a file, so that a resumed file is read as it was begun.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Plan {
     /// What the file is about.
     pub kind: Kind,
@@ -258,7 +287,7 @@ pub struct Plan {
 
 /// How every physical line of a file is accounted for. A row of several physical lines (a line break inside quotes)
 /// counts once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Lines {
     /// Header rows and `sep=` lines.
     pub header: u64,
@@ -295,7 +324,7 @@ pub struct FileClosed {
 }
 
 /// Control totals: `rows = accepted + rejected + duplicate + held`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Totals {
     /// Rows of data.
     pub rows: u64,
@@ -310,6 +339,26 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Counts one more row, with this verdict.
+    pub fn count(&mut self, verdict: &Event) {
+        self.rows += 1;
+        match verdict {
+            Event::RowRejected(_) => self.rejected += 1,
+            Event::RowHeld(_) => self.held += 1,
+            Event::RowDuplicate(_) => self.duplicate += 1,
+            _ => self.accepted += 1,
+        }
+    }
+
+    /// Counts what another part of the same file came to.
+    pub fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+        self.duplicate += other.duplicate;
+        self.held += other.held;
+    }
+
     /// Whether every row has exactly one verdict.
     pub fn balanced(&self) -> bool {
         self.rows == self.accepted + self.rejected + self.duplicate + self.held
@@ -485,7 +534,7 @@ pub struct LearnerResumed {
 }
 
 /// Reasons of withdrawal (DOMAIN.md 2.8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[allow(missing_docs, reason = "each is the reason of that name in DOMAIN.md 2.8")]
 pub enum WithdrawalReason {
@@ -503,6 +552,26 @@ pub enum WithdrawalReason {
     Sanction,
     OutsideProviderControl,
     Other,
+}
+
+impl WithdrawalReason {
+    /// Every reason, in the order of their tags.
+    pub const ALL: [Self; 14] = [
+        Self::LeftCourse,
+        Self::Illness,
+        Self::TransferCentre,
+        Self::TransferQual,
+        Self::Redundant,
+        Self::Financial,
+        Self::RegisteredInError,
+        Self::DuplicateRegistration,
+        Self::NonAttendance,
+        Self::CentreClosed,
+        Self::Deceased,
+        Self::Sanction,
+        Self::OutsideProviderControl,
+        Self::Other,
+    ];
 }
 
 /// Fields of [`Event::LearnerWithdrawn`]; effective on the day of withdrawal. Sealed: notes.
@@ -534,7 +603,7 @@ pub struct CertificateDispatched {
 }
 
 /// Reasons why a certificate comes back (DOMAIN.md 3.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[allow(missing_docs, reason = "each is the reason of that name in DOMAIN.md 3.6")]
 pub enum ReturnReason {

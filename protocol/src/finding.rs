@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use bincode::{Decode, Encode};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{field::Field, ids::ParseIdError};
 
@@ -81,8 +81,14 @@ impl Serialize for Code {
     }
 }
 
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
 /// One thing that a check found in a file or a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 pub struct Finding {
     /// What was found.
     pub code: Code,
@@ -177,6 +183,8 @@ codes! {
     DATE_IMPLAUSIBLE = 2025 Error "date is a spreadsheet's default", "The date looks like an empty cell turned into a date. Type it again.";
     QN_FORMAT = 2026 Error "qualification number not of its form", "Write it as 601/5886/4 or 60158864.";
     AMENDED_FIELD_UNKNOWN = 2027 Error "not something that can be amended", "Amend names, date of birth, ULN, sex, postcode or e-mail. For a wrong centre or qualification withdraw with REGISTERED_IN_ERROR and enrol again.";
+    VALUE_UNUSUAL = 2028 Warning "value not of the usual form", "Check the value; nothing to do if it is right.";
+    DATES_OUT_OF_ORDER = 2029 Error "dates in the wrong order", "The later of the two dates must come after the earlier one.";
     CENTRE_UNKNOWN = 3001 Error "centre unknown", "Check the centre number.";
     CENTRE_NOT_APPROVED = 3002 Error "centre not approved", "Ask for approval of the centre for this qualification first.";
     QN_NOT_FOUND = 3003 Error "qualification not found", "Check the qualification number against the register.";

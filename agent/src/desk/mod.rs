@@ -1,5 +1,21 @@
 //! Rows to events. Architecture invariant: nothing here does I/O or reads a clock, and nothing of ours but the protocol is known.
 
+mod certificate;
+mod command;
+mod decision;
+mod fields;
+mod learner;
 mod policy;
+mod registration;
+mod survey;
 
+pub use certificate::{Certificate, Leg, Move, decide as decide_certificate};
+pub use command::{
+    Ask, CHANGE_DOMAIN, Command, IDENTITY_DOMAIN, NoTokens, PERSON_DOMAIN, Rejected, Subject, Tokenizer, ULN_DOMAIN,
+};
+pub use decision::{Decision, Enrolment, Fact, Objection, Occasion};
+pub use fields::{Cells, Context, Given, read};
+pub use learner::{Candidates, Change, Learner, decide as decide_learner};
 pub use policy::Policy;
+pub use registration::{Action, Registration, Standing, State, Step, evolve};
+pub use survey::Survey;

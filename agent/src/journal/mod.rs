@@ -1,1 +1,201 @@
-//! Yet to come.
+//! The only writer of the log. It gives every entry its place and time, seals what is personal, and commits: batch, keys,
+//! barrier, head, and only then the answer. Whoever wants something recorded sends it here and waits.
+//!
+//! One thread owns the store and the index that the desk decides by, so that every decision sees all before it.
+//! Several sources share a barrier: whatever has come in while the last one passed goes into the next.
+//!
+//! Architecture invariant: there is no second way to append, and no answer before the barrier. After any failure of store
+//! or keyring the writer stops for good; what was not answered is judged again by the next start.
+
+mod clock;
+mod writer;
+
+use std::{
+    sync::mpsc::{self, SyncSender},
+    thread,
+};
+
+use daybook_protocol::{
+    date::{Date, Timestamp},
+    entry::{Actor, Private, Source},
+    event::{Event, Totals},
+    finding::Finding,
+    ids::{KeyId, Sequence},
+};
+
+pub use clock::today;
+pub use writer::{Desk, Opening};
+
+use crate::{
+    books::index::Index,
+    desk::{Command, Rejected},
+};
+
+/// Requests that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some
+/// megabytes and keeps a slow disk from being buried.
+const WAITING_MAX: usize = 8;
+
+/// An entry before it has its place.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// From which day the fact holds, where it is such a fact.
+    pub effective_on: Option<Date>,
+    /// Who caused it.
+    pub actor: Actor,
+    /// What it came from.
+    pub source: Source,
+    /// What the checks found.
+    pub findings: Vec<Finding>,
+    /// What happened.
+    pub event: Event,
+    /// What is personal about it, and the key to seal it under.
+    pub private: Option<(KeyId, Private)>,
+}
+
+impl Draft {
+    /// An event of the agent's own, with nothing personal.
+    pub fn plain(event: Event) -> Self {
+        let (actor, source) = (Actor::Agent, Source::Agent);
+        Self { effective_on: None, actor, source, findings: Vec::new(), event, private: None }
+    }
+
+    /// An event about a file as a whole.
+    pub fn of_file(arrival: Sequence, event: Event) -> Self {
+        Self { source: Source::File { arrival }, ..Self::plain(event) }
+    }
+}
+
+/// A row as the desk has read it.
+#[derive(Debug)]
+pub struct ReadRow {
+    /// The physical line on which it begins, counted from 1.
+    pub line: u32,
+    /// What it asks for, or why it cannot be taken.
+    pub asks: Result<Command, Rejected>,
+}
+
+/// What became of an operator's command.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The entry that says so.
+    pub sequence: Sequence,
+    /// What was recorded.
+    pub event: Event,
+    /// What the checks found.
+    pub findings: Vec<Finding>,
+}
+
+/// Why something was not recorded.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum JournalError {
+    /// The writer has stopped: store or keyring failed, or the program is stopping.
+    #[error("the journal has stopped: {0}")]
+    Stopped(String),
+    /// An entry would be over its limit; nothing was written.
+    #[error("the entry is too large: {0}")]
+    TooLarge(String),
+}
+
+type Reply<T> = mpsc::SyncSender<Result<T, JournalError>>;
+
+enum Work {
+    Note(Box<Draft>, Reply<(Sequence, Timestamp)>),
+    Rows { arrival: Sequence, key: KeyId, rows: Vec<ReadRow>, reply: Reply<Totals> },
+    Order { command: Box<Command>, operator: String, reply: Reply<Answer> },
+    Look(Box<dyn FnOnce(&Index) + Send>),
+    Stop,
+}
+
+/// The way to the writer. Cheap to clone.
+#[derive(Clone)]
+pub struct Journal {
+    work: SyncSender<Work>,
+}
+
+/// The writer's thread, to be awaited at the end.
+pub struct Writing(thread::JoinHandle<Result<(), JournalError>>);
+
+impl Writing {
+    /// Waits until the writer has committed what it holds and closed the store.
+    pub fn wait(self) -> Result<(), JournalError> {
+        self.0.join().unwrap_or_else(|_| Err(JournalError::Stopped("its thread ended unexpectedly".into())))
+    }
+}
+
+impl Journal {
+    /// Starts the writer.
+    pub fn start(opening: Opening) -> (Self, Writing) {
+        let (work, waiting) = mpsc::sync_channel(WAITING_MAX);
+        let thread = thread::Builder::new().name("journal".into()).spawn(move || writer::run(opening, &waiting));
+        match thread {
+            Ok(thread) => (Self { work }, Writing(thread)),
+            // No thread can be had: every request will find the channel closed and say so.
+            Err(error) => {
+                let failed = JournalError::Stopped(error.to_string());
+                (Self { work }, Writing(thread::spawn(move || Err(failed))))
+            }
+        }
+    }
+
+    /// Records one event and answers when it is durable.
+    pub fn note(&self, draft: Draft) -> Result<Sequence, JournalError> {
+        self.note_at(draft).map(|(sequence, _)| sequence)
+    }
+
+    /// The same, with the time of recording.
+    pub fn note_at(&self, draft: Draft) -> Result<(Sequence, Timestamp), JournalError> {
+        self.send(|reply| Work::Note(Box::new(draft), reply))?.wait()
+    }
+
+    /// Hands over rows of a file, in order, to be judged; the answer, a pending one, says what became of them once they
+    /// are durable. Blocks while the writer is busy with earlier ones.
+    pub fn rows(&self, arrival: Sequence, key: KeyId, rows: Vec<ReadRow>) -> Result<Pending<Totals>, JournalError> {
+        self.send(|reply| Work::Rows { arrival, key, rows, reply })
+    }
+
+    /// Judges and records an operator's command.
+    pub fn order(&self, command: Command, operator: &str) -> Result<Answer, JournalError> {
+        let operator = operator.to_owned();
+        self.send(|reply| Work::Order { command: Box::new(command), operator, reply })?.wait()
+    }
+
+    /// Looks something up in the index as it stands between two requests.
+    pub fn look<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Index) -> T + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        let look = Work::Look(Box::new(move |index| {
+            // Whoever asked may have gone; then nobody misses the answer.
+            let _ = answer.send(question(index));
+        }));
+        self.work.send(look).map_err(|_| stopped())?;
+        answered.recv().map_err(|_| stopped())
+    }
+
+    /// Asks the writer to commit what it holds and to stop.
+    pub fn stop(&self) {
+        // A writer that has stopped already need not be told.
+        let _ = self.work.send(Work::Stop);
+    }
+
+    fn send<T>(&self, work: impl FnOnce(Reply<T>) -> Work) -> Result<Pending<T>, JournalError> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        self.work.send(work(reply)).map_err(|_| stopped())?;
+        Ok(Pending(answer))
+    }
+}
+
+/// An answer that comes once what was asked for is durable.
+pub struct Pending<T>(mpsc::Receiver<Result<T, JournalError>>);
+
+impl<T> Pending<T> {
+    /// Waits for it.
+    pub fn wait(self) -> Result<T, JournalError> {
+        self.0.recv().map_err(|_| stopped())?
+    }
+}
+
+fn stopped() -> JournalError {
+    JournalError::Stopped("the log can no longer be written; the first error in the agent's log says why".into())
+}

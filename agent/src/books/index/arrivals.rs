@@ -1,0 +1,240 @@
+//! Arrivals: how far each file is along the straight line, so that it is taken up where the log ends.
+
+use std::collections::{HashMap, VecDeque};
+
+use daybook_protocol::{
+    date::Timestamp,
+    entry::{Entry, Source},
+    event::{Event, FileId, FileReceived, Lines, Plan, Totals},
+    finding::Finding,
+    ids::{Digest, Sequence},
+};
+use serde::{Deserialize, Serialize};
+
+/// This many finished arrivals are kept in mind, for whoever asks right after; the books know all.
+const FINISHED_MAX: usize = 10_000;
+
+/// How far an arrival is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Its original is preserved.
+    Received,
+    /// It is read by a plan and judged row by row.
+    Parsed,
+    /// It has its verdict, or all its rows have theirs.
+    Judged,
+    /// Its sender was answered.
+    Answered,
+    /// Its original left the drop folder: nothing is left to do.
+    Filed,
+}
+
+/// What came of a file as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every row has its verdict.
+    Processed,
+    /// It was refused as a whole.
+    Rejected,
+    /// It waits for a person.
+    Held,
+}
+
+/// An arrival, as far as the log has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// Its `FileReceived`; also its receipt's number.
+    pub arrival: Sequence,
+    /// When it was recorded, in microseconds from 1970.
+    pub recorded_at: i64,
+    /// What was recorded.
+    pub received: FileReceived,
+    /// How far it is.
+    pub stage: Stage,
+    /// How it is read, once that is known.
+    pub plan: Option<Plan>,
+    /// How its lines are accounted for.
+    pub lines: Lines,
+    /// The entry from which on its rows are judged, or that gave it its verdict.
+    pub since: Sequence,
+    /// The entry that gave it, or the last of its rows, a verdict.
+    pub judged: Option<Sequence>,
+    /// The line of the last row that has a verdict; 0 before the first.
+    pub last_line: u32,
+    /// What became of its rows so far.
+    pub totals: Totals,
+    /// What came of it as a whole.
+    pub verdict: Option<Verdict>,
+    /// What the checks found in it as a whole.
+    pub findings: Vec<Finding>,
+    /// Whether an operator let it go on after it was held.
+    pub released: bool,
+    /// Whether its original lies in `held/`.
+    pub set_aside: bool,
+}
+
+impl Arrival {
+    /// When it was recorded.
+    pub fn received_at(&self) -> Timestamp {
+        Timestamp(self.recorded_at)
+    }
+}
+
+/// See the module's description.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    pub(super) open: HashMap<u64, Arrival>,
+    pub(super) finished: VecDeque<Arrival>,
+    pub(super) first: HashMap<Digest, Sequence>,
+    pub(super) refused: HashMap<(String, FileId), Timestamp>,
+    pub(super) latest: Option<Sequence>,
+    pub(super) by_folder: HashMap<String, Timestamp>,
+}
+
+impl Arrivals {
+    pub(super) fn apply(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::FileReceived(received) => self.receive(entry, received),
+            Event::ArrivalRefused(refused) => {
+                self.refused.insert((refused.folder.clone(), refused.file_id), entry.recorded_at);
+            }
+            Event::FileParsed(parsed) => self.change(parsed.arrival, |arrival| {
+                arrival.stage = Stage::Parsed;
+                arrival.plan = Some(parsed.plan.clone());
+                arrival.lines = parsed.lines;
+                arrival.since = entry.sequence;
+                arrival.findings.clone_from(&entry.findings);
+            }),
+            Event::FileRejected(closed) => self.judge(closed.arrival, entry, Verdict::Rejected, Some(closed.lines)),
+            Event::FileHeld(closed) => self.judge(closed.arrival, entry, Verdict::Held, Some(closed.lines)),
+            Event::FileProcessed(processed) => self.judge(processed.arrival, entry, Verdict::Processed, None),
+            Event::ReceiptIssued(issued) => self.change(issued.arrival, |arrival| arrival.stage = Stage::Answered),
+            Event::OriginalFiled(filed) => {
+                self.change(filed.arrival, |arrival| {
+                    arrival.stage = Stage::Filed;
+                    arrival.set_aside = filed.place == daybook_protocol::event::Place::Held;
+                });
+                self.finish(filed.arrival);
+            }
+            event => {
+                if let Source::Row { arrival, line } = entry.source {
+                    self.row(arrival, line, event);
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, entry: &Entry, received: &FileReceived) {
+        self.first.entry(received.sha256).or_insert(entry.sequence);
+        self.latest = Some(entry.sequence);
+        self.by_folder.insert(received.folder.clone(), entry.recorded_at);
+        let arrival = Arrival {
+            arrival: entry.sequence,
+            recorded_at: entry.recorded_at.0,
+            received: received.clone(),
+            stage: Stage::Received,
+            plan: None,
+            lines: Lines::default(),
+            since: entry.sequence,
+            judged: None,
+            last_line: 0,
+            totals: Totals::default(),
+            verdict: None,
+            findings: Vec::new(),
+            released: false,
+            set_aside: false,
+        };
+        self.open.insert(entry.sequence.0, arrival);
+    }
+
+    fn row(&mut self, arrival: Sequence, line: u32, event: &Event) {
+        self.change(arrival, |arrival| {
+            // A row that is judged again after a person released it is not counted twice.
+            if arrival.stage != Stage::Parsed || line <= arrival.last_line {
+                return;
+            }
+            arrival.last_line = line;
+            arrival.totals.count(event);
+        });
+    }
+
+    fn judge(&mut self, arrival: Sequence, entry: &Entry, verdict: Verdict, lines: Option<Lines>) {
+        self.change(arrival, |arrival| {
+            arrival.stage = Stage::Judged;
+            arrival.verdict = Some(verdict);
+            arrival.judged = Some(entry.sequence);
+            if let Some(lines) = lines {
+                arrival.lines = lines;
+                arrival.since = entry.sequence;
+                arrival.findings.clone_from(&entry.findings);
+            }
+        });
+    }
+
+    /// A person has decided on a held file: it goes on to be judged, or is refused.
+    pub(super) fn resolve(&mut self, arrival: Sequence, released: bool, entry: &Entry) {
+        if let Some(place) = self.finished.iter().position(|finished| finished.arrival == arrival)
+            && let Some(finished) = self.finished.remove(place)
+        {
+            self.open.insert(arrival.0, finished);
+        }
+        self.change(arrival, |arrival| {
+            if released {
+                arrival.released = true;
+                arrival.stage = Stage::Received;
+                arrival.verdict = None;
+            } else {
+                arrival.stage = Stage::Judged;
+                arrival.verdict = Some(Verdict::Rejected);
+                arrival.judged = Some(entry.sequence);
+            }
+        });
+    }
+
+    fn change(&mut self, arrival: Sequence, change: impl FnOnce(&mut Arrival)) {
+        if let Some(arrival) = self.open.get_mut(&arrival.0) {
+            change(arrival);
+        }
+    }
+
+    /// A held file is not finished in the end: it stays in mind until a person has decided.
+    fn finish(&mut self, arrival: Sequence) {
+        let waits = self.open.get(&arrival.0).is_some_and(|it| it.verdict == Some(Verdict::Held));
+        if waits {
+            return;
+        }
+        if let Some(finished) = self.open.remove(&arrival.0) {
+            self.finished.push_back(finished);
+        }
+        if self.finished.len() > FINISHED_MAX {
+            self.finished.pop_front();
+        }
+    }
+
+    pub(super) fn one(&self, arrival: Sequence) -> Option<&Arrival> {
+        self.open.get(&arrival.0).or_else(|| self.finished.iter().rev().find(|finished| finished.arrival == arrival))
+    }
+
+    pub(super) fn open(&self) -> Vec<Arrival> {
+        let mut open: Vec<_> = self.open.values().filter(|arrival| arrival.stage != Stage::Filed).cloned().collect();
+        open.sort_unstable_by_key(|arrival| arrival.arrival);
+        open
+    }
+
+    pub(super) fn latest(&self) -> Option<Sequence> {
+        self.latest
+    }
+
+    pub(super) fn latest_by_folder(&self) -> &HashMap<String, Timestamp> {
+        &self.by_folder
+    }
+
+    pub(super) fn first(&self, sha256: &Digest) -> Option<Sequence> {
+        self.first.get(sha256).copied()
+    }
+
+    pub(super) fn refused(&self) -> Vec<(String, FileId, Timestamp)> {
+        self.refused.iter().map(|((folder, file_id), at)| (folder.clone(), *file_id, *at)).collect()
+    }
+}

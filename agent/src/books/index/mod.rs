@@ -1,0 +1,251 @@
+//! The index: what the desk needs to look up to decide, folded from the log into memory. It is compact because it must
+//! hold ten million learners, and it holds nothing personal: tokens, ids, codes and dates.
+
+mod arrivals;
+mod people;
+mod snapshot;
+
+use std::{collections::HashMap, path::Path};
+
+use daybook_protocol::{
+    date::Timestamp,
+    entry::{Entry, Source},
+    event::Event,
+    field::Kind,
+    ids::{Digest, Epoch, KeyId, RegistrationNo, Sequence, Token},
+    wire::KeysHeld,
+};
+use serde::{Deserialize, Serialize};
+
+pub use arrivals::{Arrival, Stage, Verdict};
+pub use snapshot::IndexError;
+
+use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Occasion, Policy};
+use arrivals::Arrivals;
+use people::People;
+
+/// A file or row that waits for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The `FileHeld` or `RowHeld`.
+    pub held: Sequence,
+    /// The file.
+    pub arrival: Sequence,
+    /// The row's line; `None` for the file as a whole.
+    pub line: Option<u32>,
+    /// What the row asks for, or the file was read as.
+    pub kind: Option<Kind>,
+    /// Since when it waits, in microseconds from 1970.
+    pub since: i64,
+}
+
+/// An alarm that has not been cleared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenAlarm {
+    /// The entry that raised it.
+    pub sequence: Sequence,
+    /// What is wrong and what to do.
+    pub detail: String,
+}
+
+/// See the module's description.
+#[derive(Debug, Default)]
+pub struct Index {
+    applied: u64,
+    people: People,
+    certificates: HashMap<String, Certificate>,
+    arrivals: Arrivals,
+    held: HashMap<u64, Held>,
+    alarms: HashMap<String, OpenAlarm>,
+    config: Option<Sequence>,
+    keys: HashMap<Epoch, u32>,
+}
+
+impl Index {
+    /// How many entries have been folded.
+    pub fn applied_through(&self) -> u64 {
+        self.applied
+    }
+
+    /// Folds the next entry. Entries come in order, each once; an entry of a later version's kind changes nothing.
+    pub fn apply(&mut self, entry: &Entry) {
+        debug_assert_eq!(entry.sequence.0, self.applied, "entries are folded in order");
+        self.applied = entry.sequence.0 + 1;
+        if let Some(sealed) = &entry.sealed {
+            self.use_key(sealed.key);
+        }
+        match &entry.event {
+            Event::ConfigAdopted(_) => self.config = Some(entry.sequence),
+            Event::AlarmRaised(alarm) => {
+                let open = OpenAlarm { sequence: entry.sequence, detail: alarm.detail.clone() };
+                self.alarms.insert(alarm.alarm.clone(), open);
+            }
+            Event::AlarmCleared(alarm) => {
+                self.alarms.remove(&alarm.alarm);
+            }
+            Event::FileHeld(closed) => self.hold(entry, closed.arrival, None, None),
+            Event::RowHeld(row) => {
+                if let Source::Row { arrival, line } = entry.source {
+                    self.hold(entry, arrival, Some(line), Some(row.kind));
+                }
+            }
+            Event::HeldReleased(resolved) | Event::HeldRefused(resolved) => {
+                if let Some(held) = self.held.remove(&resolved.held.0)
+                    && held.line.is_none()
+                {
+                    self.arrivals.resolve(held.arrival, matches!(entry.event, Event::HeldReleased(_)), entry);
+                }
+            }
+            Event::CertificateDispatched(_) | Event::CertificateReturned(_) | Event::CertificateRedispatched(_) => {
+                self.certificate_moved(entry);
+                self.people.apply(entry);
+            }
+            _ => self.people.apply(entry),
+        }
+        self.arrivals.apply(entry);
+    }
+
+    fn use_key(&mut self, key: KeyId) {
+        let used = self.keys.entry(key.epoch).or_default();
+        *used = (*used).max(key.number.saturating_add(1));
+    }
+
+    /// How many keys of each epoch the log names: the keyring must have at least these.
+    pub fn keys_used(&self) -> Vec<KeysHeld> {
+        self.keys.iter().map(|(epoch, count)| KeysHeld { epoch: *epoch, count: *count }).collect()
+    }
+
+    fn hold(&mut self, entry: &Entry, arrival: Sequence, line: Option<u32>, kind: Option<Kind>) {
+        let held = Held { held: entry.sequence, arrival, line, kind, since: entry.recorded_at.0 };
+        self.held.insert(entry.sequence.0, held);
+    }
+
+    fn certificate_moved(&mut self, entry: &Entry) {
+        let (Some(effective_on), sequence) = (entry.effective_on, entry.sequence) else { return };
+        let (number, leg) = match &entry.event {
+            Event::CertificateDispatched(event) => {
+                let (registration, learner) = (event.registration, event.learner);
+                let number = event.certificate.clone();
+                let fresh = Certificate { number: number.clone(), registration, learner, moves: Vec::new() };
+                self.certificates.entry(number.clone()).or_insert(fresh);
+                (number, desk::Leg::Dispatched)
+            }
+            Event::CertificateReturned(event) => (event.certificate.clone(), desk::Leg::Returned(event.reason)),
+            Event::CertificateRedispatched(event) => (event.certificate.clone(), desk::Leg::Redispatched),
+            _ => return,
+        };
+        if let Some(certificate) = self.certificates.get_mut(&number) {
+            let moved = desk::Move { effective_on, sequence, arrival: arrival_of(entry), leg };
+            let place = certificate.moves.partition_point(|earlier| earlier.effective_on <= effective_on);
+            certificate.moves.insert(place, moved);
+        }
+    }
+
+    /// Decides a command by what has been folded so far.
+    pub fn judge(&self, command: &Command, occasion: Occasion, policy: &Policy) -> Decision {
+        let subject = &command.subject;
+        let found = Candidates {
+            by_uln: subject.uln.and_then(|uln| self.people.by_uln(&uln)),
+            by_person: subject.person.and_then(|person| self.people.by_person(&person)),
+            by_registration: subject.registration.and_then(|no| self.people.by_registration(no)),
+            by_new_uln: match &command.ask {
+                Ask::Amend { uln: Some(uln), .. } => self.people.holder(uln),
+                _ => None,
+            },
+        };
+        match &command.ask {
+            Ask::Dispatch { certificate, .. } | Ask::Return { certificate, .. } | Ask::Redispatch { certificate, .. } => {
+                desk::decide_certificate(self.certificates.get(certificate), &found, command, occasion, policy)
+            }
+            _ => desk::decide_learner(&found, command, occasion, policy),
+        }
+    }
+
+    /// The learner who has a ULN.
+    pub fn learner_by_uln(&self, uln: &Token) -> Option<KeyId> {
+        self.people.holder(uln)
+    }
+
+    /// The learner of a registration.
+    pub fn learner_by_registration(&self, no: RegistrationNo) -> Option<KeyId> {
+        self.people.by_registration(no).map(|learner| learner.id)
+    }
+
+    /// The learner of a certificate.
+    pub fn learner_by_certificate(&self, number: &str) -> Option<KeyId> {
+        self.certificates.get(number).map(|certificate| certificate.learner)
+    }
+
+    /// How many learners and registrations there are.
+    pub fn people(&self) -> (usize, usize) {
+        self.people.count()
+    }
+
+    /// An arrival, as far as the log has it. Of those long finished only the books know.
+    pub fn arrival(&self, arrival: Sequence) -> Option<&Arrival> {
+        self.arrivals.one(arrival)
+    }
+
+    /// The arrivals whose handling is not finished, oldest first.
+    pub fn open_arrivals(&self) -> Vec<Arrival> {
+        self.arrivals.open()
+    }
+
+    /// The latest arrival of all.
+    pub fn latest_arrival(&self) -> Option<Sequence> {
+        self.arrivals.latest()
+    }
+
+    /// When the last file came from each folder.
+    pub fn latest_by_folder(&self) -> HashMap<String, Timestamp> {
+        self.arrivals.latest_by_folder().clone()
+    }
+
+    /// The first arrival of an original.
+    pub fn first_arrival(&self, sha256: &Digest) -> Option<Sequence> {
+        self.arrivals.first(sha256)
+    }
+
+    /// What waits for a person, oldest first.
+    pub fn held(&self) -> Vec<Held> {
+        let mut held: Vec<_> = self.held.values().cloned().collect();
+        held.sort_unstable_by_key(|held| held.held);
+        held
+    }
+
+    /// The alarms that are not cleared, by name.
+    pub fn alarms(&self) -> Vec<(String, OpenAlarm)> {
+        let mut alarms: Vec<_> = self.alarms.iter().map(|(name, alarm)| (name.clone(), alarm.clone())).collect();
+        alarms.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        alarms
+    }
+
+    /// The refusals recorded at folders' doors, so that they are not recorded again.
+    pub fn refused(&self) -> Vec<(String, daybook_protocol::event::FileId, Timestamp)> {
+        self.arrivals.refused()
+    }
+
+    /// The latest `ConfigAdopted`.
+    pub fn config(&self) -> Option<Sequence> {
+        self.config
+    }
+
+    /// Reads an index that was saved; `None` if there is none or it is of another version or damaged: then the log gives
+    /// it again.
+    pub fn load(path: &Path) -> Option<Self> {
+        snapshot::load(path)
+    }
+
+    /// Saves the index for the next start.
+    pub fn save(&self, path: &Path) -> Result<(), IndexError> {
+        snapshot::save(self, path)
+    }
+}
+
+/// The file that an entry came in.
+fn arrival_of(entry: &Entry) -> Option<Sequence> {
+    match entry.source {
+        Source::Row { arrival, .. } | Source::File { arrival } => Some(arrival),
+        Source::Agent | Source::Command => None,
+    }
+}

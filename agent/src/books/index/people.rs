@@ -1,0 +1,272 @@
+//! Learners and registrations, in flat tables: a slot each, and hash tables of slot numbers beside them.
+
+use std::collections::HashMap;
+
+use daybook_protocol::{
+    date::Date,
+    entry::Entry,
+    event::{Event, LearnerEnrolled, PersonTokens},
+    ids::{KeyId, RegistrationNo, Sequence, Token},
+};
+use hashbrown::HashTable;
+
+use super::arrival_of;
+use crate::desk::{Action, Change, Learner, Registration, Step};
+
+/// No slot: the end of a chain.
+const NONE: u32 = u32::MAX;
+/// The token of nobody: no ULN was given.
+const NO_TOKEN: Token = Token([0; 16]);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LearnerSlot {
+    pub(super) id: KeyId,
+    pub(super) uln: Token,
+    pub(super) person: Token,
+    pub(super) identity: Token,
+    /// The latest registration; each names the one before it.
+    pub(super) registrations: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RegistrationSlot {
+    pub(super) no: RegistrationNo,
+    pub(super) arrival: Option<Sequence>,
+    pub(super) learner: u32,
+    pub(super) centre: u32,
+    pub(super) brand: u32,
+    pub(super) qualification: u32,
+    pub(super) starts_on: Date,
+    pub(super) expires_on: Date,
+    pub(super) previous: u32,
+    /// The latest step behind the enrolment; each names the one before it.
+    pub(super) steps: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StepSlot {
+    pub(super) step: Step,
+    pub(super) previous: u32,
+}
+
+/// See the module's description.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    pub(super) learners: Vec<LearnerSlot>,
+    pub(super) registrations: Vec<RegistrationSlot>,
+    pub(super) steps: Vec<StepSlot>,
+    pub(super) changes: HashMap<u32, Vec<Change>>,
+    pub(super) texts: Texts,
+    by_uln: HashTable<u32>,
+    by_person: HashTable<u32>,
+}
+
+/// Texts that come again and again: centres, brands, qualifications.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    pub(super) all: Vec<String>,
+    places: HashMap<String, u32>,
+}
+
+impl Texts {
+    pub(super) fn place(&mut self, text: &str) -> u32 {
+        if let Some(place) = self.places.get(text) {
+            return *place;
+        }
+        let place = slot_number(self.all.len());
+        self.all.push(text.to_owned());
+        self.places.insert(text.to_owned(), place);
+        place
+    }
+
+    fn text(&self, place: u32) -> String {
+        self.all.get(place as usize).cloned().unwrap_or_default()
+    }
+}
+
+/// A token is the output of a keyed hash already, which nobody outside can choose.
+fn hash(token: &Token) -> u64 {
+    token.0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// Slots are counted in 32 bits: four billion learners are beyond any machine this runs on.
+fn slot_number(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(NONE)
+}
+
+impl People {
+    pub(super) fn count(&self) -> (usize, usize) {
+        (self.learners.len(), self.registrations.len())
+    }
+
+    pub(super) fn apply(&mut self, entry: &Entry) {
+        let Some(on) = entry.effective_on else { return };
+        match &entry.event {
+            Event::LearnerEnrolled(enrolled) => self.enrol(entry, on, enrolled),
+            Event::LearnerDetailsAmended(amended) => {
+                let Some(slot) = self.learner_slot(amended.learner) else { return };
+                let (field, change) = (amended.field, amended.change);
+                let change = Change { field, change, sequence: entry.sequence, arrival: arrival_of(entry) };
+                let changes = self.changes.entry(slot).or_default();
+                changes.retain(|known| known.field != field);
+                changes.push(change);
+                self.retoken(slot, &amended.tokens);
+            }
+            Event::LearnerDeferred(event) => self.step(event.registration, entry, on, Action::Deferred(event.resume_by)),
+            Event::LearnerResumed(event) => self.step(event.registration, entry, on, Action::Resumed),
+            Event::LearnerWithdrawn(event) => self.step(event.registration, entry, on, Action::Withdrawn(event.reason)),
+            Event::CertificateDispatched(event) => self.step(event.registration, entry, on, Action::Certificated),
+            _ => {}
+        }
+    }
+
+    fn enrol(&mut self, entry: &Entry, starts_on: Date, enrolled: &LearnerEnrolled) {
+        let learner = match self.learner_slot(enrolled.learner) {
+            Some(slot) => {
+                self.retoken(slot, &enrolled.tokens);
+                slot
+            }
+            None => self.open(enrolled.learner, &enrolled.tokens),
+        };
+        let slot = slot_number(self.registrations.len());
+        let Some(record) = self.learners.get_mut(learner as usize) else { return };
+        let previous = std::mem::replace(&mut record.registrations, slot);
+        self.registrations.push(RegistrationSlot {
+            no: enrolled.registration,
+            arrival: arrival_of(entry),
+            learner,
+            centre: self.texts.place(&enrolled.centre),
+            brand: self.texts.place(&enrolled.brand),
+            qualification: self.texts.place(&enrolled.qualification),
+            starts_on,
+            expires_on: enrolled.expires_on,
+            previous,
+            steps: NONE,
+        });
+    }
+
+    fn open(&mut self, id: KeyId, tokens: &PersonTokens) -> u32 {
+        self.restore(LearnerSlot {
+            id,
+            uln: tokens.uln.unwrap_or(NO_TOKEN),
+            person: tokens.person,
+            identity: tokens.identity,
+            registrations: NONE,
+        })
+    }
+
+    /// Adds a learner as it stands in a snapshot or is newly opened.
+    pub(super) fn restore(&mut self, learner: LearnerSlot) -> u32 {
+        let slot = slot_number(self.learners.len());
+        self.learners.push(learner);
+        self.link(slot);
+        slot
+    }
+
+    fn link(&mut self, slot: u32) {
+        let Self { learners, by_uln, by_person, .. } = self;
+        let Some(learner) = learners.get(slot as usize) else { return };
+        let at = |slot: &u32| learners.get(*slot as usize);
+        if learner.uln != NO_TOKEN {
+            let rehash = |slot: &u32| at(slot).map_or(0, |it| hash(&it.uln));
+            by_uln.insert_unique(hash(&learner.uln), slot, rehash);
+        }
+        let rehash = |slot: &u32| at(slot).map_or(0, |it| hash(&it.person));
+        by_person.insert_unique(hash(&learner.person), slot, rehash);
+    }
+
+    fn retoken(&mut self, slot: u32, tokens: &PersonTokens) {
+        let Some(learner) = self.learners.get(slot as usize).copied() else { return };
+        let uln = tokens.uln.unwrap_or(NO_TOKEN);
+        let after = LearnerSlot { uln, person: tokens.person, identity: tokens.identity, ..learner };
+        if after == learner {
+            return;
+        }
+        for (table, token) in [(&mut self.by_uln, learner.uln), (&mut self.by_person, learner.person)] {
+            if let Ok(found) = table.find_entry(hash(&token), |it| *it == slot) {
+                found.remove();
+            }
+        }
+        if let Some(place) = self.learners.get_mut(slot as usize) {
+            *place = after;
+        }
+        self.link(slot);
+    }
+
+    fn step(&mut self, no: RegistrationNo, entry: &Entry, effective_on: Date, action: Action) {
+        let slot = slot_number(self.steps.len());
+        let Some(registration) = self.registration_slot(no).and_then(|it| self.registrations.get_mut(it)) else { return };
+        let previous = std::mem::replace(&mut registration.steps, slot);
+        let step = Step { effective_on, sequence: entry.sequence, arrival: arrival_of(entry), action };
+        self.steps.push(StepSlot { step, previous });
+    }
+
+    /// Learners are in the order of their keys, because both are given out by the same writer.
+    fn learner_slot(&self, id: KeyId) -> Option<u32> {
+        self.learners.binary_search_by_key(&id, |learner| learner.id).ok().map(slot_number)
+    }
+
+    /// Registrations are in the order of their entries.
+    fn registration_slot(&self, no: RegistrationNo) -> Option<usize> {
+        let place = self.registrations.binary_search_by_key(&no.sequence, |it| it.no.sequence).ok()?;
+        self.registrations.get(place).filter(|it| it.no == no).map(|_| place)
+    }
+
+    fn find(&self, table: &HashTable<u32>, token: &Token, of: impl Fn(&LearnerSlot) -> Token) -> Option<u32> {
+        let same = |slot: &u32| self.learners.get(*slot as usize).is_some_and(|it| of(it) == *token);
+        table.find(hash(token), same).copied()
+    }
+
+    pub(super) fn holder(&self, uln: &Token) -> Option<KeyId> {
+        let slot = self.find(&self.by_uln, uln, |it| it.uln)?;
+        self.learners.get(slot as usize).map(|it| it.id)
+    }
+
+    pub(super) fn by_uln(&self, uln: &Token) -> Option<Learner> {
+        self.find(&self.by_uln, uln, |it| it.uln).and_then(|slot| self.learner(slot))
+    }
+
+    pub(super) fn by_person(&self, person: &Token) -> Option<Learner> {
+        self.find(&self.by_person, person, |it| it.person).and_then(|slot| self.learner(slot))
+    }
+
+    pub(super) fn by_registration(&self, no: RegistrationNo) -> Option<Learner> {
+        let registration = self.registrations.get(self.registration_slot(no)?)?;
+        self.learner(registration.learner)
+    }
+
+    fn learner(&self, slot: u32) -> Option<Learner> {
+        let learner = self.learners.get(slot as usize)?;
+        let uln = (learner.uln != NO_TOKEN).then_some(learner.uln);
+        let mut registrations = Vec::new();
+        let mut next = learner.registrations;
+        while let Some(registration) = self.registrations.get(next as usize) {
+            registrations.push(self.registration(registration));
+            next = registration.previous;
+        }
+        registrations.reverse();
+        let changes = self.changes.get(&slot).cloned().unwrap_or_default();
+        let tokens = PersonTokens { uln, person: learner.person, identity: learner.identity };
+        Some(Learner { id: learner.id, tokens, registrations, changes })
+    }
+
+    fn registration(&self, slot: &RegistrationSlot) -> Registration {
+        let mut steps = Vec::new();
+        let mut next = slot.steps;
+        while let Some(step) = self.steps.get(next as usize) {
+            steps.push(step.step);
+            next = step.previous;
+        }
+        let (effective_on, sequence) = (slot.starts_on, slot.no.sequence);
+        steps.push(Step { effective_on, sequence, arrival: slot.arrival, action: Action::Enrolled });
+        steps.sort_unstable_by_key(|step| (step.effective_on, step.sequence));
+        Registration {
+            no: slot.no,
+            centre: self.texts.text(slot.centre),
+            brand: self.texts.text(slot.brand),
+            qualification: self.texts.text(slot.qualification),
+            expires_on: slot.expires_on,
+            steps,
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The index on disk, so that a start need not read the whole log. Derived: whatever does not read back whole is ignored.
+//!
+//! Layout: magic [8], version [4], applied through [8], then the flat tables as fixed-size records behind their counts, the
+//! small rest as JSON behind its length, and the SHA-256 of all that.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufReader, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use daybook_protocol::{
+    date::{Date, Timestamp},
+    event::{FileId, ReturnReason, WithdrawalReason},
+    field::Field,
+    ids::{Digest, Epoch, KeyId, RegistrationNo, Sequence, Token},
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Held, Index, OpenAlarm,
+    arrivals::Arrival,
+    people::{LearnerSlot, RegistrationSlot, StepSlot},
+};
+use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
+
+const MAGIC: [u8; 8] = *b"DBKINDEX";
+/// Raised with every change of the layout; an older snapshot is then ignored.
+const VERSION: u32 = 1;
+/// The small rest is at most this long: a damaged length must not allocate.
+const REST_BYTES_MAX: u64 = 1 << 30;
+
+/// Why an index was not saved.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot save the index at {path}")]
+pub struct IndexError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// All but the flat tables.
+#[derive(Serialize, Deserialize)]
+struct Rest {
+    texts: Vec<String>,
+    changes: Vec<(u32, Field, Token, Sequence, Option<Sequence>)>,
+    certificates: Vec<SavedCertificate>,
+    open: Vec<Arrival>,
+    finished: Vec<Arrival>,
+    first: Vec<(Digest, Sequence)>,
+    refused: Vec<(String, u64, u64, i64)>,
+    held: Vec<Held>,
+    alarms: Vec<(String, OpenAlarm)>,
+    config: Option<Sequence>,
+    keys: Vec<(Epoch, u32)>,
+    latest: Option<Sequence>,
+    by_folder: Vec<(String, i64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedCertificate {
+    number: String,
+    registration: RegistrationNo,
+    learner: KeyId,
+    moves: Vec<(i32, Sequence, Option<Sequence>, SavedLeg)>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum SavedLeg {
+    Dispatched,
+    Returned(ReturnReason),
+    Redispatched,
+}
+
+pub(super) fn save(index: &Index, path: &Path) -> Result<(), IndexError> {
+    let failed = |source| IndexError { path: path.to_owned(), source };
+    let temporary = path.with_extension("new");
+    let write = || -> io::Result<()> {
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        let mut out = Out { inner: BufWriter::with_capacity(1 << 20, File::create(&temporary)?), hash: Sha256::new() };
+        write_index(index, &mut out)?;
+        let hash = out.hash.finalize();
+        let mut file = out.inner;
+        file.write_all(&hash)?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(failed)
+}
+
+pub(super) fn load(path: &Path) -> Option<Index> {
+    let file = File::open(path).ok()?;
+    let mut from = In { inner: BufReader::with_capacity(1 << 20, file), hash: Sha256::new() };
+    let index = read_index(&mut from).ok()?;
+    let found: [u8; 32] = from.hash.finalize().into();
+    let mut expected = [0; 32];
+    from.inner.read_exact(&mut expected).ok()?;
+    (found == expected).then_some(index)
+}
+
+/// Hashes what is written.
+struct Out<T> {
+    inner: T,
+    hash: Sha256,
+}
+
+impl<T: Write> Out<T> {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hash.update(bytes);
+        self.inner.write_all(bytes)
+    }
+    fn number(&mut self, number: u64) -> io::Result<()> {
+        self.put(&number.to_be_bytes())
+    }
+    fn small(&mut self, number: u32) -> io::Result<()> {
+        self.put(&number.to_be_bytes())
+    }
+    fn date(&mut self, date: Date) -> io::Result<()> {
+        self.put(&date.0.to_be_bytes())
+    }
+}
+
+/// Hashes what is read.
+struct In<T> {
+    inner: T,
+    hash: Sha256,
+}
+
+impl<T: Read> In<T> {
+    fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.inner.read_exact(&mut bytes)?;
+        self.hash.update(bytes);
+        Ok(bytes)
+    }
+    fn number(&mut self) -> io::Result<u64> {
+        self.take().map(u64::from_be_bytes)
+    }
+    fn small(&mut self) -> io::Result<u32> {
+        self.take().map(u32::from_be_bytes)
+    }
+    fn date(&mut self) -> io::Result<Date> {
+        self.take().map(|bytes| Date(i32::from_be_bytes(bytes)))
+    }
+    fn sequence(&mut self) -> io::Result<Sequence> {
+        self.number().map(Sequence)
+    }
+    fn maybe(&mut self) -> io::Result<Option<Sequence>> {
+        self.number().map(|number| number.checked_sub(1).map(Sequence))
+    }
+}
+
+/// No sequence is written as 0, any other as one more than it is.
+fn maybe(sequence: Option<Sequence>) -> u64 {
+    sequence.map_or(0, |sequence| sequence.0 + 1)
+}
+
+fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
+    out.put(&MAGIC)?;
+    out.small(VERSION)?;
+    out.number(index.applied)?;
+    let people = &index.people;
+    out.number(people.learners.len() as u64)?;
+    for LearnerSlot { id, uln, person, identity, registrations } in &people.learners {
+        out.small(id.epoch.0)?;
+        out.small(id.number)?;
+        for token in [uln, person, identity] {
+            out.put(&token.0)?;
+        }
+        out.small(*registrations)?;
+    }
+    out.number(people.registrations.len() as u64)?;
+    for slot in &people.registrations {
+        out.small(slot.no.epoch.0)?;
+        out.number(slot.no.sequence.0)?;
+        out.number(maybe(slot.arrival))?;
+        for number in [slot.learner, slot.centre, slot.brand, slot.qualification, slot.previous, slot.steps] {
+            out.small(number)?;
+        }
+        out.date(slot.starts_on)?;
+        out.date(slot.expires_on)?;
+    }
+    out.number(people.steps.len() as u64)?;
+    for StepSlot { step, previous } in &people.steps {
+        out.date(step.effective_on)?;
+        out.number(step.sequence.0)?;
+        out.number(maybe(step.arrival))?;
+        let (tag, value) = match step.action {
+            Action::Enrolled => (0, 0),
+            Action::Deferred(resume_by) => (1, resume_by.0),
+            Action::Resumed => (2, 0),
+            Action::Withdrawn(reason) => (3, reason as i32),
+            Action::Certificated => (4, 0),
+        };
+        out.small(tag)?;
+        out.date(Date(value))?;
+        out.small(*previous)?;
+    }
+    let rest = serde_json::to_vec(&rest(index)).map_err(io::Error::other)?;
+    out.number(rest.len() as u64)?;
+    out.put(&rest)
+}
+
+fn rest(index: &Index) -> Rest {
+    let leg = |leg| match leg {
+        Leg::Dispatched => SavedLeg::Dispatched,
+        Leg::Returned(reason) => SavedLeg::Returned(reason),
+        Leg::Redispatched => SavedLeg::Redispatched,
+    };
+    let moves = |it: &Certificate| {
+        it.moves.iter().map(|it| (it.effective_on.0, it.sequence, it.arrival, leg(it.leg))).collect()
+    };
+    let changes = index.people.changes.iter().flat_map(|(slot, changes)| {
+        changes.iter().map(|it| (*slot, it.field, it.change, it.sequence, it.arrival))
+    });
+    Rest {
+        texts: index.people.texts.all.clone(),
+        changes: changes.collect(),
+        certificates: (index.certificates.values())
+            .map(|it| SavedCertificate {
+                number: it.number.clone(),
+                registration: it.registration,
+                learner: it.learner,
+                moves: moves(it),
+            })
+            .collect(),
+        open: index.arrivals.open.values().cloned().collect(),
+        finished: index.arrivals.finished.iter().cloned().collect(),
+        first: index.arrivals.first.iter().map(|(digest, first)| (*digest, *first)).collect(),
+        refused: (index.arrivals.refused.iter())
+            .map(|((folder, id), at)| (folder.clone(), id.device, id.number, at.0))
+            .collect(),
+        held: index.held(),
+        alarms: index.alarms(),
+        config: index.config,
+        keys: index.keys.iter().map(|(epoch, count)| (*epoch, *count)).collect(),
+        latest: index.arrivals.latest,
+        by_folder: index.arrivals.by_folder.iter().map(|(folder, at)| (folder.clone(), at.0)).collect(),
+    }
+}
+
+fn read_index<T: Read>(from: &mut In<T>) -> io::Result<Index> {
+    let wrong = |why: &'static str| io::Error::new(io::ErrorKind::InvalidData, why);
+    if from.take()? != MAGIC || from.small()? != VERSION {
+        return Err(wrong("another version"));
+    }
+    let mut index = Index { applied: from.number()?, ..Index::default() };
+    for _ in 0..from.number()? {
+        let id = KeyId { epoch: Epoch(from.small()?), number: from.small()? };
+        let [uln, person, identity] = [Token(from.take()?), Token(from.take()?), Token(from.take()?)];
+        index.people.restore(LearnerSlot { id, uln, person, identity, registrations: from.small()? });
+    }
+    for _ in 0..from.number()? {
+        let no = RegistrationNo { epoch: Epoch(from.small()?), sequence: from.sequence()? };
+        let arrival = from.maybe()?;
+        let [learner, centre, brand, qualification, previous, steps] =
+            [from.small()?, from.small()?, from.small()?, from.small()?, from.small()?, from.small()?];
+        let (starts_on, expires_on) = (from.date()?, from.date()?);
+        index.people.registrations.push(RegistrationSlot {
+            no,
+            arrival,
+            learner,
+            centre,
+            brand,
+            qualification,
+            starts_on,
+            expires_on,
+            previous,
+            steps,
+        });
+    }
+    for _ in 0..from.number()? {
+        let (effective_on, sequence, arrival) = (from.date()?, from.sequence()?, from.maybe()?);
+        let action = match (from.small()?, from.date()?) {
+            (0, _) => Action::Enrolled,
+            (1, resume_by) => Action::Deferred(resume_by),
+            (2, _) => Action::Resumed,
+            (3, reason) => {
+                let reason = WithdrawalReason::ALL.into_iter().find(|known| *known as i32 == reason.0);
+                Action::Withdrawn(reason.ok_or_else(|| wrong("unknown reason"))?)
+            }
+            (4, _) => Action::Certificated,
+            _ => return Err(wrong("unknown step")),
+        };
+        let step = Step { effective_on, sequence, arrival, action };
+        index.people.steps.push(StepSlot { step, previous: from.small()? });
+    }
+    let length = from.number()?;
+    if length > REST_BYTES_MAX {
+        return Err(wrong("too long"));
+    }
+    let mut rest = Vec::new();
+    (&mut from.inner).take(length).read_to_end(&mut rest)?;
+    from.hash.update(&rest);
+    restore(&mut index, serde_json::from_slice(&rest).map_err(io::Error::other)?);
+    Ok(index)
+}
+
+fn restore(index: &mut Index, rest: Rest) {
+    for text in &rest.texts {
+        index.people.texts.place(text);
+    }
+    for (slot, field, change, sequence, arrival) in rest.changes {
+        index.people.changes.entry(slot).or_default().push(Change { field, change, sequence, arrival });
+    }
+    for SavedCertificate { number, registration, learner, moves } in rest.certificates {
+        let moves = moves.into_iter().map(|(on, sequence, arrival, leg)| {
+            let leg = match leg {
+                SavedLeg::Dispatched => Leg::Dispatched,
+                SavedLeg::Returned(reason) => Leg::Returned(reason),
+                SavedLeg::Redispatched => Leg::Redispatched,
+            };
+            Move { effective_on: Date(on), sequence, arrival, leg }
+        });
+        let moves = moves.collect();
+        index.certificates.insert(number.clone(), Certificate { number, registration, learner, moves });
+    }
+    index.arrivals.open = rest.open.into_iter().map(|arrival| (arrival.arrival.0, arrival)).collect();
+    index.arrivals.finished = rest.finished.into();
+    index.arrivals.first = rest.first.into_iter().collect();
+    index.arrivals.refused = (rest.refused.into_iter())
+        .map(|(folder, device, number, at)| ((folder, FileId { device, number }), Timestamp(at)))
+        .collect();
+    index.held = rest.held.into_iter().map(|held| (held.held.0, held)).collect();
+    index.alarms = rest.alarms.into_iter().collect();
+    index.config = rest.config;
+    index.keys = rest.keys.into_iter().collect();
+    index.arrivals.latest = rest.latest;
+    index.arrivals.by_folder = rest.by_folder.into_iter().map(|(folder, at)| (folder, Timestamp(at))).collect();
+}

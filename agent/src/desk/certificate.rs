@@ -1,0 +1,187 @@
+//! The stream of one certificate (DOMAIN.md 3.6): sent, come back, sent again.
+
+use daybook_protocol::{
+    date::Date,
+    event::{CertificateDispatched, CertificateRedispatched, CertificateReturned, Event, ReturnReason},
+    finding::Code,
+    ids::{KeyId, RegistrationNo, Sequence},
+};
+
+use super::{
+    Action, Ask, Command, Decision, Fact, Objection, Occasion, Policy,
+    learner::{Candidates, choose, meant},
+};
+
+/// What happened to a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leg {
+    /// It was sent out.
+    Dispatched,
+    /// It came back.
+    Returned(ReturnReason),
+    /// It was sent out again.
+    Redispatched,
+}
+
+/// A step in the life of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Move {
+    /// On which day.
+    pub effective_on: Date,
+    /// The entry that records it.
+    pub sequence: Sequence,
+    /// The file it came in, where it came in one.
+    pub arrival: Option<Sequence>,
+    /// What happened.
+    pub leg: Leg,
+}
+
+/// A certificate, with its moves ordered by effective date and sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// Its number.
+    pub number: String,
+    /// The registration it was earned on.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
+    /// Its moves; the first one is its dispatch.
+    pub moves: Vec<Move>,
+}
+
+/// Decides a command about a certificate. `known` is the certificate of that number, `found` who may be meant by a dispatch.
+pub fn decide(
+    known: Option<&Certificate>,
+    found: &Candidates,
+    command: &Command,
+    occasion: Occasion,
+    policy: &Policy,
+) -> Decision {
+    if command.effective_on > occasion.today {
+        return Decision::Reject(Objection::of(Code::DATE_IN_FUTURE));
+    }
+    match (&command.ask, known) {
+        (Ask::Dispatch { certificate, carrier, tracking }, None) => {
+            let dispatched = |registration, learner| CertificateDispatched {
+                certificate: certificate.clone(),
+                registration,
+                learner,
+                carrier: carrier.clone(),
+                tracking: tracking.clone(),
+            };
+            dispatch(found, command, dispatched, policy)
+        }
+        (Ask::Dispatch { .. }, Some(known)) => match known.same(command.effective_on, Leg::Dispatched) {
+            Some(first) if means(found, command, known) => repeated(first, occasion),
+            first => Decision::Reject(
+                Objection::of(Code::CERTIFICATE_NUMBER_TAKEN)
+                    .against(first.or(known.moves.first()).map_or(known.registration.sequence, |it| it.sequence)),
+            ),
+        },
+        (_, None) => Decision::Reject(Objection::of(Code::CERTIFICATE_UNKNOWN)),
+        (Ask::Return { reason, .. }, Some(known)) => known.travel(command, Leg::Returned(*reason), occasion, || {
+            let (certificate, learner) = (known.number.clone(), known.learner);
+            Ok(Event::CertificateReturned(CertificateReturned { certificate, learner, reason: *reason }))
+        }),
+        (Ask::Redispatch { carrier, tracking, address_confirmed, .. }, Some(known)) => {
+            known.travel(command, Leg::Redispatched, occasion, || {
+                let sent = known.moves.iter().filter(|it| !matches!(it.leg, Leg::Returned(_))).count();
+                let attempt = u8::try_from(sent + 1).unwrap_or(u8::MAX);
+                if !address_confirmed {
+                    return Err(Code::DISPATCH_ADDRESS_UNCONFIRMED);
+                }
+                if attempt > policy.dispatches_max {
+                    return Err(Code::DISPATCH_ATTEMPTS);
+                }
+                Ok(Event::CertificateRedispatched(CertificateRedispatched {
+                    certificate: known.number.clone(),
+                    learner: known.learner,
+                    attempt,
+                    carrier: carrier.clone(),
+                    tracking: tracking.clone(),
+                }))
+            })
+        }
+        _ => Decision::Reject(Objection::of(Code::VALUE_FORMAT)),
+    }
+}
+
+fn dispatch(
+    found: &Candidates,
+    command: &Command,
+    dispatched: impl FnOnce(RegistrationNo, KeyId) -> CertificateDispatched,
+    policy: &Policy,
+) -> Decision {
+    let Some(learner) = found.by_registration.as_ref().or(found.by_uln.as_ref()) else {
+        return Decision::Reject(Objection::of(Code::REGISTRATION_NOT_FOUND));
+    };
+    let meant: Vec<_> = meant(learner, &command.subject).collect();
+    match choose(&meant, command.effective_on, Action::Certificated, policy) {
+        Ok(registration) => {
+            let event = Event::CertificateDispatched(dispatched(registration.no, learner.id));
+            Decision::Accept(Fact::Whole(learner.id, event))
+        }
+        Err(Decision::Reject(objection)) => Decision::Reject(objection.about(learner.id)),
+        Err(Decision::Hold(objection)) => Decision::Hold(objection.about(learner.id)),
+        Err(other) => other,
+    }
+}
+
+/// Whether a dispatch is about the learner whose certificate it is.
+fn means(found: &Candidates, command: &Command, known: &Certificate) -> bool {
+    match command.subject.registration {
+        Some(no) => no == known.registration,
+        None => found.by_uln.as_ref().is_some_and(|learner| learner.id == known.learner),
+    }
+}
+
+fn repeated(first: &Move, occasion: Occasion) -> Decision {
+    if first.arrival.is_some() && first.arrival == occasion.arrival {
+        Decision::Reject(Objection::of(Code::ROW_DUPLICATE).against(first.sequence))
+    } else {
+        Decision::Duplicate(first.sequence)
+    }
+}
+
+impl Certificate {
+    fn same(&self, on: Date, leg: Leg) -> Option<&Move> {
+        self.moves.iter().find(|it| it.effective_on == on && it.leg == leg)
+    }
+
+    /// Decides a move: it must follow what came before it on its date, and leave what came after it possible.
+    fn travel(
+        &self,
+        command: &Command,
+        leg: Leg,
+        occasion: Occasion,
+        event: impl FnOnce() -> Result<Event, Code>,
+    ) -> Decision {
+        let on = command.effective_on;
+        if let Some(first) = self.same(on, leg) {
+            return repeated(first, occasion);
+        }
+        let place = self.moves.partition_point(|it| it.effective_on <= on);
+        let (before, after) = self.moves.split_at(place);
+        let follows = |before: Option<&Move>, leg: Leg| {
+            let back = before.is_some_and(|it| matches!(it.leg, Leg::Returned(_)));
+            match leg {
+                Leg::Dispatched => before.is_none(),
+                Leg::Returned(_) => before.is_some() && !back,
+                Leg::Redispatched => back,
+            }
+        };
+        if !follows(before.last(), leg) {
+            let objection = Objection::of(Code::CERTIFICATE_STATE).about(self.learner);
+            let against = before.last().or(after.first()).map_or(self.registration.sequence, |it| it.sequence);
+            return Decision::Reject(objection.against(against));
+        }
+        if let Some(later) = after.first() {
+            // Moves alternate, so one put between two others always breaks the later one.
+            return Decision::Hold(Objection::of(Code::BREAKS_LATER_FACT).against(later.sequence).about(self.learner));
+        }
+        match event() {
+            Ok(event) => Decision::Accept(Fact::Whole(self.learner, event)),
+            Err(code) => Decision::Reject(Objection::of(code).about(self.learner)),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What a row or an operator asks for, in the desk's own terms: identifiers checked, names turned into look-up values,
+//! everything personal set apart.
+
+use daybook_protocol::{
+    date::Date,
+    entry::Private,
+    event::{AmendmentClass, ReturnReason, WithdrawalReason},
+    field::{Field, Kind},
+    finding::Finding,
+    ids::{RegistrationNo, Token},
+};
+
+/// Makes look-up values. The desk knows no keys: whoever calls it does.
+pub trait Tokenizer {
+    /// The look-up value of some normalised texts; `domain` keeps values of different meaning apart.
+    fn token(&self, domain: &str, parts: &[&str]) -> Token;
+}
+
+/// A tokenizer for when only the checks matter, as in pass one: every token is zero.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoTokens;
+
+impl Tokenizer for NoTokens {
+    fn token(&self, _: &str, _: &[&str]) -> Token {
+        Token([0; 16])
+    }
+}
+
+/// The domain of a ULN's token; its one part is the ten digits.
+pub const ULN_DOMAIN: &str = "uln";
+/// The domain of a person's token; its parts are the matching keys of family name and given names, the date of birth as
+/// `YYYY-MM-DD`, and the centre.
+pub const PERSON_DOMAIN: &str = "person";
+/// The domain of an identity's token; its parts are the matching key of the family name and the date of birth.
+pub const IDENTITY_DOMAIN: &str = "identity";
+/// The domain of an amendment's token; its parts are the field's name and the new value as given.
+pub const CHANGE_DOMAIN: &str = "change";
+
+/// Whom a command is about, as far as it says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// Token of the ULN.
+    pub uln: Option<Token>,
+    /// Token of family name, given names, date of birth and centre.
+    pub person: Option<Token>,
+    /// Token of family name and date of birth.
+    pub identity: Option<Token>,
+    /// The registration, by its number.
+    pub registration: Option<RegistrationNo>,
+    /// The qualification, in its form without slashes.
+    pub qualification: Option<String>,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Enrol; effective on the start date. The subject has `person`, `identity` and `qualification`.
+    Enrol {
+        /// The centre.
+        centre: String,
+        /// The brand; may be empty.
+        brand: String,
+    },
+    /// Amend what is held of a learner.
+    Amend {
+        /// What is amended.
+        field: Field,
+        /// The class, as far as the field tells it; a change that leaves the identity's token as it was is of class A.
+        class: AmendmentClass,
+        /// The ULN's token afterwards, where the ULN is amended.
+        uln: Option<Token>,
+        /// The person's token afterwards, where it changes and the row says enough to know it.
+        person: Option<Token>,
+        /// The identity's token afterwards, where family name or date of birth is amended.
+        identity: Option<Token>,
+        /// Token of the field and its new value.
+        change: Token,
+    },
+    /// Defer; effective on the first day of the deferral.
+    Defer {
+        /// The day by which the learner is to resume.
+        resume_by: Date,
+    },
+    /// Resume; effective on the day of resumption.
+    Resume,
+    /// Withdraw; effective on the day of withdrawal.
+    Withdraw {
+        /// Why.
+        reason: WithdrawalReason,
+        /// The last day of attendance, where given.
+        last_attended_on: Option<Date>,
+    },
+    /// Record that a certificate was sent out.
+    Dispatch {
+        /// Its number.
+        certificate: String,
+        /// Who carries it; may be empty.
+        carrier: String,
+        /// The carrier's number; may be empty.
+        tracking: String,
+    },
+    /// Record that a certificate came back.
+    Return {
+        /// Its number.
+        certificate: String,
+        /// Why.
+        reason: ReturnReason,
+    },
+    /// Record that a returned certificate was sent out again.
+    Redispatch {
+        /// Its number.
+        certificate: String,
+        /// Who carries it; may be empty.
+        carrier: String,
+        /// The carrier's number; may be empty.
+        tracking: String,
+        /// Whether a new address is given or the old one was confirmed.
+        address_confirmed: bool,
+    },
+}
+
+impl Ask {
+    /// The kind of file that asks for this.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Enrol { .. } => Kind::Enrolments,
+            Self::Amend { .. } => Kind::Amendments,
+            Self::Defer { .. } => Kind::Deferrals,
+            Self::Resume => Kind::Resumptions,
+            Self::Withdraw { .. } => Kind::Withdrawals,
+            Self::Dispatch { .. } => Kind::Dispatches,
+            Self::Return { .. } => Kind::Returns,
+            Self::Redispatch { .. } => Kind::Redispatches,
+        }
+    }
+}
+
+/// A row or an operator's order that passed the checks of its fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// What is asked for.
+    pub ask: Ask,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// From which day it is to hold.
+    pub effective_on: Date,
+    /// Warnings of the checks.
+    pub findings: Vec<Finding>,
+    /// What is personal about it, as sent.
+    pub private: Private,
+}
+
+/// A row that did not pass the checks of its fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// All that the checks found, warnings included.
+    pub findings: Vec<Finding>,
+    /// The row's values, as sent.
+    pub private: Private,
+}

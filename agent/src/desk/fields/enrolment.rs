@@ -1,0 +1,54 @@
+//! Enrolments.
+
+use daybook_protocol::{field::Field, finding::Code};
+
+use super::{Asked, dates::Day, names, reading::Reading};
+use crate::desk::Ask;
+
+/// A learner's first day on a qualification. The planned end is neither checked nor used: people write `TBC` there.
+pub(super) fn enrol(row: &mut Reading) -> Option<Asked> {
+    let uln = row.uln(Field::Uln);
+    let given = row.required_name(Field::GivenNames);
+    if given.is_some_and(names::is_titled) {
+        row.found(Code::NAME_TITLE, Field::GivenNames);
+    }
+    let family = row.required_name(Field::FamilyName);
+    for field in [Field::MiddleNames, Field::PreferredName, Field::PreviousFamilyName] {
+        row.name(field);
+    }
+    let born = row.born(Field::DateOfBirth);
+    let start = row.planned(Field::StartDate);
+    if let Some((born, start)) = born.zip(start) {
+        age(row, born, start);
+    }
+    for field in [Field::Sex, Field::Postcode, Field::Email] {
+        row.contact(field, row.value(field), field);
+    }
+    row.required(Field::Qualification);
+    let qualification = row.qualification();
+    if row.context.centre.is_empty() {
+        row.required(Field::CentreNo);
+    }
+    let centre = row.centre();
+
+    let (start, centre) = (start?, centre?);
+    let mut subject = row.subject(family?, given?, born?, Some(centre));
+    subject.uln = uln.map(|digits| row.uln_token(&digits));
+    subject.qualification = Some(qualification?);
+    let own = !row.context.centre.is_empty();
+    let centre = if own { centre.to_owned() } else { centre.to_ascii_uppercase() };
+    let ask = Ask::Enrol { centre, brand: row.context.brand.to_owned() };
+    Some(Asked { ask, subject, effective_on: start.date })
+}
+
+fn age(row: &mut Reading, born: Day, start: Day) {
+    let (policy, years) = (row.context.policy, born.years_until(start));
+    let [usual_min, usual_max] = policy.age_usual;
+    if born == start {
+        row.found(Code::DATE_IMPLAUSIBLE, Field::DateOfBirth);
+    } else if !(policy.age_min..=policy.age_max).contains(&years) {
+        row.found(Code::AGE_BELOW_MINIMUM, Field::DateOfBirth);
+    } else if !(usual_min..=usual_max).contains(&years) {
+        row.found(Code::AGE_UNUSUAL, Field::DateOfBirth);
+    }
+}

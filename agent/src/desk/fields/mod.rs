@@ -1,0 +1,150 @@
+//! The checks of a row's fields (stages 2 and 3 of DOMAIN.md 6.5): cells in, a [`Command`] or a [`Rejected`] out. One file
+//! an identifier or a group of kinds; nothing here knows any state.
+//!
+//! **Matching keys.** Tokens are made of texts in one form, and that form is part of the log's format: a change to it would
+//! part a learner's past from their future.
+//! - A *name's key*: NFKD; lower case letter by letter; NFKD again; without accents (marks of a canonical combining class from
+//!   200) and Hebrew and Arabic vowel points (classes 10 to 35); ß æ œ þ ø ł đ ð ħ ı ς as ss ae oe th o l d d h i σ; and of
+//!   what is left only letters, digits and marks, without the letters that are apostrophes by use (U+02B9 to U+02BF, U+02C8,
+//!   U+A78C). So `O'Brien`, `O’Brien` and `OBRIEN` are one, as are `de la Cruz` and `De La  Cruz`.
+//! - A *date*: `YYYY-MM-DD`. A *ULN*: its ten digits. A *centre*: its number with ASCII letters in upper case.
+//! - The person's token takes `given_names` only; middle names stay out of it.
+//! - An amendment's new value: as given, without the white space around it.
+
+mod amendment;
+mod certificate;
+mod contact;
+mod dates;
+mod enrolment;
+mod names;
+mod private;
+mod qualification;
+mod reading;
+mod reasons;
+mod registration;
+mod uln;
+
+use daybook_protocol::{
+    date::Date,
+    field::{Field, Kind},
+    finding::{Code, Severity, worst},
+};
+
+pub(super) use self::dates::{Order, order};
+use self::reading::Reading;
+use super::{Ask, Command, Policy, Rejected, Subject, Tokenizer};
+
+/// The cells of one row, by what their columns mean.
+pub trait Cells {
+    /// The value of a column, trimmed; empty where there is no such column, no cell, or a stand-in for an empty one.
+    fn value(&self, field: Field) -> &str;
+
+    /// Whether no column can be trusted, because the row has more or fewer cells than the heading.
+    fn shifted(&self) -> bool;
+
+    /// The row as it stood in its file.
+    fn raw(&self) -> String;
+
+    /// What the columns mean, each field once; `None` for a column that is ignored.
+    fn columns(&self) -> &[Option<Field>];
+}
+
+/// Values given one by one, as by an operator's command, so that they go through the very checks of a row.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    values: Vec<(Field, String)>,
+    columns: Vec<Option<Field>>,
+}
+
+impl Given {
+    /// The values by field. Where a field is given twice, the first value counts.
+    pub fn new(values: Vec<(Field, String)>) -> Self {
+        let mut columns = Vec::with_capacity(values.len());
+        for (field, _) in &values {
+            if !columns.contains(&Some(*field)) {
+                columns.push(Some(*field));
+            }
+        }
+        Self { values, columns }
+    }
+}
+
+impl Cells for Given {
+    fn value(&self, field: Field) -> &str {
+        let text = self.values.iter().find(|(name, _)| *name == field).map_or("", |(_, text)| text.trim());
+        if matches!(text, "NULL" | "null" | "#N/A" | "-" | ".") { "" } else { text }
+    }
+
+    fn shifted(&self) -> bool {
+        false
+    }
+
+    fn raw(&self) -> String {
+        let values: Vec<&str> = self.values.iter().map(|(_, text)| text.as_str()).collect();
+        values.join(" | ")
+    }
+
+    fn columns(&self) -> &[Option<Field>] {
+        &self.columns
+    }
+}
+
+/// The values that are not empty, in the order of the columns.
+fn present(cells: &dyn Cells) -> impl Iterator<Item = (Field, &str)> {
+    let values = cells.columns().iter().flatten().map(|field| (*field, cells.value(*field)));
+    values.filter(|(_, text)| !text.is_empty())
+}
+
+/// What a row is checked against.
+pub struct Context<'a> {
+    /// Makes the look-up values.
+    pub tokens: &'a dyn Tokenizer,
+    /// The limits of the office.
+    pub policy: &'a Policy,
+    /// The centre that the sender may speak for; empty where every centre is allowed.
+    pub centre: &'a str,
+    /// The brand; may be empty.
+    pub brand: &'a str,
+    /// The day on which the row is read (Europe/London).
+    pub today: Date,
+}
+
+/// What a builder made of a row, before it is known whether the row passes.
+struct Asked {
+    ask: Ask,
+    subject: Subject,
+    effective_on: Date,
+}
+
+/// Checks a row of a file of `kind`. All findings are collected, not only the first: an `Err` has at least one of severity
+/// error, an `Ok` has warnings only.
+pub fn read(kind: Kind, cells: &dyn Cells, context: &Context) -> Result<Command, Rejected> {
+    if cells.shifted() {
+        return Err(Rejected { findings: vec![Code::COLUMN_SHIFT.into()], private: private::of_shifted(cells) });
+    }
+    let mut row = Reading::new(cells, context);
+    let asked = match kind {
+        Kind::Enrolments => enrolment::enrol(&mut row),
+        Kind::Amendments => amendment::amend(&mut row),
+        Kind::Withdrawals => registration::withdraw(&mut row),
+        Kind::Deferrals => registration::defer(&mut row),
+        Kind::Resumptions => registration::resume(&mut row),
+        Kind::Dispatches => certificate::dispatch(&mut row),
+        Kind::Returns => certificate::take_back(&mut row),
+        Kind::Redispatches => certificate::redispatch(&mut row),
+    };
+    let sealed = private::of_accepted(kind, cells);
+    if let Err(field) = sealed {
+        row.found(Code::VALUE_LONG, field);
+    }
+    let findings = row.findings;
+    match (asked, sealed) {
+        (Some(Asked { ask, subject, effective_on }), Ok(private)) if worst(&findings) < Some(Severity::Query) => {
+            Ok(Command { ask, subject, effective_on, findings, private })
+        }
+        _ => Err(Rejected { findings, private: private::of_rejected(cells) }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

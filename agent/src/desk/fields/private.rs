@@ -1,0 +1,104 @@
+//! What of a row is sealed, and how much of it at most.
+
+use daybook_protocol::{
+    entry::Private,
+    field::{Field, Kind},
+};
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::{Cells, present};
+
+/// A value has at most this many characters: a long note, not a document.
+const VALUE_CHARS_MAX: usize = 1000;
+/// All values of a row together have at most this many bytes, so that an entry stays well below its 64 KiB.
+const ROW_BYTES_MAX: usize = 48 * 1024;
+
+/// What the event of an accepted row says itself, by its own fields or by the registration they lead to. All else that the
+/// row says is sealed.
+fn in_clear(kind: Kind) -> &'static [Field] {
+    match kind {
+        Kind::Enrolments => &[Field::CentreNo, Field::Qualification, Field::StartDate],
+        Kind::Amendments => &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::EffectiveDate],
+        Kind::Withdrawals => &[
+            Field::RegistrationNo,
+            Field::CentreNo,
+            Field::Qualification,
+            Field::WithdrawalDate,
+            Field::LastAttendedOn,
+        ],
+        Kind::Deferrals => {
+            &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::DeferFrom, Field::ResumeBy]
+        }
+        Kind::Resumptions => &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::ResumedOn],
+        Kind::Dispatches | Kind::Redispatches => &[
+            Field::RegistrationNo,
+            Field::CentreNo,
+            Field::Qualification,
+            Field::CertificateNo,
+            Field::DispatchedOn,
+            Field::Carrier,
+            Field::Tracking,
+        ],
+        Kind::Returns => {
+            &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::CertificateNo, Field::ReturnedOn]
+        }
+    }
+}
+
+/// What an accepted row seals, as sent; names in NFC. `Err` names the column that is beyond the limits, since nothing of a
+/// fact may be cut off.
+pub(super) fn of_accepted(kind: Kind, cells: &dyn Cells) -> Result<Private, Field> {
+    let clear = in_clear(kind);
+    let mut values = Vec::with_capacity(8);
+    let mut bytes = 0;
+    for (field, text) in present(cells).filter(|(field, _)| !clear.contains(field)) {
+        bytes += text.len();
+        let long = text.len() > VALUE_CHARS_MAX && text.chars().count() > VALUE_CHARS_MAX;
+        if long || bytes > ROW_BYTES_MAX {
+            return Err(field);
+        }
+        values.push((field, composed(field, text)));
+    }
+    Ok(Private(values))
+}
+
+/// All that a rejected row says, as sent but for what is beyond the limits.
+pub(super) fn of_rejected(cells: &dyn Cells) -> Private {
+    let mut values = Vec::with_capacity(12);
+    let mut room = ROW_BYTES_MAX;
+    for (field, text) in present(cells) {
+        let end = text.char_indices().nth(VALUE_CHARS_MAX).map_or(text.len(), |(end, _)| end);
+        let kept = cut(text, end.min(room));
+        room -= kept.len();
+        if !kept.is_empty() {
+            values.push((field, kept.to_owned()));
+        }
+    }
+    Private(values)
+}
+
+/// A row of which no column can be trusted, as it stood in its file.
+pub(super) fn of_shifted(cells: &dyn Cells) -> Private {
+    let raw = cells.raw();
+    Private(vec![(Field::Line, cut(&raw, ROW_BYTES_MAX).to_owned())])
+}
+
+/// The beginning of a text, whole characters of at most `bytes_max` bytes.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    let end = (0..=bytes_max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
+}
+
+/// Names are composed, so that the same name is the same bytes whichever machine typed it.
+fn composed(field: Field, text: &str) -> String {
+    let name = matches!(
+        field,
+        Field::GivenNames
+            | Field::MiddleNames
+            | Field::FamilyName
+            | Field::PreferredName
+            | Field::PreviousFamilyName
+            | Field::NewValue
+    );
+    if name && !text.is_ascii() { text.nfc().collect() } else { text.to_owned() }
+}

@@ -1,0 +1,48 @@
+//! Withdrawals, deferrals and resumptions.
+
+use daybook_protocol::{event::WithdrawalReason, field::Field, finding::Code};
+
+use super::{Asked, reading::Reading, reasons};
+use crate::desk::Ask;
+
+/// The end of a registration. How far ahead it may be dated depends on the office and is judged with its state.
+pub(super) fn withdraw(row: &mut Reading) -> Option<Asked> {
+    let held = row.held();
+    let day = row.day(Field::WithdrawalDate);
+    let last_attended_on = row.day_if_given(Field::LastAttendedOn).map(|day| day.date);
+    let known = row.reason(Field::WithdrawalReason).and_then(|(column, text)| {
+        let known = reasons::withdrawal(text);
+        if known.is_none() {
+            row.found(Code::REASON_UNKNOWN, column);
+        }
+        known.map(|(reason, explained)| (column, reason, explained))
+    });
+    if let Some((column, WithdrawalReason::Other, false)) = known {
+        let elsewhere = [Field::Notes, Field::Reason].into_iter().filter(|field| *field != column);
+        if elsewhere.map(|field| row.value(field)).all(str::is_empty) {
+            row.found(Code::OTHER_NEEDS_TEXT, Field::Notes);
+        }
+    }
+    let ask = Ask::Withdraw { reason: known?.1, last_attended_on };
+    Some(Asked { ask, subject: held?.subject, effective_on: day?.date })
+}
+
+/// A break, with the day by which it ends.
+pub(super) fn defer(row: &mut Reading) -> Option<Asked> {
+    let held = row.held();
+    let from = row.planned(Field::DeferFrom);
+    let by = row.day(Field::ResumeBy);
+    row.reason(Field::DeferralReason);
+    let (from, by) = (from?, by?);
+    if by.date <= from.date {
+        row.found(Code::DATES_OUT_OF_ORDER, Field::ResumeBy);
+    }
+    Some(Asked { ask: Ask::Defer { resume_by: by.date }, subject: held?.subject, effective_on: from.date })
+}
+
+/// The end of a break.
+pub(super) fn resume(row: &mut Reading) -> Option<Asked> {
+    let held = row.held();
+    let day = row.planned(Field::ResumedOn);
+    Some(Asked { ask: Ask::Resume, subject: held?.subject, effective_on: day?.date })
+}

@@ -1,0 +1,262 @@
+//! The stream of one learner (DOMAIN.md 3.1): who someone is, and what may be amended; and, for every command about a
+//! person, which learner and which registration is meant.
+
+use daybook_protocol::{
+    date::Date,
+    event::{
+        AmendmentClass, Event, LearnerDeferred, LearnerDetailsAmended, LearnerResumed, LearnerWithdrawn, PersonTokens,
+    },
+    field::Field,
+    finding::Code,
+    ids::{KeyId, Sequence, Token},
+};
+
+use super::{
+    Action, Ask, Command, Decision, Enrolment, Fact, Objection, Occasion, Policy, Registration, Subject,
+};
+
+/// A learner, with all registrations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Learner {
+    /// The learner's key, which is also the learner's id.
+    pub id: KeyId,
+    /// How the learner is found.
+    pub tokens: PersonTokens,
+    /// The registrations, in the order in which they were recorded.
+    pub registrations: Vec<Registration>,
+    /// The latest amendment of each field.
+    pub changes: Vec<Change>,
+}
+
+/// The latest amendment of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// What was amended.
+    pub field: Field,
+    /// Token of field and value.
+    pub change: Token,
+    /// The entry that records it.
+    pub sequence: Sequence,
+    /// The file it came in.
+    pub arrival: Option<Sequence>,
+}
+
+/// The learners whom a command may mean, as the index found them.
+#[derive(Debug, Clone, Default)]
+pub struct Candidates {
+    /// Who has the ULN.
+    pub by_uln: Option<Learner>,
+    /// Who has the name, birth date and centre.
+    pub by_person: Option<Learner>,
+    /// Whose registration is named.
+    pub by_registration: Option<Learner>,
+    /// Who has the ULN that an amendment gives.
+    pub by_new_uln: Option<KeyId>,
+}
+
+/// Decides a command about a person.
+pub fn decide(found: &Candidates, command: &Command, occasion: Occasion, policy: &Policy) -> Decision {
+    if let Ask::Enrol { centre, brand } = &command.ask {
+        return enrol(found, command, (centre, brand), occasion, policy);
+    }
+    let learner = match identified(found, &command.subject) {
+        Ok(learner) => learner,
+        Err(objection) => return Decision::Reject(objection),
+    };
+    let decision = match &command.ask {
+        Ask::Amend { .. } => amend(learner, found.by_new_uln, command, occasion),
+        _ => step(learner, command, occasion, policy),
+    };
+    match decision {
+        Decision::Reject(objection) => Decision::Reject(objection.about(learner.id)),
+        Decision::Hold(objection) => Decision::Hold(objection.about(learner.id)),
+        other => other,
+    }
+}
+
+/// The learner whom a command means: found by ULN or registration number, and proven by surname and date of birth
+/// (DOMAIN.md 0.2, decision 5).
+fn identified<'a>(found: &'a Candidates, subject: &Subject) -> Result<&'a Learner, Objection> {
+    let learner = match (&found.by_uln, &found.by_registration) {
+        (Some(one), Some(other)) if one.id != other.id => return Err(Objection::of(Code::IDENTITY_MISMATCH)),
+        (Some(learner), _) | (None, Some(learner)) => learner,
+        (None, None) => return Err(Objection::of(Code::REGISTRATION_NOT_FOUND)),
+    };
+    if subject.identity != Some(learner.tokens.identity) {
+        return Err(Objection::of(Code::IDENTITY_MISMATCH));
+    }
+    Ok(learner)
+}
+
+fn enrol(
+    found: &Candidates,
+    command: &Command,
+    (centre, brand): (&str, &str),
+    occasion: Occasion,
+    policy: &Policy,
+) -> Decision {
+    let Subject { uln, person: Some(person), identity: Some(identity), qualification: Some(qualification), .. } =
+        &command.subject
+    else {
+        return Decision::Reject(Objection::of(Code::REQUIRED_MISSING));
+    };
+    let learner = match (uln, &found.by_uln, &found.by_person) {
+        (Some(_), Some(holder), _) if holder.tokens.identity != *identity => {
+            return Decision::Reject(Objection::of(Code::ULN_HELD_BY_ANOTHER));
+        }
+        (Some(_), Some(holder), _) => Some(holder),
+        (Some(_), None, Some(known)) if known.tokens.uln.is_some() => {
+            return Decision::Hold(Objection::of(Code::POSSIBLE_DUPLICATE_PERSON).about(known.id));
+        }
+        (_, _, known) => known.as_ref(),
+    };
+    let starts_on = command.effective_on;
+    let expires_on = starts_on.plus_years(policy.registration_years);
+    if let Some(learner) = learner
+        && let Some(decision) = overlap(learner, (qualification, centre, brand), (starts_on, expires_on), occasion)
+    {
+        return decision;
+    }
+    let tokens = PersonTokens { uln: *uln, person: *person, identity: *identity };
+    let tokens = learner.map_or(tokens, |learner| PersonTokens { uln: learner.tokens.uln.or(*uln), ..learner.tokens });
+    Decision::Accept(Fact::Enrolment(Enrolment {
+        learner: learner.map(|learner| learner.id),
+        tokens,
+        centre: centre.to_owned(),
+        brand: brand.to_owned(),
+        qualification: qualification.clone(),
+        expires_on,
+    }))
+}
+
+/// What stands against another registration of the same learner for the same qualification and brand.
+fn overlap(
+    learner: &Learner,
+    (qualification, centre, brand): (&str, &str, &str),
+    (starts_on, expires_on): (Date, Date),
+    occasion: Occasion,
+) -> Option<Decision> {
+    let alike = || learner.registrations.iter().filter(|it| it.qualification == qualification && it.brand == brand);
+    let first = alike().filter(|it| it.centre == centre).find_map(|it| it.same(starts_on, Action::Enrolled));
+    if let Some(first) = first {
+        return Some(repeated(first.sequence, first.arrival, occasion));
+    }
+    if let Some(open) = alike().find(|it| it.open(starts_on)) {
+        let objection = Objection::of(Code::ALREADY_ENROLLED).against(open.no.sequence);
+        return Some(Decision::Reject(objection.about(learner.id)));
+    }
+    let later = alike().find(|it| it.starts_on().is_some_and(|later| later > starts_on && later <= expires_on))?;
+    let objection = Objection::of(Code::BREAKS_LATER_FACT).against(later.no.sequence);
+    Some(Decision::Hold(objection.about(learner.id)))
+}
+
+/// The same was done before: twice in one file is the sender's mistake, otherwise it is simply known.
+fn repeated(first: Sequence, arrival: Option<Sequence>, occasion: Occasion) -> Decision {
+    if arrival.is_some() && arrival == occasion.arrival {
+        Decision::Reject(Objection::of(Code::ROW_DUPLICATE).against(first))
+    } else {
+        Decision::Duplicate(first)
+    }
+}
+
+fn amend(learner: &Learner, new_holder: Option<KeyId>, command: &Command, occasion: Occasion) -> Decision {
+    let Ask::Amend { field, class, uln, person, identity, change } = &command.ask else {
+        return Decision::Reject(Objection::of(Code::AMENDED_FIELD_UNKNOWN));
+    };
+    if let Some(known) = learner.changes.iter().find(|known| known.field == *field && known.change == *change) {
+        return repeated(known.sequence, known.arrival, occasion);
+    }
+    if uln.is_some() && new_holder.is_some_and(|holder| holder != learner.id) {
+        return Decision::Reject(Objection::of(Code::ULN_HELD_BY_ANOTHER));
+    }
+    let cosmetic = *identity == Some(learner.tokens.identity);
+    let class = if cosmetic { AmendmentClass::A } else { *class };
+    let certificate = learner.registrations.iter().find_map(|it| it.standing(occasion.today)?.certificated);
+    if let (AmendmentClass::C, Some(certificate)) = (class, certificate) {
+        return Decision::Reject(Objection::of(Code::CERTIFICATE_ISSUED).against(certificate));
+    }
+    let tokens = PersonTokens {
+        uln: uln.or(learner.tokens.uln),
+        person: person.unwrap_or(learner.tokens.person),
+        identity: identity.unwrap_or(learner.tokens.identity),
+    };
+    let amended = LearnerDetailsAmended { learner: learner.id, field: *field, class, tokens, change: *change };
+    Decision::Accept(Fact::Whole(learner.id, Event::LearnerDetailsAmended(amended)))
+}
+
+/// Decides a step in the life of one of a learner's registrations.
+fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Policy) -> Decision {
+    let on = command.effective_on;
+    let action = match &command.ask {
+        Ask::Defer { resume_by } => Action::Deferred(*resume_by),
+        Ask::Resume => Action::Resumed,
+        Ask::Withdraw { reason, .. } => Action::Withdrawn(*reason),
+        _ => return Decision::Reject(Objection::of(Code::VALUE_FORMAT)),
+    };
+    let meant: Vec<&Registration> = meant(learner, &command.subject).collect();
+    if let Some(first) = meant.iter().find_map(|it| it.same(on, action)) {
+        return repeated(first.sequence, first.arrival, occasion);
+    }
+    if on > occasion.today.plus_days(policy.withdrawal_ahead_days) {
+        return Decision::Reject(Objection::of(Code::FURTHER_THAN_ALLOWED));
+    }
+    let registration = match choose(&meant, on, action, policy) {
+        Ok(registration) => registration,
+        Err(decision) => return decision,
+    };
+    let before = registration.standing(on);
+    let (learner, no) = (learner.id, registration.no);
+    let event = match &command.ask {
+        Ask::Defer { resume_by } => {
+            let ordinal = before.map_or(0, |standing| standing.deferrals).saturating_add(1);
+            Event::LearnerDeferred(LearnerDeferred { registration: no, learner, resume_by: *resume_by, ordinal })
+        }
+        Ask::Withdraw { reason, last_attended_on } => Event::LearnerWithdrawn(LearnerWithdrawn {
+            registration: no,
+            learner,
+            reason: *reason,
+            last_attended_on: *last_attended_on,
+        }),
+        _ => {
+            let since = before.map_or(on, |standing| standing.since.0);
+            let agreed = before.and_then(|standing| standing.resume_by).unwrap_or(on);
+            if occasion.arrival.is_some() && on > agreed.plus_days(policy.resume_grace_days) {
+                return Decision::Hold(Objection::of(Code::RESUMED_LATE).against(no.sequence));
+            }
+            let days_deferred = u32::try_from(on.0 - since.0).unwrap_or(0);
+            Event::LearnerResumed(LearnerResumed { registration: no, learner, days_deferred })
+        }
+    };
+    Decision::Accept(Fact::Whole(learner, event))
+}
+
+/// The registrations that a command can mean: the one named, else those for the qualification, else all.
+pub(super) fn meant<'a>(learner: &'a Learner, subject: &'a Subject) -> impl Iterator<Item = &'a Registration> {
+    learner.registrations.iter().filter(|it| match (&subject.registration, &subject.qualification) {
+        (Some(no), _) => it.no == *no,
+        (None, Some(qualification)) => it.qualification == *qualification,
+        (None, None) => true,
+    })
+}
+
+/// The one registration of those meant for which a step is possible; else the decision that explains best why there is
+/// none: that of the registration that had begun last on that day.
+pub(super) fn choose<'a>(
+    meant: &[&'a Registration],
+    on: Date,
+    action: Action,
+    policy: &Policy,
+) -> Result<&'a Registration, Decision> {
+    let tried: Vec<_> = meant.iter().map(|it| (*it, it.fits(on, action, policy))).collect();
+    let mut possible = tried.iter().filter(|(_, fits)| fits.is_ok());
+    match (possible.next(), possible.next()) {
+        (Some((registration, _)), None) => Ok(registration),
+        (Some(_), Some(_)) => Err(Decision::Reject(Objection::of(Code::SEVERAL_REGISTRATIONS))),
+        (None, _) => {
+            let begun = |it: &Registration| it.starts_on().filter(|start| *start <= on);
+            let best = tried.into_iter().max_by_key(|(it, fits)| (matches!(fits, Err(Decision::Hold(_))), begun(it)));
+            let decision = best.and_then(|(_, fits)| fits.err());
+            Err(decision.unwrap_or(Decision::Reject(Objection::of(Code::REGISTRATION_NOT_FOUND))))
+        }
+    }
+}

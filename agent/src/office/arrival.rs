@@ -1,0 +1,392 @@
+//! One arrival along the straight line: preserved, read, judged, answered, filed.
+//!
+//! Each step ends in an entry, and the next step is chosen by what the log says. A crash between two steps is therefore
+//! nothing special: whoever takes the arrival up again goes on where the log ends.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Read},
+    path::PathBuf,
+};
+
+use daybook_protocol::{
+    date::Timestamp,
+    entry::Private,
+    event::{
+        Completion, Event, FileClosed, FileId, FileParsed, FileProcessed, FileReceived, Level, Lines, OriginalFiled,
+        Place, ReceiptIssued, Totals,
+    },
+    field::{Field, Kind},
+    finding::{Code, Finding, Severity, worst},
+    ids::{Digest, KeyId, Sequence},
+};
+
+use super::{Office, OfficeError};
+use crate::{
+    books::index::{Arrival, Stage, Verdict},
+    config::Folder,
+    desk::{self, Cells, Context, NoTokens, Survey, Tokenizer},
+    intake::{self, Filed, Filing, Version},
+    journal::{Draft, Pending, ReadRow, today},
+    reader::{self, Planned, ReadError, Row, Wanted},
+    vault::Preserved,
+};
+
+/// Rows handed to the journal at a time.
+const CHUNK_ROWS: usize = 1024;
+/// Chunks of one file under way at once: enough that reading and writing overlap.
+const CHUNKS_MAX: usize = 6;
+
+/// A file that is handed in, with what is known of it before it is read.
+pub struct Handed<'a> {
+    /// Its name, as its sender knows it.
+    pub name: String,
+    /// The drop folder it lies in; `None` for one that a command hands over.
+    pub folder: Option<&'a Folder>,
+    /// The centre it is for; may be empty where each row says so.
+    pub centre: String,
+    /// The brand it is for; may be empty.
+    pub brand: String,
+    /// The kind it is said to be.
+    pub kind: Option<Kind>,
+    /// Which file it is.
+    pub file_id: FileId,
+    /// When it was last changed.
+    pub modified_at: Timestamp,
+    /// How it is known to be complete.
+    pub completed_by: Completion,
+}
+
+/// What an arrival waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// Nothing: its handling is finished.
+    Nothing,
+    /// The central node, before it is answered.
+    Mirror,
+}
+
+/// What came of a file, for whoever handed it in.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Arrived {
+    /// The file's name.
+    pub file: String,
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// Its receipt's number: the sequence of its `FileReceived`.
+    pub receipt: Sequence,
+    /// What it was read as.
+    pub kind: Option<Kind>,
+    /// What came of it as a whole.
+    pub outcome: Option<Verdict>,
+    /// What became of its rows.
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// What the checks found in the file as a whole.
+    pub findings: Vec<Finding>,
+    /// The earlier arrival of the same bytes.
+    pub same_as: Option<Sequence>,
+}
+
+impl Office {
+    /// Keeps an original in the vault. It can be read again whatever becomes of the folder.
+    pub fn preserve(&self, original: &mut dyn Read) -> Result<Preserved, OfficeError> {
+        Ok(self.vault.preserve(original, &self.keyring, self.config.agent.file_bytes_max)?)
+    }
+
+    /// A new key for what concerns no known person.
+    pub(super) fn new_key(&self) -> Result<KeyId, OfficeError> {
+        Ok(self.keyring.allocate()?.0)
+    }
+
+    /// Records the arrival of an original that is in the vault.
+    pub fn receive(&self, handed: &Handed<'_>, preserved: &Preserved) -> Result<Sequence, OfficeError> {
+        let Preserved { sha256, bytes, .. } = *preserved;
+        let same_as = self.journal.look(move |index| index.first_arrival(&sha256))?;
+        let key = self.new_key()?;
+        let event = Event::FileReceived(FileReceived {
+            folder: handed.folder.map(|folder| folder.name.clone()).unwrap_or_default(),
+            centre: handed.centre.clone(),
+            brand: handed.brand.clone(),
+            kind: handed.kind,
+            sha256,
+            bytes,
+            file_id: handed.file_id,
+            modified_at: handed.modified_at,
+            completed_by: handed.completed_by,
+            key,
+            same_as,
+        });
+        let private = Private(vec![(Field::FileName, handed.name.clone())]);
+        let draft = Draft { private: Some((key, private)), ..Draft::plain(event) };
+        // DURABLE: the arrival. From here on it is handled to its end, by this run or the next.
+        Ok(self.journal.note(draft)?)
+    }
+
+    /// Goes on with every file that a command handed over and that was not finished, and gives those there were.
+    pub fn resume_handed(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Arrival>, OfficeError> {
+        let open = self.journal.look(|index| index.open_arrivals())?;
+        let handed: Vec<_> = open.into_iter().filter(|arrival| arrival.received.folder.is_empty()).collect();
+        for arrival in &handed {
+            self.proceed(arrival.arrival, progress)?;
+        }
+        Ok(handed)
+    }
+
+    /// Judges one row of an arrival again, as things stand now.
+    pub fn judge_again(&self, arrival: Sequence, line: u32) -> Result<Totals, OfficeError> {
+        let state = self.arrival(arrival)?;
+        let unsteady = |why| OfficeError::Unsteady { arrival, why };
+        let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
+        let context = self.context(&state, &self.tokens);
+        let mut rows = reader::rows(self.original(&state)?, plan);
+        while let Some(row) = rows.next()? {
+            if row.line() == line {
+                let cells = RowCells { row, columns: &plan.columns };
+                let row = ReadRow { line, asks: desk::read(plan.kind, &cells, &context) };
+                return Ok(self.journal.rows(arrival, state.received.key, vec![row])?.wait()?);
+            }
+        }
+        Err(unsteady("that line is no row of it"))
+    }
+
+    /// Takes an arrival as far along the line as it can go now. `progress` hears of rows done and rows in all.
+    pub fn proceed(&self, arrival: Sequence, progress: &mut dyn FnMut(u64, u64)) -> Result<Waiting, OfficeError> {
+        loop {
+            let state = self.arrival(arrival)?;
+            match state.stage {
+                Stage::Received => self.first_pass(&state)?,
+                Stage::Parsed => self.second_pass(&state, progress)?,
+                Stage::Judged if !self.safe_enough(&state) => return Ok(Waiting::Mirror),
+                Stage::Judged => self.answer(&state)?,
+                Stage::Answered => self.file(&state)?,
+                Stage::Filed => return Ok(Waiting::Nothing),
+            }
+        }
+    }
+
+    /// What the log says of an arrival.
+    pub fn arrival(&self, arrival: Sequence) -> Result<Arrival, OfficeError> {
+        self.journal.look(move |index| index.arrival(arrival).cloned())?.ok_or(OfficeError::NoArrival(arrival))
+    }
+
+    /// What came of an arrival, for whoever handed it in.
+    pub fn arrived(&self, arrival: Sequence) -> Result<Arrived, OfficeError> {
+        let state = self.arrival(arrival)?;
+        let rows = state.lines.row;
+        // Of a file that was not judged row by row, every row shares the file's verdict.
+        let totals = match state.verdict {
+            Some(Verdict::Rejected) => Totals { rows, rejected: rows, ..Totals::default() },
+            Some(Verdict::Held) => Totals { rows, held: rows, ..Totals::default() },
+            _ => state.totals,
+        };
+        Ok(Arrived {
+            file: self.file_name(&state)?,
+            sha256: state.received.sha256,
+            receipt: arrival,
+            kind: state.plan.as_ref().map(|plan| plan.kind),
+            outcome: state.verdict,
+            totals,
+            findings: state.findings.clone(),
+            same_as: state.received.same_as,
+        })
+    }
+
+    /// Pass one: finds out how the file is to be read and whether it can be judged row by row.
+    fn first_pass(&self, state: &Arrival) -> Result<(), OfficeError> {
+        let wanted = Wanted { kind: state.received.kind, header_map: &[] };
+        let open = || self.original(state).map_err(io::Error::other);
+        let draft = match reader::plan(&open, &wanted) {
+            Err(ReadError::Refused { findings, .. }) => closing(state, findings, Lines::default(), false),
+            Err(error) => return Err(error.into()),
+            Ok(planned) => self.survey(state, planned)?,
+        };
+        self.journal.note(draft)?;
+        // DURABLE: the plan, or the verdict on the whole file.
+        Ok(())
+    }
+
+    /// Reads the whole file by its plan and checks the fields of every row, to see whether it is what it seems.
+    fn survey(&self, state: &Arrival, planned: Planned) -> Result<Draft, OfficeError> {
+        let Planned { plan, mut findings } = planned;
+        let mut rows = reader::rows(self.original(state)?, &plan);
+        let context = self.context(state, &NoTokens);
+        let mut survey = Survey::new(plan.kind);
+        loop {
+            match rows.next() {
+                Ok(Some(row)) => {
+                    let cells = RowCells { row, columns: &plan.columns };
+                    survey.add(&cells, &desk::read(plan.kind, &cells, &context));
+                }
+                Ok(None) => break,
+                Err(ReadError::Refused { findings, .. }) => return Ok(closing(state, findings, rows.lines(), false)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        findings.extend(survey.finish(&self.config.policy));
+        if self.folder(state).is_some_and(|folder| !folder.expects(plan.kind)) {
+            findings.push(Code::KIND_NOT_ALLOWED.into());
+        }
+        let lines = rows.lines();
+        match worst(&findings) {
+            Some(Severity::Error) => Ok(closing(state, findings, lines, false)),
+            Some(Severity::Query) if !state.released => Ok(closing(state, findings, lines, true)),
+            _ => {
+                let parsed = FileParsed { arrival: state.arrival, plan, lines };
+                Ok(Draft { findings, ..Draft::of_file(state.arrival, Event::FileParsed(parsed)) })
+            }
+        }
+    }
+
+    /// Pass two: every row to the desk, by the plan that the log has, from the first row that has no verdict yet.
+    fn second_pass(&self, state: &Arrival, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
+        let (arrival, key) = (state.arrival, state.received.key);
+        let unsteady = |why| OfficeError::Unsteady { arrival, why };
+        let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
+        let mut rows = reader::rows(self.original(state)?, plan);
+        let context = self.context(state, &self.tokens);
+        let mut totals = state.totals;
+        let mut under_way: VecDeque<Pending<Totals>> = VecDeque::new();
+        let mut chunk = Vec::with_capacity(CHUNK_ROWS);
+        let mut settle = |pending: Pending<Totals>, totals: &mut Totals| -> Result<(), OfficeError> {
+            totals.add(&pending.wait()?);
+            progress(totals.rows, state.lines.row);
+            Ok(())
+        };
+        loop {
+            let row = rows.next()?;
+            let end = row.is_none();
+            if let Some(row) = row.filter(|row| row.line() > state.last_line) {
+                let cells = RowCells { row, columns: &plan.columns };
+                chunk.push(ReadRow { line: row.line(), asks: desk::read(plan.kind, &cells, &context) });
+            }
+            if chunk.len() >= CHUNK_ROWS || (end && !chunk.is_empty()) {
+                let rows = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_ROWS));
+                under_way.push_back(self.journal.rows(arrival, key, rows)?);
+            }
+            if under_way.len() >= CHUNKS_MAX
+                && let Some(oldest) = under_way.pop_front()
+            {
+                settle(oldest, &mut totals)?;
+            }
+            if end {
+                break;
+            }
+        }
+        for pending in under_way {
+            settle(pending, &mut totals)?;
+        }
+        if rows.lines() != state.lines || totals.rows != state.lines.row || !totals.balanced() {
+            return Err(unsteady("its rows were counted differently before"));
+        }
+        let processed = FileProcessed { arrival, totals };
+        self.journal.note(Draft::of_file(arrival, Event::FileProcessed(processed)))?;
+        // DURABLE: every row has its verdict, and the totals say so.
+        Ok(())
+    }
+
+    fn context<'a>(&'a self, state: &'a Arrival, tokens: &'a dyn Tokenizer) -> Context<'a> {
+        let FileReceived { centre, brand, .. } = &state.received;
+        Context { tokens, policy: &self.config.policy, centre, brand, today: today() }
+    }
+
+    /// The drop folder that an arrival came in, if it is still configured.
+    fn folder(&self, state: &Arrival) -> Option<&Folder> {
+        self.config.folders.iter().find(|folder| folder.name == state.received.folder)
+    }
+
+    /// The original, from its beginning.
+    pub(super) fn original(&self, state: &Arrival) -> Result<Box<dyn Read + Send>, OfficeError> {
+        Ok(Box::new(self.vault.read(state.received.sha256, &self.keyring)?))
+    }
+
+    /// The name under which a file arrived.
+    pub fn file_name(&self, state: &Arrival) -> Result<String, OfficeError> {
+        let entry = self.reading.entry(state.arrival)?.ok_or(OfficeError::NoArrival(state.arrival))?;
+        let private = entry.sealed.as_ref().and_then(|sealed| self.reading.reveal(entry.sequence, sealed));
+        let name = private.as_ref().and_then(|private| private.value(Field::FileName)).map(str::to_owned);
+        Ok(name.unwrap_or_else(|| format!("arrival-{}", state.arrival)))
+    }
+
+    /// Whether an arrival's facts are as safe as its folder wants them before the sender is answered.
+    fn safe_enough(&self, state: &Arrival) -> bool {
+        match self.folder(state).map(|folder| folder.answer_after) {
+            Some(Level::Mirrored) => self.level(state) == Level::Mirrored,
+            _ => true,
+        }
+    }
+
+    /// How safe an arrival's facts are now.
+    fn level(&self, state: &Arrival) -> Level {
+        let last = state.judged.unwrap_or(state.arrival);
+        let position = self.mirror.borrow();
+        let mirrored = position.log_through > last.0 && position.originals_through > state.arrival;
+        if mirrored { Level::Mirrored } else { Level::Local }
+    }
+
+    /// Writes the receipt and records that it was written.
+    fn answer(&self, state: &Arrival) -> Result<(), OfficeError> {
+        let level = self.level(state);
+        let report = super::receipt::write(self, state, level)?;
+        let issued = ReceiptIssued { arrival: state.arrival, level, report };
+        self.journal.note(Draft::of_file(state.arrival, Event::ReceiptIssued(issued)))?;
+        // DURABLE: the sender has been answered, and the log says so.
+        Ok(())
+    }
+
+    /// Where receipts for an arrival are written.
+    pub(super) fn receipts(&self, state: &Arrival) -> PathBuf {
+        self.folder(state).map_or_else(|| self.reading.home.receipts(), Folder::receipts)
+    }
+
+    /// Moves the original out of the drop folder and records that it was moved.
+    fn file(&self, state: &Arrival) -> Result<(), OfficeError> {
+        let wanted = if state.verdict == Some(Verdict::Held) { Place::Held } else { Place::Done };
+        let place = match self.folder(state) {
+            None => Place::Nowhere,
+            Some(folder) => {
+                let FileReceived { file_id, bytes, modified_at, .. } = state.received;
+                let name = self.file_name(state)?;
+                let version = Version { file_id, bytes, modified_at };
+                let filing = Filing { name: &name, version, receipt: state.arrival, received_at: state.received_at() };
+                match intake::file_away(folder, &filing, wanted)? {
+                    Filed::Done => wanted,
+                    // The sender changed or took it. The vault has what was judged; what is there now is a new arrival.
+                    Filed::Changed | Filed::Missing => Place::Nowhere,
+                }
+            }
+        };
+        let filed = OriginalFiled { arrival: state.arrival, place };
+        self.journal.note(Draft::of_file(state.arrival, Event::OriginalFiled(filed)))?;
+        // DURABLE: nothing is left to do for this arrival.
+        Ok(())
+    }
+}
+
+/// The verdict on a whole file: refused, or held for a person.
+fn closing(state: &Arrival, findings: Vec<Finding>, lines: Lines, held: bool) -> Draft {
+    let closed = FileClosed { arrival: state.arrival, lines };
+    let event = if held { Event::FileHeld(closed) } else { Event::FileRejected(closed) };
+    Draft { findings, ..Draft::of_file(state.arrival, event) }
+}
+
+/// A row, as the desk sees it.
+struct RowCells<'a> {
+    row: Row<'a>,
+    columns: &'a [Option<Field>],
+}
+
+impl Cells for RowCells<'_> {
+    fn value(&self, field: Field) -> &str {
+        self.row.value(field)
+    }
+    fn shifted(&self) -> bool {
+        self.row.shifted()
+    }
+    fn raw(&self) -> String {
+        self.row.raw().collect::<Vec<_>>().join(" | ")
+    }
+    fn columns(&self) -> &[Option<Field>] {
+        self.columns
+    }
+}

@@ -1,0 +1,260 @@
+//! The door: takes in what drop folders hold. One thread a folder, so that a share that hangs stops no other, and so that
+//! the files of one folder are taken in the order in which they came.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use daybook_protocol::{
+    entry::Private,
+    event::{ArrivalRefused, Event},
+    field::Field,
+    ids::Sequence,
+};
+use tracing::{error, info, warn};
+
+use super::{Handed, Office, OfficeError, Waiting};
+use crate::{
+    config::Folder,
+    intake::{self, HintKind, IntakeError, Ready, Refused, Scanner, Version, Watcher},
+    journal::Draft,
+    store,
+    supervise::Shutdown,
+};
+
+/// How long to wait after a folder or the disk could not be used, before trying again.
+const RETRY: Duration = Duration::from_secs(5);
+/// How soon a stop is noticed by a folder that waits.
+const STOP_NOTICED: Duration = Duration::from_millis(200);
+
+/// Watches every folder of the configuration until `shutdown`. Each thread ends by itself; the caller waits for them.
+pub fn watch_folders(office: &Arc<Office>, shutdown: &Shutdown) -> Result<Vec<thread::JoinHandle<()>>, OfficeError> {
+    let folders = office.config.folders.clone();
+    for folder in &folders {
+        intake::prepare(folder)?;
+    }
+    let (mut watcher, hints) = Watcher::new(folders.iter().map(Folder::drop).collect());
+    let mut threads = Vec::new();
+    let mut ears = Vec::new();
+    for folder in folders {
+        let (ear, heard) = mpsc::sync_channel(1);
+        ears.push(ear);
+        let (office, shutdown) = (Arc::clone(office), shutdown.clone());
+        threads.push(thread::spawn(move || Door::new(office, folder).attend(&heard, &shutdown)));
+    }
+    let mut mirror = office.mirror.subscribe();
+    let (shutdown, rescan) = (shutdown.clone(), Duration::from_secs(office.config.agent.rescan_seconds.max(1)));
+    threads.push(thread::spawn(move || {
+        let mut renewed = Instant::now();
+        while !shutdown.is_asked() {
+            if let Ok(hint) = hints.recv_timeout(STOP_NOTICED) {
+                nudge(&ears, hint.folder, hint.kind);
+            }
+            if mirror.has_changed().unwrap_or(false) {
+                mirror.mark_unchanged();
+                (0..ears.len()).for_each(|folder| nudge(&ears, folder, HintKind::Changed));
+            }
+            if renewed.elapsed() >= rescan {
+                for folder in watcher.refresh() {
+                    nudge(&ears, folder, HintKind::Changed);
+                }
+                renewed = Instant::now();
+            }
+        }
+    }));
+    Ok(threads)
+}
+
+/// Tells a folder's thread to look. One that has not read its last hint will look anyway.
+fn nudge(ears: &[mpsc::SyncSender<HintKind>], folder: usize, kind: HintKind) {
+    if let Some(ear) = ears.get(folder) {
+        let _ = ear.try_send(kind);
+    }
+}
+
+/// One folder's door.
+struct Door {
+    office: Arc<Office>,
+    folder: Folder,
+    scanner: Scanner,
+    /// Arrivals of this folder that are not finished.
+    open: Vec<Sequence>,
+    /// Whether the folder's last trouble was told, so that it is told once.
+    troubled: bool,
+}
+
+impl Door {
+    fn new(office: Arc<Office>, folder: Folder) -> Self {
+        let scanner = Scanner::new(folder.clone(), office.config.agent.file_bytes_max);
+        Self { office, folder, scanner, open: Vec::new(), troubled: false }
+    }
+
+    fn attend(mut self, heard: &mpsc::Receiver<HintKind>, shutdown: &Shutdown) {
+        if let Err(error) = self.remember() {
+            self.trouble(&error);
+        }
+        while !shutdown.is_asked() {
+            let wait = match self.look(shutdown) {
+                Ok(wait) => {
+                    self.troubled = false;
+                    wait
+                }
+                Err(OfficeError::Journal(_)) => return shutdown.ask(),
+                Err(error) => {
+                    self.trouble(&error);
+                    RETRY
+                }
+            };
+            self.wait(wait, heard, shutdown);
+        }
+    }
+
+    /// Takes from the log what this folder left unfinished, and what it refused before.
+    fn remember(&mut self) -> Result<(), OfficeError> {
+        let name = self.folder.name.clone();
+        let (open, refused) = self.office.journal.look(|index| (index.open_arrivals(), index.refused()))?;
+        for arrival in open.into_iter().filter(|arrival| arrival.received.folder == name) {
+            let received = &arrival.received;
+            let version =
+                Version { file_id: received.file_id, bytes: received.bytes, modified_at: received.modified_at };
+            self.scanner.seed_taken(&self.office.file_name(&arrival)?, version);
+            self.open.push(arrival.arrival);
+        }
+        for (folder, file_id, at) in refused {
+            if folder == name {
+                self.scanner.seed_refused(file_id, at);
+            }
+        }
+        Ok(())
+    }
+
+    /// One look at the folder: goes on with what is open, then takes what is ready. Gives how long to wait.
+    fn look(&mut self, shutdown: &Shutdown) -> Result<Duration, OfficeError> {
+        self.proceed(shutdown)?;
+        let rescan = Duration::from_secs(self.office.config.agent.rescan_seconds.max(1));
+        if let Some(why) = self.closed()? {
+            if !self.troubled {
+                warn!(folder = self.folder.name, why, "intake waits");
+            }
+            self.troubled = true;
+            return Ok(RETRY);
+        }
+        let scan = self.scanner.scan(Instant::now())?;
+        for refused in &scan.refused {
+            self.refuse(refused)?;
+        }
+        for ready in &scan.ready {
+            if shutdown.is_asked() {
+                break;
+            }
+            match self.take(ready) {
+                // Its owner is still at it, or it cannot be read: the next look finds out.
+                Err(OfficeError::Intake(IntakeError::Changed { .. })) => {}
+                Err(error @ OfficeError::Intake(IntakeError::Unreadable { .. })) => self.trouble(&error),
+                taken => taken?,
+            }
+            self.proceed(shutdown)?;
+        }
+        Ok(scan.next_look.map_or(rescan, |next| next.min(rescan)))
+    }
+
+    /// Why nothing may be taken in now, if so.
+    fn closed(&self) -> Result<Option<&'static str>, OfficeError> {
+        let free = store::free_bytes(self.office.reading.home.path())?;
+        if free < self.office.config.agent.free_bytes_min {
+            return Ok(Some("the disk is nearly full: make room, intake goes on by itself"));
+        }
+        let clock = self.office.journal.look(|index| index.alarms().iter().any(|(name, _)| name == "clock"))?;
+        Ok(clock.then_some("the clock jumped: set it right, or restart the agent if it is right now"))
+    }
+
+    /// Preserves a file and records its arrival.
+    fn take(&mut self, ready: &Ready) -> Result<(), OfficeError> {
+        let mut file = self.scanner.open(ready)?;
+        let identity = ready.identity;
+        let handed = Handed {
+            name: ready.name.clone(),
+            folder: Some(&self.folder),
+            centre: self.folder.centre.clone(),
+            brand: self.folder.brand.clone(),
+            kind: None,
+            file_id: identity.file_id,
+            modified_at: identity.modified_at,
+            completed_by: ready.completed_by,
+        };
+        let preserved = self.office.preserve(&mut file)?;
+        if !self.scanner.unchanged(ready)? {
+            return Ok(());
+        }
+        let arrival = self.office.receive(&handed, &preserved)?;
+        self.scanner.taken(ready);
+        self.open.push(arrival);
+        info!(folder = self.folder.name, arrival = arrival.0, bytes = identity.bytes, "a file was received");
+        Ok(())
+    }
+
+    /// Takes every open arrival as far as it can go now.
+    fn proceed(&mut self, shutdown: &Shutdown) -> Result<(), OfficeError> {
+        let mut waiting = HashSet::new();
+        for arrival in self.open.clone() {
+            if shutdown.is_asked() {
+                return Ok(());
+            }
+            if self.office.proceed(arrival, &mut |_, _| {})? == Waiting::Mirror {
+                waiting.insert(arrival);
+            } else {
+                let state = self.office.arrival(arrival)?;
+                let totals = state.totals;
+                info!(folder = self.folder.name, arrival = arrival.0, verdict = ?state.verdict, ?totals, "a file was answered");
+            }
+        }
+        self.open.retain(|arrival| waiting.contains(arrival));
+        // What a person released since is open again.
+        let name = self.folder.name.clone();
+        let open = self.office.journal.look(|index| index.open_arrivals())?;
+        for arrival in open.into_iter().filter(|arrival| arrival.received.folder == name) {
+            if !self.open.contains(&arrival.arrival) {
+                self.open.push(arrival.arrival);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records that something is not taken.
+    fn refuse(&self, refused: &Refused) -> Result<(), OfficeError> {
+        let event = Event::ArrivalRefused(ArrivalRefused {
+            folder: self.folder.name.clone(),
+            centre: self.folder.centre.clone(),
+            reason: refused.reason,
+            file_id: refused.file_id,
+        });
+        let private = Private(vec![(Field::FileName, refused.name.clone())]);
+        let private = Some((self.office.new_key()?, private));
+        self.office.journal.note(Draft { private, ..Draft::plain(event) })?;
+        warn!(folder = self.folder.name, reason = ?refused.reason, "something in the folder is not taken");
+        Ok(())
+    }
+
+    fn trouble(&mut self, error: &OfficeError) {
+        if !self.troubled {
+            let error: &dyn std::error::Error = error;
+            error!(folder = self.folder.name, error, "the folder cannot be worked with; trying again");
+        }
+        self.troubled = true;
+    }
+
+    fn wait(&mut self, wait: Duration, heard: &mpsc::Receiver<HintKind>, shutdown: &Shutdown) {
+        let until = Instant::now() + wait;
+        while !shutdown.is_asked() && Instant::now() < until {
+            match heard.recv_timeout(STOP_NOTICED.min(wait)) {
+                Ok(HintKind::RenamedIn(name)) => return self.scanner.renamed_in(&name),
+                Ok(HintKind::Changed) => return,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => thread::sleep(STOP_NOTICED.min(wait)),
+            }
+        }
+    }
+}

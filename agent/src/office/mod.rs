@@ -1,0 +1,297 @@
+//! The office: a home, opened. Everything that a command or a drop folder needs, in one place and once in a process.
+
+mod arrival;
+mod door;
+mod reading;
+mod receipt;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use daybook_protocol::{
+    batch::BatchError,
+    date::Timestamp,
+    entry::{Entry, FORMAT},
+    event::{ConfigAdopted, EpochBegan, Event, LogOpened},
+    ids::{Epoch, LogId, Sequence},
+};
+use rand::RngExt as _;
+use tokio::sync::watch;
+
+pub use arrival::{Arrived, Handed, Waiting};
+pub use door::watch_folders;
+pub use reading::Reading;
+
+use crate::{
+    books::{index::{Index, IndexError}, read_model::ReadModelError},
+    config::{Config, ConfigError},
+    durable,
+    home::Home,
+    identity::{Identity, IdentityError},
+    intake::IntakeError,
+    journal::{self, Draft, Journal, JournalError, Opening, Writing},
+    keyring::{Keyring, KeyringError, OperatorKey, Tokens},
+    post::PostError,
+    reader::ReadError,
+    replicate::Position,
+    store::{Store, StoreError},
+    vault::{Vault, VaultError},
+};
+
+/// The program's name and version, as entries record it.
+pub const PROGRAM: &str = concat!("daybook ", env!("CARGO_PKG_VERSION"));
+/// What sled may keep in memory of the log, in bytes.
+const CACHE_BYTES: u64 = 32 << 20;
+/// Space set aside for a clean stop when the disk is full, in bytes: a few segments of the store.
+const RESERVE_BYTES: u64 = 32 << 20;
+
+/// Why an office cannot be opened or cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each passes on the error of the part that it names")]
+pub enum OfficeError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error(transparent)]
+    Books(#[from] ReadModelError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    #[error(transparent)]
+    Post(#[from] PostError),
+    #[error("the log holds a batch that cannot be read; run `daybook verify`")]
+    Batch(#[from] BatchError),
+    #[error("{home} holds no log yet; `daybook up`, `daybook run` or `daybook import` makes one")]
+    NoLog { home: PathBuf },
+    #[error("{home} belongs to log {identity} but holds log {head}; put back the right files from a backup, or run `daybook recover`")]
+    OtherLog { home: PathBuf, identity: LogId, head: LogId },
+    #[error("a `daybook recover` into {home} was begun and not finished; run it again with the same code")]
+    Recovering { home: PathBuf },
+    #[error("cannot use {path}")]
+    Disk { path: PathBuf, source: std::io::Error },
+    #[error("there is no arrival {0}; `daybook entries` lists what there is")]
+    NoArrival(Sequence),
+    #[error("the original of arrival {arrival} does not read as it did before: {why}")]
+    Unsteady { arrival: Sequence, why: &'static str },
+}
+
+/// Where a home and its parts lie, as the command line says.
+#[derive(Debug, Clone)]
+pub struct Location {
+    /// The data directory.
+    pub home: Home,
+    /// The configuration, unless it is the home's own.
+    pub config: Option<PathBuf>,
+    /// The operator's key, unless the configuration says where it is.
+    pub operator_key: Option<PathBuf>,
+}
+
+impl Location {
+    /// Reads the configuration: the one named, else the home's own, else the defaults.
+    pub fn config(&self) -> Result<(Config, String), ConfigError> {
+        match &self.config {
+            Some(path) => Config::load(path),
+            None if self.home.config().exists() => Config::load(&self.home.config()),
+            None => Ok((Config::default(), String::new())),
+        }
+    }
+
+    /// Where the operator's key lies.
+    pub fn operator_key(&self, config: &Config) -> PathBuf {
+        let configured = config.agent.operator_key.as_ref().map(|path| self.config_base().join(path));
+        self.operator_key.clone().or(configured).unwrap_or_else(|| self.home.operator_key())
+    }
+
+    fn config_base(&self) -> &Path {
+        self.config.as_deref().and_then(Path::parent).unwrap_or(self.home.path())
+    }
+}
+
+/// An open home.
+pub struct Office {
+    /// What can be asked of the log.
+    pub reading: Reading,
+    /// Who the home is.
+    pub identity: Identity,
+    /// The configuration.
+    pub config: Config,
+    /// The way to the log's writer.
+    pub journal: Journal,
+    /// Originals.
+    pub vault: Arc<Vault>,
+    /// How far the central node is, as the session with it tells; before one has, nothing is claimed.
+    pub mirror: watch::Sender<Position>,
+    keyring: Arc<Keyring>,
+    tokens: Tokens,
+    writing: Writing,
+}
+
+impl Office {
+    /// Opens a home, and makes it first where there is none and `create` allows it.
+    pub fn open(place: &Location, create: bool) -> Result<Self, OfficeError> {
+        let (config, text) = place.config()?;
+        let home = &place.home;
+        if home.recovering().exists() {
+            return Err(OfficeError::Recovering { home: home.path().to_owned() });
+        }
+        let key_path = place.operator_key(&config);
+        let (identity, store) = match Identity::load(home)? {
+            Some(identity) => (identity, Store::open(home, CACHE_BYTES)?),
+            None if create || home.head().exists() => found(home)?,
+            None => return Err(OfficeError::NoLog { home: home.path().to_owned() }),
+        };
+        let head = store.head();
+        if head.log != identity.log {
+            let home = home.path().to_owned();
+            return Err(OfficeError::OtherLog { home, identity: identity.log, head: head.log });
+        }
+        let fresh = head.frontier.count() == 0;
+        let operator = if fresh && !key_path.exists() { OperatorKey::create(&key_path)? } else { OperatorKey::load(&key_path)? };
+        let began = (head.epoch < identity.epoch).then_some(identity.epoch);
+        let keyring = Arc::new(Keyring::open(&home.keyring(), identity.epoch, &operator)?);
+        let entries = store.reader();
+        let snapshot = home.books().join("index");
+        let (index, last_recorded_at) = catch_up(&snapshot, store.reader())?;
+        for used in index.keys_used() {
+            keyring.covers(used)?;
+        }
+        let governed_by = index.config().unwrap_or(Sequence(1));
+        let opening = Opening {
+            store,
+            index,
+            snapshot,
+            keyring: Arc::clone(&keyring),
+            log: identity.log,
+            epoch: identity.epoch,
+            last_recorded_at,
+            desk: journal::Desk { policy: config.policy.clone(), governed_by },
+        };
+        let reading = Reading::open(home, identity.log, entries, Some((Arc::clone(&keyring), &operator)))?;
+        let vault = Arc::new(Vault::open(&home.vault())?);
+        let (journal, writing) = Journal::start(opening);
+        let tokens = operator.tokens();
+        let mirror = watch::Sender::default();
+        let office = Self { reading, identity, config, journal, vault, mirror, keyring, tokens, writing };
+        office.announce(fresh, began, text)?;
+        Ok(office)
+    }
+
+    /// Records what a start changes: a new log, a new epoch, another configuration.
+    fn announce(&self, fresh: bool, began: Option<Epoch>, text: String) -> Result<(), OfficeError> {
+        let program = PROGRAM.to_owned();
+        if fresh {
+            let opened = LogOpened { log: self.identity.log, format: FORMAT, program: program.clone() };
+            self.journal.note(Draft::plain(Event::LogOpened(opened)))?;
+        }
+        if let Some(epoch) = began {
+            self.journal.note(Draft::plain(Event::EpochBegan(EpochBegan { epoch, program })))?;
+        }
+        let adopted = self.journal.look(Index::config)?;
+        let known = match adopted.map(|sequence| self.reading.entry(sequence)).transpose()?.flatten() {
+            Some(entry) => matches!(&entry.event, Event::ConfigAdopted(config) if config.text == text),
+            None => false,
+        };
+        if !known {
+            self.journal.note(Draft::plain(Event::ConfigAdopted(ConfigAdopted { text })))?;
+        }
+        Ok(())
+    }
+
+    /// Opens a home with its books thrown away, so that they are folded from the log again.
+    pub fn rebuild(place: &Location) -> Result<Self, OfficeError> {
+        let books = place.home.books();
+        match std::fs::remove_dir_all(&books) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(OfficeError::Disk { path: books, source: error });
+            }
+            _ => {}
+        }
+        let office = Self::open(place, false)?;
+        office.reading.catch_up()?;
+        Ok(office)
+    }
+
+    /// Makes look-up values.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// The keys.
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.keyring)
+    }
+
+    /// Commits what is under way, writes the index, and closes the log.
+    pub fn close(self) -> Result<(), OfficeError> {
+        self.journal.stop();
+        self.writing.wait().map_err(OfficeError::from)
+    }
+}
+
+/// Writes back the configuration that the log has, where a recovered home has none. Gives the path if it was written.
+pub fn restore_config(place: &Location) -> Result<Option<PathBuf>, OfficeError> {
+    let path = place.home.config();
+    if path.exists() || place.config.is_some() {
+        return Ok(None);
+    }
+    let store = Store::open(&place.home, CACHE_BYTES)?;
+    let (index, _) = catch_up(Path::new(""), store.reader())?;
+    let entry = index.config().map(|sequence| store.reader().entry(sequence)).transpose()?.flatten();
+    store.close()?;
+    let Some(Entry { event: Event::ConfigAdopted(config), .. }) = entry else { return Ok(None) };
+    if config.text.is_empty() {
+        return Ok(None);
+    }
+    durable::write_whole(&path, config.text.as_bytes())
+        .map_err(|source| OfficeError::Disk { path: path.clone(), source })?;
+    Ok(Some(path))
+}
+
+/// Makes a new log, or goes on making one: the head names the log before the identity does.
+fn found(home: &Home) -> Result<(Identity, Store), OfficeError> {
+    let store = if home.head().exists() {
+        Store::open(home, CACHE_BYTES)?
+    } else {
+        let log = LogId(rand::rng().random());
+        Store::create(home, log, Epoch::FIRST, RESERVE_BYTES)?
+    };
+    let identity = Identity { log: store.head().log, epoch: store.head().epoch, central: None };
+    identity.save(home)?;
+    Ok((identity, store))
+}
+
+/// The index as of the log's end, and when the last entry was recorded.
+fn catch_up(snapshot: &Path, entries: crate::store::StoreReader) -> Result<(Index, Timestamp), OfficeError> {
+    let mut index = Index::load(snapshot).filter(|index| index.applied_through() <= entries.count()).unwrap_or_default();
+    for frame in entries.frames(Sequence(index.applied_through())) {
+        for entry in frame?.entries() {
+            let entry = entry?;
+            if entry.sequence.0 >= index.applied_through() {
+                index.apply(&entry);
+            }
+        }
+    }
+    let last = entries.count().checked_sub(1).map(|last| entries.entry(Sequence(last))).transpose()?.flatten();
+    Ok((index, last.map(|entry| entry.recorded_at).unwrap_or_default()))
+}
+
+/// The desk is given its look-up values by the operator's key.
+impl crate::desk::Tokenizer for Tokens {
+    fn token(&self, domain: &str, parts: &[&str]) -> daybook_protocol::ids::Token {
+        Self::token(self, domain, parts)
+    }
+}

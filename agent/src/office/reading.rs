@@ -1,0 +1,123 @@
+//! What can be asked of a log, whoever keeps it: the agent that writes it, or a central node that has a copy.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use daybook_protocol::{
+    entry::{Entry, Private, Sealed},
+    ids::{KeyId, LogId, Sequence, Token},
+};
+
+use super::OfficeError;
+use crate::{
+    books::read_model::{ReadModel, Reader},
+    home::Home,
+    keyring::{self, Keyring, OperatorKey, Tokens},
+    store::StoreReader,
+};
+
+/// At most this many entries are put into the books in one transaction: large transactions cost SQLite least, and this
+/// many entries in memory are some 30 MB.
+const BOOKS_ENTRIES: usize = 65_536;
+
+/// A log that can be read, and the books kept of it.
+pub struct Reading {
+    /// Where it lies.
+    pub home: Home,
+    /// Which log it is.
+    pub log: LogId,
+    /// Its entries.
+    pub entries: StoreReader,
+    keys: Option<Keys>,
+    books: Mutex<ReadModel>,
+}
+
+/// What reveals what is personal.
+struct Keys {
+    keyring: Arc<Keyring>,
+    tokens: Tokens,
+}
+
+impl Reading {
+    /// Opens the books of a log. Without the operator's key nothing personal can be revealed or looked up.
+    pub fn open(
+        home: &Home,
+        log: LogId,
+        entries: StoreReader,
+        keys: Option<(Arc<Keyring>, &OperatorKey)>,
+    ) -> Result<Self, OfficeError> {
+        let books = Mutex::new(ReadModel::open(home, log)?);
+        let keys = keys.map(|(keyring, operator)| Keys { keyring, tokens: operator.tokens() });
+        Ok(Self { home: home.clone(), log, entries, keys, books })
+    }
+
+    /// The books, caught up with the log as far as it is durable.
+    pub fn books(&self) -> Result<Reader, OfficeError> {
+        self.catch_up()?;
+        self.book_lock().reader().map_err(OfficeError::from)
+    }
+
+    /// Brings the books up to the log's end.
+    pub fn catch_up(&self) -> Result<(), OfficeError> {
+        let mut books = self.book_lock();
+        let mut run = Vec::new();
+        for frame in self.entries.frames(Sequence(books.applied_through())) {
+            for entry in frame?.entries() {
+                let entry = entry?;
+                if entry.sequence.0 >= books.applied_through() {
+                    run.push(entry);
+                }
+            }
+            if run.len() >= BOOKS_ENTRIES {
+                books.apply(&run)?;
+                run.clear();
+            }
+        }
+        books.apply(&run).map_err(OfficeError::from)
+    }
+
+    /// Throws the books away and folds them from the log again.
+    pub fn refold(&self) -> Result<(), OfficeError> {
+        self.book_lock().begin_anew()?;
+        self.catch_up()
+    }
+
+    /// For how many entries the central node has signed, by the checkpoint that is kept here.
+    pub fn signed_for(&self) -> Option<u64> {
+        let note = std::fs::read_to_string(self.home.checkpoint()).ok()?;
+        note.lines().nth(1)?.parse().ok()
+    }
+
+    fn book_lock(&self) -> std::sync::MutexGuard<'_, ReadModel> {
+        // A thread that panicked left at most a transaction that was never committed.
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One entry, if the log has it.
+    pub fn entry(&self, sequence: Sequence) -> Result<Option<Entry>, OfficeError> {
+        self.entries.entry(sequence).map_err(OfficeError::from)
+    }
+
+    /// What an entry's sealed part says; `None` without the operator's key, or where the key was destroyed.
+    pub fn reveal(&self, sequence: Sequence, sealed: &Sealed) -> Option<Private> {
+        let keys = self.keys.as_ref()?;
+        let key = keys.keyring.key(sealed.key).ok()?;
+        keyring::open_sealed(&key, self.log, sequence, sealed).ok()
+    }
+
+    /// The look-up value of a normalised ULN; `None` without the operator's key.
+    pub fn uln_token(&self, uln: &str) -> Option<Token> {
+        self.keys.as_ref().map(|keys| keys.tokens.token(crate::desk::ULN_DOMAIN, &[uln]))
+    }
+
+    /// Whether what is personal can be revealed here.
+    pub fn can_reveal(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// The entries of a learner's life, in the order in which they were recorded.
+    pub fn life(&self, learner: KeyId) -> Result<Vec<Entry>, OfficeError> {
+        let sequences = self.books()?.life(learner)?;
+        let entries = sequences.into_iter().map(|sequence| self.entry(sequence));
+        entries.filter_map(Result::transpose).collect()
+    }
+}

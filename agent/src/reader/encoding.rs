@@ -1,0 +1,336 @@
+//! Bytes to text: which encoding a file is in (DOMAIN.md 6.3, 4), whether its letters came through whole, and a stream of
+//! its text as UTF-8. Must not know what a line or a column is.
+
+use std::io::{self, Read};
+
+use daybook_protocol::{event::Encoding, finding::Code};
+use encoding_rs::{Decoder, DecoderResult, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+
+use super::{CHUNK_BYTES, ReadError, SNIFF_BYTES_MAX, Source};
+
+/// A caller of [`Text::fill`] leaves at least this much room, in bytes, so that a character always fits.
+pub(super) const ROOM_BYTES_MIN: usize = 64;
+
+/// So many signs of a wrong encoding make a file damaged. One may be chance; a letter that was read wrongly once was read
+/// wrongly wherever it stands.
+const DAMAGE_SIGNS_MIN: u32 = 2;
+
+/// What the whole of a file's text looks like.
+#[derive(Debug)]
+pub(super) struct Surveyed {
+    /// Its encoding.
+    pub(super) encoding: Encoding,
+    /// The beginning of its text, without a byte order mark, at most [`SNIFF_BYTES_MAX`] bytes.
+    pub(super) head: String,
+    /// Whether there is more than `head`.
+    pub(super) cut: bool,
+}
+
+/// Reads the whole file, once or (where it is not UTF-8 after all) twice, and settles its encoding.
+pub(super) fn survey(open: &dyn Fn() -> io::Result<Source>) -> Result<Surveyed, ReadError> {
+    let mut first = Vec::with_capacity(CHUNK_BYTES);
+    open()?.take(CHUNK_BYTES as u64).read_to_end(&mut first)?;
+    if let Some((code, detail)) = foreign(&first) {
+        return Err(ReadError::refused(code, detail));
+    }
+    let (encoding, marked) = match first.as_slice() {
+        [0xEF, 0xBB, 0xBF, ..] => (Encoding::Utf8, true),
+        [0xFF, 0xFE, ..] => (Encoding::Utf16Le, true),
+        [0xFE, 0xFF, ..] => (Encoding::Utf16Be, true),
+        _ => (utf16_without_mark(&first).unwrap_or(Encoding::Utf8), false),
+    };
+    match look_through(open()?, encoding) {
+        Err(TextError::Malformed) if encoding == Encoding::Utf8 && !marked => {
+            look_through(open()?, Encoding::Windows1252).map_err(ReadError::from)
+        }
+        looked => looked.map_err(ReadError::from),
+    }
+}
+
+/// Why a stream of text ends before its end.
+#[derive(Debug)]
+pub(super) enum TextError {
+    Io(io::Error),
+    /// The bytes are not of the encoding.
+    Malformed,
+    Refused(Code, &'static str),
+}
+
+impl From<TextError> for ReadError {
+    fn from(error: TextError) -> Self {
+        match error {
+            TextError::Io(error) => Self::Io(error),
+            TextError::Malformed => Self::refused(
+                Code::ENCODING_UNKNOWN,
+                "the file begins as one encoding, and some of its bytes are not of that encoding",
+            ),
+            TextError::Refused(code, detail) => Self::refused(code, detail),
+        }
+    }
+}
+
+/// Decodes all of a file and looks at every character.
+fn look_through(source: Source, encoding: Encoding) -> Result<Surveyed, TextError> {
+    let mut text = Text::new(source, encoding);
+    let mut head = String::new();
+    let mut cut = false;
+    let mut signs = Signs::default();
+    let mut chunk = String::with_capacity(CHUNK_BYTES);
+    while text.fill(&mut chunk)? {
+        if chunk.as_bytes().contains(&0) {
+            return Err(TextError::Refused(Code::ENCODING_UNKNOWN, "the file has zero bytes where text should be"));
+        }
+        signs.look(&chunk);
+        // The five bytes that Windows-1252 leaves without a character are decoded as control characters.
+        if encoding == Encoding::Windows1252 && chunk.chars().any(|letter| ('\u{80}'..='\u{9F}').contains(&letter)) {
+            return Err(TextError::Refused(
+                Code::ENCODING_UNKNOWN,
+                "the file is not UTF-8, and has bytes that Windows-1252 does not have either",
+            ));
+        }
+        if head.len() + chunk.len() <= SNIFF_BYTES_MAX && !cut {
+            head.push_str(&chunk);
+        } else {
+            cut = true;
+        }
+        chunk.clear();
+    }
+    if signs.count >= DAMAGE_SIGNS_MIN {
+        return Err(TextError::Refused(Code::MOJIBAKE, "letters were damaged before the file was sent"));
+    }
+    Ok(Surveyed { encoding, head, cut })
+}
+
+/// Signs that text was once read in a wrong encoding.
+#[derive(Default)]
+struct Signs {
+    count: u32,
+    previous: char,
+}
+
+impl Signs {
+    fn look(&mut self, text: &str) {
+        for part in text.split_inclusive('\n') {
+            if part.is_ascii() {
+                self.previous = '\0';
+                continue;
+            }
+            for letter in part.chars() {
+                // A replacement character is what a program writes that could not read a letter.
+                if letter == '\u{FFFD}' || damaged(self.previous, letter) {
+                    self.count = self.count.saturating_add(1);
+                }
+                self.previous = letter;
+            }
+        }
+    }
+}
+
+/// Whether two characters are what the UTF-8 of one letter or mark looks like when it is read as Windows-1252: `Ã©` for é,
+/// `Å‚` for ł, `â€` for the first two bytes of a typographic quotation mark. No language writes these pairs.
+fn damaged(first: char, second: char) -> bool {
+    match first {
+        'Â' | 'Ã' | 'Ä' | 'Å' | 'Ð' | 'Ñ' => {
+            ('\u{80}'..='\u{BF}').contains(&second) || "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ".contains(second)
+        }
+        'â' => second == '€',
+        _ => false,
+    }
+}
+
+/// Tells UTF-16 without a mark by its zero bytes: text of the sector has digits and separators everywhere, and each of
+/// them has its zero on the same side. Letters that have one on the other side (such as Ā) are few.
+fn utf16_without_mark(first: &[u8]) -> Option<Encoding> {
+    let zeros = |side: usize| first.iter().skip(side).step_by(2).filter(|byte| **byte == 0).count();
+    let (even, odd, pairs) = (zeros(0), zeros(1), first.len() / 2);
+    let many = |zeros: usize, others: usize| zeros * 2 >= pairs && zeros > others * 8;
+    if pairs == 0 {
+        None
+    } else if many(odd, even) {
+        Some(Encoding::Utf16Le)
+    } else if many(even, odd) {
+        Some(Encoding::Utf16Be)
+    } else {
+        None
+    }
+}
+
+/// What is not a text file, told by its first bytes, whatever its name says.
+fn foreign(first: &[u8]) -> Option<(Code, &'static str)> {
+    const WORKBOOK: &str = "the file is a workbook or an archive: workbooks are not read yet, save it as CSV UTF-8";
+    const OLD_WORKBOOK: &str =
+        "the file is an old workbook or protected by a password: workbooks are not read yet, save it as CSV UTF-8";
+    const PAGE: &str = "the file is a web page: save it as CSV UTF-8";
+    const OTHER: &str = "the file is a document, not a table: save the table as CSV UTF-8";
+    let starts = |magic: &[u8]| first.starts_with(magic);
+    if starts(b"PK\x03\x04") || starts(b"PK\x05\x06") || starts(b"\x1F\x8B") || starts(b"7z\xBC\xAF\x27\x1C") {
+        return Some((Code::UNREADABLE, WORKBOOK));
+    }
+    if starts(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
+        return Some((Code::UNREADABLE, OLD_WORKBOOK));
+    }
+    if starts(b"%PDF") || starts(b"{\\rtf") || starts(b"\x78\x9F\x3E\x22") {
+        return Some((Code::KIND_UNKNOWN, OTHER));
+    }
+    let text = first.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(first).trim_ascii_start();
+    let opens = |tag: &[u8]| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
+    let page = [&b"<!doctype html"[..], b"<html", b"<table", b"<?xml"].into_iter().any(opens);
+    page.then_some((Code::KIND_UNKNOWN, PAGE))
+}
+
+/// A stream of a file's text, without its byte order mark. Strict: bytes that are not of the encoding end it, because
+/// a name must never be mended in silence.
+pub(super) struct Text {
+    source: Source,
+    decoder: Decoder,
+    bytes: Box<[u8]>,
+    begin: usize,
+    end: usize,
+    source_ended: bool,
+    ended: bool,
+}
+
+impl Text {
+    pub(super) fn new(source: Source, encoding: Encoding) -> Self {
+        let encoding = match encoding {
+            Encoding::Utf8 => UTF_8,
+            Encoding::Utf16Le => UTF_16LE,
+            Encoding::Utf16Be => UTF_16BE,
+            Encoding::Windows1252 => WINDOWS_1252,
+        };
+        Self {
+            source,
+            decoder: encoding.new_decoder_with_bom_removal(),
+            bytes: vec![0; CHUNK_BYTES].into(),
+            begin: 0,
+            end: 0,
+            source_ended: false,
+            ended: false,
+        }
+    }
+
+    /// Appends text to `out`, never beyond its capacity, of which at least [`ROOM_BYTES_MIN`] must be free. False at the
+    /// end of the file.
+    pub(super) fn fill(&mut self, out: &mut String) -> Result<bool, TextError> {
+        let before = out.len();
+        while !self.ended {
+            if self.begin == self.end && !self.source_ended {
+                self.end = read_some(&mut self.source, &mut self.bytes).map_err(TextError::Io)?;
+                self.begin = 0;
+                self.source_ended = self.end == 0;
+            }
+            let bytes = self.bytes.get(self.begin..self.end).unwrap_or_default();
+            let (result, read) = self.decoder.decode_to_string_without_replacement(bytes, out, self.source_ended);
+            self.begin += read;
+            match result {
+                DecoderResult::Malformed(..) => return Err(TextError::Malformed),
+                DecoderResult::InputEmpty => self.ended = self.source_ended,
+                DecoderResult::OutputFull => return Ok(true),
+            }
+            if out.len() > before {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn read_some(source: &mut dyn Read, bytes: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match source.read(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn survey_of(bytes: &[u8]) -> Result<Surveyed, ReadError> {
+        let bytes = bytes.to_vec();
+        survey(&move || Ok(Box::new(io::Cursor::new(bytes.clone())) as Source))
+    }
+
+    fn check(bytes: &[u8], encoding: Encoding, text: &str) {
+        let surveyed = survey_of(bytes).expect("readable text");
+        assert_eq!((surveyed.encoding, surveyed.head.as_str(), surveyed.cut), (encoding, text, false));
+    }
+
+    fn check_refused(bytes: &[u8], code: Code) {
+        match survey_of(bytes) {
+            Err(ReadError::Refused { findings, .. }) => {
+                assert_eq!(findings.first().map(|finding| finding.code), Some(code), "{bytes:x?}");
+            }
+            other => unreachable!("{bytes:x?} gave {other:?}"),
+        }
+    }
+
+    fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    /// Goal: the order of DOMAIN.md 6.3 decides, over the whole stream. Method: one text in every encoding, and one whose
+    /// only byte that is not UTF-8 stands far beyond the first read.
+    #[test]
+    fn the_encoding_is_told_by_mark_then_validity() {
+        let text = "ULN,Surname\n1,O\u{2019}Zoë €5\n";
+        check(text.as_bytes(), Encoding::Utf8, text);
+        check(format!("\u{FEFF}{text}").as_bytes(), Encoding::Utf8, text);
+        check(&utf16(&format!("\u{FEFF}{text}"), u16::to_le_bytes), Encoding::Utf16Le, text);
+        check(&utf16(&format!("\u{FEFF}{text}"), u16::to_be_bytes), Encoding::Utf16Be, text);
+        check(&utf16(text, u16::to_le_bytes), Encoding::Utf16Le, text);
+        check(&utf16(text, u16::to_be_bytes), Encoding::Utf16Be, text);
+        check(&WINDOWS_1252.encode(text).0, Encoding::Windows1252, text);
+        check(b"", Encoding::Utf8, "");
+        check(b"\xFF\xFE", Encoding::Utf16Le, "");
+        let mut late = "Zoe,1\n".repeat(100_000).into_bytes();
+        late.extend_from_slice(b"Zo\xEB,1\n");
+        let surveyed = survey_of(&late).expect("readable text");
+        assert_eq!((surveyed.encoding, surveyed.cut), (Encoding::Windows1252, false));
+    }
+
+    /// Goal: what would be guessed at is refused instead. Method: bytes of no encoding, one case a rule.
+    #[test]
+    fn what_is_of_no_encoding_is_refused() {
+        for bytes in [
+            &b"a,b\n1,\0\n"[..],
+            b"\xEF\xBB\xBFa,b\n1,\xEB\n",
+            b"a,b\n1,\x81\n",
+            b"\xFF\xFEa\0,\0b",
+            b"\xFF\xFEa\0\0\xD8b\0",
+            b"\xFF\xFE\0\0a\0\0\0,\0\0\0",
+        ] {
+            check_refused(bytes, Code::ENCODING_UNKNOWN);
+        }
+        for magic in [&b"PK\x03\x04 xl"[..], b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", b"\x1F\x8B\x08"] {
+            check_refused(magic, Code::UNREADABLE);
+        }
+        for magic in [&b"%PDF-1.7"[..], b"  <HTML><table>", b"\xEF\xBB\xBF<!DOCTYPE html>", b"{\\rtf1"] {
+            check_refused(magic, Code::KIND_UNKNOWN);
+        }
+    }
+
+    /// Goal: damage done before the file was sent is seen, and real names are not taken for damage. Method: names damaged
+    /// as programs damage them, in both encodings, beside names of many languages.
+    #[test]
+    fn damaged_letters_are_seen() {
+        let names = "José Zoë Łukasz Żółć O\u{2019}Neill Dvořák";
+        let (damaged, _) = WINDOWS_1252.decode_without_bom_handling(names.as_bytes());
+        check_refused(damaged.as_bytes(), Code::MOJIBAKE);
+        check_refused(b"ULN,Name\xA3\n1,Jos\xC3\xA9\n2,Zo\xC3\xAB\n", Code::MOJIBAKE);
+        check_refused("1,Jos\u{FFFD}\n2,Zo\u{FFFD}\n".as_bytes(), Code::MOJIBAKE);
+        let good = "JOÃO MAGALHÃES GUIMARÃES «Âme» Ñandú ÅSA Ärzte Ðorđe Nguyễn Ångström Ÿ Œuvre Â";
+        check(good.as_bytes(), Encoding::Utf8, good);
+        check("1,JosÃ©".as_bytes(), Encoding::Utf8, "1,JosÃ©");
+    }
+
+    /// Goal: a pair that falls on the border of two reads is still seen. Method: pad so that the border moves through it.
+    #[test]
+    fn damage_on_a_border_is_seen() {
+        for pad in CHUNK_BYTES - 8..CHUNK_BYTES + 2 {
+            check_refused(format!("{}Ã©Ã«", "x".repeat(pad)).as_bytes(), Code::MOJIBAKE);
+        }
+    }
+}

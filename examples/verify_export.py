@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Checks an export of a Daybook log without Daybook: Python 3.9 or later, standard library only.
+
+usage: verify_export.py DIR
+
+Reads DIR/log.frames, checks every checksum, recomputes the hash tree from the entries' bytes (RFC 6962), and compares it
+with each batch's roots and with the count and root that the central node signed for in DIR/checkpoint, where there is one.
+(The signature itself needs Ed25519, which Python's standard library lacks: `daybook verify --export DIR` checks it.)
+Prints one JSON object; exit 0 good, 1 damaged, 2 could not check.
+"""
+import base64
+import hashlib
+import json
+import pathlib
+import struct
+import sys
+
+MAGIC = b"DBKBATC\x01"
+HEADER = struct.Struct(">8sI16sIQI32s32s32s16s")
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+class Tree:
+    """The right edge of an RFC 6962 tree: roots of perfect subtrees, largest first."""
+
+    def __init__(self):
+        self.count, self.edge = 0, []
+
+    def push(self, entry):
+        node, rest = sha256(b"\x00" + entry), self.count
+        while rest & 1:
+            node, rest = sha256(b"\x01" + self.edge.pop() + node), rest >> 1
+        self.edge.append(node)
+        self.count += 1
+
+    def root(self):
+        if not self.edge:
+            return sha256(b"")
+        root = self.edge[-1]
+        for left in reversed(self.edge[:-1]):
+            root = sha256(b"\x01" + left + root)
+        return root
+
+
+class Damaged(Exception):
+    pass
+
+
+def read_exactly(file, length):
+    data = file.read(length)
+    if data and len(data) < length:
+        raise Damaged("the file ends within a batch")
+    return data
+
+
+def check_frame(file, tree, log):
+    """Reads one frame, moves the tree past it, and yields the log id; None at the end of the file."""
+    raw = read_exactly(file, HEADER.size)
+    if not raw:
+        return None
+    magic, length, frame_log, _epoch, first, count, before, after, body_hash, checksum = HEADER.unpack(raw)
+    where = f"batch at entry {tree.count}"
+    if magic != MAGIC or sha256(raw[:-16])[:16] != checksum:
+        raise Damaged(f"{where}: header does not match its checksum")
+    body = read_exactly(file, length - HEADER.size)
+    if sha256(body) != body_hash:
+        raise Damaged(f"{where}: body does not match its hash")
+    if log is not None and frame_log != log:
+        raise Damaged(f"{where}: belongs to another log")
+    if first != tree.count or before != tree.root():
+        raise Damaged(f"{where}: does not continue the log")
+    place = 0
+    for _ in range(count):
+        (size,) = struct.unpack_from(">I", body, place)
+        place += 4
+        tree.push(body[place:place + size])
+        place += size
+    if place != len(body) or tree.root() != after:
+        raise Damaged(f"{where}: its entries do not give its root")
+    return frame_log
+
+
+def check_checkpoint(path, roots, log):
+    """The count that was signed for, or None without a checkpoint."""
+    if not path.exists():
+        return None
+    lines = path.read_text(encoding="utf-8").splitlines()
+    count, root = int(lines[1]), base64.b64decode(lines[2])
+    if lines[0] != f"daybook/{log.hex()}" or roots.get(count) != root:
+        raise Damaged(f"the checkpoint of {count} entries is not of this log")
+    return count
+
+
+def main(directory):
+    tree, log, checkpoint = Tree(), None, directory / "checkpoint"
+    wanted = int(checkpoint.read_text(encoding="utf-8").splitlines()[1]) if checkpoint.exists() else None
+    roots = {0: tree.root()}
+    with (directory / "log.frames").open("rb") as file:
+        while (found := check_frame(file, tree, log)) is not None:
+            log = found
+            if tree.count == wanted:
+                roots[wanted] = tree.root()
+    anchored = check_checkpoint(checkpoint, roots, log) if log else None
+    return {"entries": tree.count, "root": tree.root().hex(), "anchored_through": anchored, "ok": True}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
+    try:
+        print(json.dumps(main(pathlib.Path(sys.argv[1]))))
+    except Damaged as damage:
+        print(json.dumps({"ok": False, "fault": str(damage)}))
+        sys.exit(1)
+    except (OSError, ValueError, IndexError, struct.error) as error:
+        print(json.dumps({"ok": False, "fault": f"could not check: {error}"}))
+        sys.exit(2)
