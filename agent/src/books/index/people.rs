@@ -112,11 +112,11 @@ impl People {
                 changes.push(change);
                 self.retoken(slot, &amended.tokens);
             }
-            Event::LearnerDeferred(event) => self.step(event.registration, entry, on, Action::Deferred(event.resume_by)),
-            Event::LearnerResumed(event) => self.step(event.registration, entry, on, Action::Resumed),
-            Event::LearnerWithdrawn(event) => self.step(event.registration, entry, on, Action::Withdrawn(event.reason)),
-            Event::CertificateDispatched(event) => self.step(event.registration, entry, on, Action::Certificated),
-            _ => {}
+            event => {
+                if let Some((registration, action)) = Action::of(event) {
+                    self.step(registration, entry, on, action);
+                }
+            }
         }
     }
 

@@ -16,24 +16,24 @@ use rusqlite::{
 };
 
 use super::{
-    CACHE_KIB, ReadModelError, file, packed,
+    BooksError, CACHE_KIB, file, packed,
     rows::{AlarmRow, Answer, CertificateRow, FileFilter, FileRow, Found, HeldRow, LearnerRow, RegistrationRow},
     unpacked,
 };
 use crate::home::Home;
 
-type Result<T> = std::result::Result<T, ReadModelError>;
+type Result<T> = std::result::Result<T, BooksError>;
 
 /// A connection to ask by. Each question sees one moment of the fold.
-pub struct Reader(Connection);
+pub struct Books(Connection);
 
-impl fmt::Debug for Reader {
+impl fmt::Debug for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Reader")
+        f.write_str("Books")
     }
 }
 
-impl Reader {
+impl Books {
     /// Asks the read model of a home, where there is one; works while another process writes it.
     pub fn open(home: &Home) -> Result<Self> {
         Self::at(&file(home))
@@ -198,18 +198,18 @@ impl Reader {
     /// Any other question in SQL; the connection cannot write. See `schema.sql` for the tables.
     pub fn ask(&self, sql: &str) -> Result<Answer> {
         let mut statement = self.0.prepare(sql)?;
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let count = columns.len();
         let rows = statement.query_map([], |row| (0..count).map(|at| row.get_ref(at).map(text)).collect())?;
         Ok(Answer { columns, rows: rows.collect::<rusqlite::Result<_>>()? })
     }
 
-    /// Whether SQLite finds its file whole; reads all of it, about a second for a million learners.
+    /// Whether `SQLite` finds its file whole; reads all of it, about a second for a million learners.
     pub fn sound(&self) -> Result<bool> {
         let verdict: rusqlite::Result<String> = self.0.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
-        match verdict.map_err(ReadModelError::from) {
+        match verdict.map_err(BooksError::from) {
             Ok(verdict) => Ok(verdict == "ok"),
-            Err(ReadModelError::Damaged(_)) => Ok(false),
+            Err(BooksError::Damaged(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use daybook_protocol::{
-    date::Date,
     entry::{Entry, Sealed, Source},
     event::{
         Alarm, Event, FileReceived, HeldResolved, LearnerDetailsAmended, LearnerEnrolled, PersonTokens, RowHeld, Totals,
     },
-    ids::{KeyId, LogId, RegistrationNo, Sequence},
+    ids::{KeyId, LogId, Sequence},
 };
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, Statement, params};
 
-use super::{ReadModelError, packed};
+use super::{BooksError, packed};
+use crate::desk::Action;
 
-type Done = Result<(), ReadModelError>;
+type Done = Result<(), BooksError>;
 
 pub(super) struct Fold<'a> {
     connection: &'a Connection,
@@ -26,7 +26,7 @@ pub(super) struct Fold<'a> {
 }
 
 impl<'a> Fold<'a> {
-    pub(super) fn new(connection: &'a Connection, log: LogId) -> Result<Self, ReadModelError> {
+    pub(super) fn new(connection: &'a Connection, log: LogId) -> Result<Self, BooksError> {
         let learner = connection.prepare(
             "INSERT OR REPLACE INTO learner (id, opened_at, uln, person, identity, told_at, nonce, ciphertext)
              VALUES (?1, ?2, ?3, ?4, ?5, ?2, ?6, ?7)",
@@ -52,9 +52,7 @@ impl<'a> Fold<'a> {
             Event::HeldRefused(event) => return self.resolved(entry, event, false),
             Event::RowHeld(event) => self.held(entry, Some(event))?,
             Event::LearnerDetailsAmended(event) => self.amended(entry, event)?,
-            Event::LearnerDeferred(event) => self.state(entry, event.registration)?,
-            Event::LearnerResumed(event) => self.state(entry, event.registration)?,
-            Event::LearnerWithdrawn(event) => self.state(entry, event.registration)?,
+            Event::LearnerDeferred(_) | Event::LearnerResumed(_) | Event::LearnerWithdrawn(_) => self.step(entry)?,
             Event::CertificateDispatched(_) | Event::CertificateReturned(_) | Event::CertificateRedispatched(_) => {
                 self.certificate(entry)?;
             }
@@ -77,7 +75,7 @@ impl<'a> Fold<'a> {
         Ok(())
     }
 
-    fn run(&self, sql: &str, values: impl Params) -> Result<usize, ReadModelError> {
+    fn run(&self, sql: &str, values: impl Params) -> Result<usize, BooksError> {
         Ok(self.connection.prepare_cached(sql)?.execute(values)?)
     }
 
@@ -86,7 +84,7 @@ impl<'a> Fold<'a> {
         sql: &str,
         values: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Option<T>, ReadModelError> {
+    ) -> Result<Option<T>, BooksError> {
         Ok(self.connection.prepare_cached(sql)?.query_row(values, read).optional()?)
     }
 
@@ -102,7 +100,7 @@ impl<'a> Fold<'a> {
     }
 
     /// Whom a fact concerns.
-    fn concerned(&self, fact: Sequence) -> Result<Option<KeyId>, ReadModelError> {
+    fn concerned(&self, fact: Sequence) -> Result<Option<KeyId>, BooksError> {
         let learner = self.one(
             "SELECT learner FROM registration WHERE sequence = ?1 UNION ALL SELECT learner FROM subject WHERE sequence = ?1",
             params![place(fact)],
@@ -176,27 +174,24 @@ impl<'a> Fold<'a> {
         self.found_by(entry, event.learner, event.tokens)
     }
 
-    /// A fact that gives a registration its state, unless one that is effective later came before it.
-    fn state(&self, entry: &Entry, registration: RegistrationNo) -> Done {
-        let state = match entry.event {
-            Event::LearnerDeferred(_) => "DEFERRED",
-            Event::LearnerWithdrawn(_) => "WITHDRAWN",
-            _ => "ENROLLED",
-        };
-        let (registration, sequence) = (place(registration.sequence), place(entry.sequence));
-        let since = since(entry);
+    /// A step in the life of a registration. It gives the state that it leads to, unless one that is effective later came
+    /// before it.
+    fn step(&self, entry: &Entry) -> Done {
+        let Some((registration, action)) = Action::of(&entry.event) else { return Ok(()) };
+        let state = action.leads_to().and_then(|state| word(&state));
         self.run(
             "UPDATE registration SET last_at = ?4,
-                 state = iif(state_since <= ?3, ?2, state), state_at = iif(state_since <= ?3, ?4, state_at),
-                 state_since = max(state_since, ?3)
+                 state = iif(?2 IS NOT NULL AND state_since <= ?3, ?2, state),
+                 state_at = iif(?2 IS NOT NULL AND state_since <= ?3, ?4, state_at),
+                 state_since = iif(?2 IS NOT NULL, max(state_since, ?3), state_since)
              WHERE sequence = ?1",
-            params![registration, state, since.0, sequence],
+            params![place(registration.sequence), state, entry.holds_from().0, place(entry.sequence)],
         )?;
         Ok(())
     }
 
     fn certificate(&self, entry: &Entry) -> Done {
-        let (sequence, since) = (place(entry.sequence), since(entry).0);
+        let (sequence, since) = (place(entry.sequence), entry.holds_from().0);
         match &entry.event {
             Event::CertificateDispatched(event) => {
                 let registration = place(event.registration.sequence);
@@ -205,7 +200,7 @@ impl<'a> Fold<'a> {
                      VALUES (?1, ?2, ?3, 'DISPATCHED', ?4, 1, ?5)",
                     params![event.certificate, registration, packed(event.learner), since, sequence],
                 )?;
-                self.run("UPDATE registration SET last_at = ?2 WHERE sequence = ?1", params![registration, sequence])?;
+                self.step(entry)?;
             }
             Event::CertificateReturned(event) => {
                 self.run(
@@ -267,7 +262,7 @@ impl<'a> Fold<'a> {
         let sequence = place(entry.sequence);
         match &entry.event {
             Event::LogOpened(event) if event.log != self.log => {
-                return Err(ReadModelError::OtherLog { ours: self.log, theirs: event.log });
+                return Err(BooksError::OtherLog { ours: self.log, theirs: event.log });
             }
             Event::ConfigAdopted(_) => {
                 self.run(
@@ -381,13 +376,6 @@ impl<'a> Fold<'a> {
 
 fn place(sequence: Sequence) -> i64 {
     sequence.0.cast_signed()
-}
-
-/// From which day a fact holds; one that names no day holds from the day on which it was recorded.
-fn since(entry: &Entry) -> Date {
-    entry
-        .effective_on
-        .unwrap_or_else(|| Date::from(entry.recorded_at.instant().to_zoned(jiff::tz::TimeZone::UTC).date()))
 }
 
 fn parts(sealed: Option<&Sealed>) -> (Option<&[u8]>, Option<&[u8]>) {

@@ -1,6 +1,6 @@
-//! The read model: a fold of the log in SQLite, which people query. It can be thrown away and is then made anew.
+//! The read model: a fold of the log in `SQLite`, which people query. It can be thrown away and is then made anew.
 //!
-//! This folder is the only place that names SQLite. It knows entries and nothing of stores, keys or files: entries are
+//! This folder is the only place that names `SQLite`. It knows entries and nothing of stores, keys or files: entries are
 //! handed to it, and whoever asks for what is personal hands in the means to reveal it. Tables and their conventions
 //! stand in `schema.sql`.
 //!
@@ -20,12 +20,12 @@ use std::{
 use daybook_protocol::{
     DecodeError,
     entry::Entry,
-    ids::{Digest, KeyId, LogId, Sequence},
+    ids::{Digest, Epoch, KeyId, LogId, Sequence},
     tree,
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
-pub use ask::Reader;
+pub use ask::Books;
 pub use rows::{AlarmRow, Answer, CertificateRow, FileFilter, FileRow, Found, HeldRow, LearnerRow, RegistrationRow};
 
 use crate::home::Home;
@@ -43,7 +43,7 @@ const PAGE_BYTES: i32 = 8192;
 
 /// Why the read model cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadModelError {
+pub enum BooksError {
     /// Its directory or file cannot be made or removed.
     #[error("cannot make the books at {path}")]
     Place {
@@ -55,7 +55,7 @@ pub enum ReadModelError {
     /// The file is damaged. [`ReadModel::begin_anew`] mends it.
     #[error("the books are damaged; `daybook rebuild` makes them anew from the log")]
     Damaged(#[source] rusqlite::Error),
-    /// SQLite cannot do what it should: the disk is full, rights are missing, another process has the file locked.
+    /// `SQLite` cannot do what it should: the disk is full, rights are missing, another process has the file locked.
     #[error("the books cannot be read or written")]
     Database(#[source] rusqlite::Error),
     /// The entries handed over do not continue what is folded in.
@@ -84,7 +84,7 @@ pub enum ReadModelError {
     },
 }
 
-impl From<rusqlite::Error> for ReadModelError {
+impl From<rusqlite::Error> for BooksError {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error),
@@ -106,13 +106,13 @@ pub struct ReadModel {
 impl ReadModel {
     /// Opens the read model of `log` in `home`, or begins one. A file that is damaged, of another log or of another
     /// version of the tables is deleted: all that is in it stands in the log.
-    pub fn open(home: &Home, log: LogId) -> Result<Self, ReadModelError> {
+    pub fn open(home: &Home, log: LogId) -> Result<Self, BooksError> {
         let directory = home.books();
-        fs::create_dir_all(&directory).map_err(|source| ReadModelError::Place { path: directory.clone(), source })?;
+        fs::create_dir_all(&directory).map_err(|source| BooksError::Place { path: directory.clone(), source })?;
         let path = file(home);
         match Self::at(&path, log) {
             Ok(Some(model)) => Ok(model),
-            Ok(None) | Err(ReadModelError::Damaged(_)) => Self::anew(path, log),
+            Ok(None) | Err(BooksError::Damaged(_)) => Self::anew(path, log),
             Err(error) => Err(error),
         }
     }
@@ -136,7 +136,7 @@ impl ReadModel {
     }
 
     /// Throws everything away and begins at entry 0. Readers that are open keep what they had and are to be opened again.
-    pub fn begin_anew(&mut self) -> Result<(), ReadModelError> {
+    pub fn begin_anew(&mut self) -> Result<(), BooksError> {
         // The old file is closed before it is deleted: what SQLite writes on closing must not land in the new one.
         self.connection = Connection::open_in_memory()?;
         *self = Self::anew(self.path.clone(), self.log)?;
@@ -145,20 +145,20 @@ impl ReadModel {
 
     /// Folds in entries that follow one another, all of them or none; those that are folded in already are passed over.
     /// Hand over many at a time, 100,000 or 200,000 when catching up: a page is then written once for all of them.
-    pub fn apply(&mut self, entries: &[Entry]) -> Result<(), ReadModelError> {
+    pub fn apply(&mut self, entries: &[Entry]) -> Result<(), BooksError> {
+        let Some(last) = entries.last().filter(|last| last.sequence.0 >= self.applied_through) else { return Ok(()) };
         let mut next = self.applied_through;
         let fresh = entries.iter().skip_while(|entry| entry.sequence.0 < self.applied_through);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut fold = fold::Fold::new(&transaction, self.log)?;
         for entry in fresh {
             if entry.sequence.0 != next {
-                return Err(ReadModelError::Gap { expected: next, found: entry.sequence });
+                return Err(BooksError::Gap { expected: next, found: entry.sequence });
             }
             fold.entry(entry)?;
             next += 1;
         }
-        let Some(last) = entries.last().filter(|_| next > self.applied_through) else { return Ok(()) };
-        let bytes = last.encode().map_err(|source| ReadModelError::Entry { sequence: last.sequence, source })?;
+        let bytes = last.encode().map_err(|source| BooksError::Entry { sequence: last.sequence, source })?;
         let leaf = tree::leaf(&bytes);
         fold.finish()?;
         // The position is in the transaction of what it stands for: after a crash both are there or neither.
@@ -170,12 +170,12 @@ impl ReadModel {
     }
 
     /// A connection to ask by; it sees what was folded in when each question is asked, and can be used on another thread.
-    pub fn reader(&self) -> Result<Reader, ReadModelError> {
-        Reader::at(&self.path)
+    pub fn reader(&self) -> Result<Books, BooksError> {
+        Books::at(&self.path)
     }
 
     /// The model at `path`; `None` where there is none or one of another log or version.
-    fn at(path: &Path, log: LogId) -> Result<Option<Self>, ReadModelError> {
+    fn at(path: &Path, log: LogId) -> Result<Option<Self>, BooksError> {
         if !path.exists() {
             return Ok(None);
         }
@@ -198,14 +198,14 @@ impl ReadModel {
         }))
     }
 
-    fn anew(path: PathBuf, log: LogId) -> Result<Self, ReadModelError> {
+    fn anew(path: PathBuf, log: LogId) -> Result<Self, BooksError> {
         // The database goes before its write-ahead log: without the log it would be half of itself and look whole.
         for suffix in ["", "-wal", "-shm"] {
             let mut name = path.clone().into_os_string();
             name.push(suffix);
             match fs::remove_file(&name) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(ReadModelError::Place { path: name.into(), source });
+                    return Err(BooksError::Place { path: name.into(), source });
                 }
                 _ => {}
             }
@@ -230,8 +230,8 @@ fn file(home: &Home) -> PathBuf {
 ///
 /// `synchronous = NORMAL` syncs when the write-ahead log is carried over and not at each commit: a power cut may cost the
 /// last transactions, which are folded in again, but cannot leave a file that is half one state and half another. `OFF`
-/// could, and SQLite would not notice.
-fn connect(path: &Path) -> Result<Connection, ReadModelError> {
+/// could, and `SQLite` would not notice.
+fn connect(path: &Path) -> Result<Connection, BooksError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -250,9 +250,7 @@ fn packed(key: KeyId) -> i64 {
 
 /// What [`packed`] packed.
 fn unpacked(id: i64) -> KeyId {
-    let [a, b, c, d, e, f, g, h] = id.to_be_bytes();
-    KeyId {
-        epoch: daybook_protocol::ids::Epoch(u32::from_be_bytes([a, b, c, d])),
-        number: u32::from_be_bytes([e, f, g, h]),
-    }
+    let id = id.cast_unsigned();
+    let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default();
+    KeyId { epoch: Epoch(half(id >> 32)), number: half(id) }
 }
