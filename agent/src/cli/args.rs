@@ -354,12 +354,13 @@ impl Command {
             | Self::History(_)
             | Self::Status { .. }
             | Self::Held { .. }
+            | Self::Verify { export: None }
             | Self::Export { .. }
             | Self::Rebuild => true,
             Self::Up { .. }
             | Self::Run
             | Self::Join { .. }
-            | Self::Verify { .. }
+            | Self::Verify { export: Some(_) }
             | Self::Recover { .. }
             | Self::Salvage
             | Self::Check

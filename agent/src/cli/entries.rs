@@ -15,14 +15,14 @@ use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use super::figures::{moment, printable};
 
 /// Opens the sealed part of an entry, where it has one; the error says why it cannot be opened.
-pub type Reveal = dyn Fn(&Entry) -> Result<Option<Private>, String>;
+pub type Reveal<'a> = dyn Fn(&Entry) -> Result<Option<Private>, String> + 'a;
 
 /// What an entry alone does not say.
 pub struct Look<'a> {
     /// SHA-256 of the file that arrived by this `FileReceived`.
     pub sha256: &'a dyn Fn(Sequence) -> Option<Digest>,
     /// Opens the sealed part, where what is personal is to be shown.
-    pub reveal: Option<&'a Reveal>,
+    pub reveal: Option<&'a Reveal<'a>>,
 }
 
 impl Look<'_> {

@@ -19,10 +19,9 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 pub mod values;
-mod verify;
 
 pub use args::{Cli, Command, Request};
 pub use files::{Files, Offered};
-pub use globals::Globals;
+pub use globals::{CENTRAL_BELOW, Globals};
 pub use run::{failed, main};
 pub use screen::{Exit, Screen};

@@ -7,9 +7,8 @@ use clap::Parser as _;
 use super::{
     Cli, Command, Exit, Globals, Request, Screen, check, perform,
     screen::{Terminal, complain},
-    verify,
 };
-use crate::{control, logging, store, supervise::Shutdown, verify::verify_export};
+use crate::{control, logging, supervise::Shutdown};
 
 /// The program. Errors are printed here and nowhere else, once.
 pub fn main() -> ExitCode {
@@ -47,12 +46,6 @@ fn run(globals: &Globals, command: Command, shutdown: &Shutdown, screen: &mut dy
     }
     match &request.command {
         Command::Check => check::check(&globals.config_path(), &globals.directory(), request.json, screen),
-        Command::Verify { export: None } => verify::of_home(&globals.home()?, request.json, screen),
-        Command::Verify { export: Some(export) } => verify::show(verify_export(export, None), request.json, screen),
-        Command::ProbeStore { directory } => {
-            screen.out(&store::probe(directory)?.to_string())?;
-            Ok(Exit::Good)
-        }
         _ => perform::perform(globals, request, shutdown, screen),
     }
 }

@@ -37,8 +37,8 @@ pub(super) fn perform(
         Command::Up { sample } => running::up(&place, *sample, shutdown, screen),
         Command::Central { what: None } => central::run(&globals.central_home(), &globals.config_path(), shutdown, screen),
         Command::Central { what: Some(what) } => central::ask(&globals.central_home(), globals, what, &request, screen),
-        Command::Join { address, code } => running::join(&place, address, code, screen),
-        Command::Recover { address, code } => running::recover(&place, address, code, screen),
+        Command::Join { address, code, name } => running::join(&place, address, code, name.as_deref(), screen),
+        Command::Recover { address, code, name } => running::recover(&place, address, code, name.as_deref(), screen),
         Command::Verify { export } => upkeep::verify(globals, export.as_deref(), request.json, screen),
         Command::Salvage => upkeep::salvage(&place.home, request.json, screen),
         Command::ProbeStore { directory } => {

@@ -142,21 +142,33 @@ fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Sh
 }
 
 /// Joins this agent to a central node.
-pub(super) fn join(place: &Location, address: &str, code: &str, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+pub(super) fn join(
+    place: &Location,
+    address: &str,
+    code: &str,
+    name: Option<&str>,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
     let invite: Invite = code.parse()?;
     // The log is made first, so that an identity never stands without one.
     Office::open(place, true)?.close()?;
-    let identity = block_on(replicate::join(address, &invite, &place.home, &machine()))??;
+    let identity = block_on(replicate::join(address, &invite, &place.home, &name.map_or_else(machine, str::to_owned)))??;
     screen.out(&format!("log {} is joined to {address}; start the agent: daybook run", identity.log))?;
     Ok(Exit::Good)
 }
 
 /// Rebuilds a lost agent in this home.
-pub(super) fn recover(place: &Location, address: &str, code: &str, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+pub(super) fn recover(
+    place: &Location,
+    address: &str,
+    code: &str,
+    name: Option<&str>,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
     let invite: Invite = code.parse()?;
     let (tell, told) = std::sync::mpsc::channel();
     let home = place.home.clone();
-    let (at, name) = (address.to_owned(), machine());
+    let (at, name) = (address.to_owned(), name.map_or_else(machine, str::to_owned));
     let work = thread::spawn(move || {
         block_on(async { replicate::recover(&at, &invite, &home, &name, move |progress| drop(tell.send(progress))).await })
     });
