@@ -22,6 +22,6 @@ pub mod values;
 
 pub use args::{Cli, Command, Request};
 pub use files::{Files, Offered};
-pub use globals::Globals;
+pub use globals::{CENTRAL_BELOW, Globals};
 pub use run::{failed, main};
 pub use screen::{Exit, Screen};
