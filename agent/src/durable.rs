@@ -17,13 +17,6 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     path.parent().map_or(Ok(()), sync_directory)
 }
 
-/// As [`write_whole`], but not durable: after a power cut there may be nothing. For what can be had again.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = beside(path);
-    fs::write(&temporary, bytes)?;
-    fs::rename(&temporary, path)
-}
-
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");

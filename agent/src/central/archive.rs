@@ -28,11 +28,7 @@ const READ_BYTES: usize = 512 * 1024;
 /// one is attached is not taken any more.
 pub(super) enum Request {
     /// A connection begins.
-    Attach {
-        connection: u64,
-        hello: Hello,
-        replies: mpsc::Sender<Reply>,
-    },
+    Attach { connection: u64, hello: Hello, replies: mpsc::Sender<Reply> },
     /// It sent a message.
     Take { connection: u64, message: Message },
 }
@@ -119,9 +115,19 @@ impl<A: Archive> Serving<A> {
             if self.failed {
                 return self.keeper.into_archive();
             }
+            if requests.is_empty() {
+                self.rest();
+            }
         }
         self.keeper.note();
+        self.rest();
         self.keeper.into_archive()
+    }
+
+    fn rest(&mut self) {
+        if let Err(error) = self.keeper.rest() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the checkpoint of a copy cannot be kept");
+        }
     }
 
     fn handle(&mut self, request: Request) {

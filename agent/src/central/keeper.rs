@@ -52,6 +52,8 @@ pub struct Keeper<A> {
     fresh: Vec<(Sequence, Digest)>,
     /// Whether the position is to be said again.
     owed: bool,
+    /// The latest checkpoint, until it is kept.
+    signed: Option<String>,
     noted: Sequence,
 }
 
@@ -69,6 +71,7 @@ impl<A: Archive> Keeper<A> {
             wanted: BTreeMap::new(),
             fresh: Vec::new(),
             owed: false,
+            signed: None,
             noted: archive.originals_noted().min(Sequence(archive.frontier().count())),
             archive,
         };
@@ -153,11 +156,17 @@ impl<A: Archive> Keeper<A> {
             return Ok(None);
         }
         let mirrored = self.position(sign, now);
-        self.archive.keep_checkpoint(&mirrored.checkpoint).map_err(|error| trouble(&error))?;
-        if mirrored.originals_through.0 >= self.noted.0 + NOTE_EVERY_ENTRIES {
+        self.signed = Some(mirrored.checkpoint.clone());
+        Ok(Some(mirrored))
+    }
+
+    /// Keeps what only saves work later; for when there is nothing else to do. The checkpoint can be signed again at any
+    /// time; it is kept for those who check the copy on its own.
+    pub fn rest(&mut self) -> Result<(), CopyError> {
+        if self.originals_through().0 >= self.noted.0.saturating_add(NOTE_EVERY_ENTRIES) {
             self.note();
         }
-        Ok(Some(mirrored))
+        self.signed.take().map_or(Ok(()), |note| self.archive.keep_checkpoint(&note))
     }
 
     /// How far the copy is; only meaningful when everything taken has been settled.
@@ -196,7 +205,10 @@ impl<A: Archive> Keeper<A> {
         if header.first.0 > count {
             return Err(Refused::new(
                 Refusal::Gap,
-                format!("entries {count} to {} are missing before a batch: connect again, to go on at {count}", header.first),
+                format!(
+                    "entries {count} to {} are missing before a batch: connect again, to go on at {count}",
+                    header.first
+                ),
             ));
         }
         if header.first.0 < count {
@@ -259,7 +271,7 @@ impl<A: Archive> Keeper<A> {
         if epoch > self.session {
             return Err(Refused::protocol("keys are of a later epoch than the agent that sent them"));
         }
-        if records.is_empty() || records.len() % RECORD_BYTES != 0 || records.len() > PIECE_BYTES_MAX {
+        if records.is_empty() || !records.len().is_multiple_of(RECORD_BYTES) || records.len() > PIECE_BYTES_MAX {
             return Err(Refused::protocol("keys come as whole records, and not too many at a time"));
         }
         if first > here {
@@ -363,7 +375,9 @@ fn unreadable(error: BatchError) -> Refused {
     match error {
         BatchError::Entry { sequence, .. } => Refused::new(
             Refusal::Version,
-            format!("entry {sequence} is of a kind that this central node does not know: upgrade the central node first"),
+            format!(
+                "entry {sequence} is of a kind that this central node does not know: upgrade the central node first"
+            ),
         ),
         other => Refused::protocol(other.to_string()),
     }

@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{
     replicate::{
-        HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, Link, LinkError, Reader, Refused, Writer, farewell, now, read_hello, write_hello,
+        HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, Link, LinkError, Reader, Refused, Writer, farewell, now, read_hello,
+        write_hello,
     },
     tls::{self, Accepted},
 };
@@ -110,7 +111,7 @@ async fn connection(inner: &Arc<Inner>, stream: TcpStream, shutdown: &Cancellati
     let (stream, certificate, hello) = tokio::select! {
         biased;
         () = shutdown.cancelled() => return Ok(()),
-        begun = begin => begun?,
+        came = begin => came?,
     };
     if hello.version != VERSION {
         let detail = format!(
@@ -126,7 +127,9 @@ async fn connection(inner: &Arc<Inner>, stream: TcpStream, shutdown: &Cancellati
             joined = newcomer(inner, stream, hello) => joined,
         },
         Role::Agent => agent(inner, stream, certificate, hello, shutdown).await,
-        Role::Central => turn_away(stream, &hello, &Refused::protocol("a central node does not mirror to another")).await,
+        Role::Central => {
+            turn_away(stream, &hello, &Refused::protocol("a central node does not mirror to another")).await
+        }
     }
 }
 
@@ -137,7 +140,7 @@ fn hello_of(log: LogId, epoch: Epoch, count: u64, root: Digest) -> Hello {
 
 /// Says hello, so that the other side can read on, and why it cannot come in.
 async fn turn_away(mut stream: Stream, hello: &Hello, refused: &Refused) -> Result<(), LinkError> {
-    tracing::warn!(log = %hello.log, refusal = refused.refusal.name(), "turned away: {refused}");
+    tracing::warn!(log = %hello.log, refusal = refused.refusal.name(), "turned away: {}", refused.in_public());
     write_hello(&mut stream, &hello_of(hello.log, hello.epoch, 0, Digest::of(b""))).await?;
     let Link { mut reader, mut writer } = Link::new(stream);
     farewell(&mut reader, &mut writer, Some(&refused.message())).await;
@@ -178,7 +181,8 @@ async fn agent(
 ) -> Result<(), LinkError> {
     let admitting = Arc::clone(inner);
     let admitted = spawn_blocking(move || admitting.admit(certificate, &hello)).await;
-    let admitted = admitted.unwrap_or_else(|_| Err(Refused::new(Refusal::Busy, "the central node failed: see its own log")));
+    let admitted =
+        admitted.unwrap_or_else(|_| Err(Refused::new(Refusal::Busy, "the central node failed: see its own log")));
     let mut admission = match admitted {
         Ok(admission) => admission,
         Err(refused) => return turn_away(stream, &hello, &refused).await,
@@ -265,8 +269,8 @@ async fn mirror(
             Ok(())
         }
         End::Refuse(refused) => {
-            farewell(&mut reader, &mut writer, Some(&refused.message())).await;
-            alarm(inner, Some(hello.log), refused).await;
+            let last = refused.message();
+            tokio::join!(farewell(&mut reader, &mut writer, Some(&last)), alarm(inner, Some(hello.log), refused));
             Ok(())
         }
         End::Link(error) => Err(error),

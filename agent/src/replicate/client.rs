@@ -1,20 +1,13 @@
 //! An agent's end of a connection: finds the central node, shakes hands, exchanges hellos; and the key and certificates
 //! that this takes, which lie in the home's `tls/`.
 
-use std::{
-    io,
-    net::IpAddr,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{io, net::IpAddr, path::PathBuf, time::Duration};
 
 use daybook_protocol::wire::{Hello, Refusal, Role, VERSION};
 use tokio::{net::TcpStream, time::timeout};
 use zeroize::Zeroizing;
 
-use super::{
-    HANDSHAKE_TIMEOUT, Link, LinkError, PORT, Refused, read_hello, write_hello,
-};
+use super::{HANDSHAKE_TIMEOUT, Link, LinkError, PORT, Refused, read_hello, write_hello};
 use crate::{
     durable,
     home::Home,
@@ -26,13 +19,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Keys and certificates are far shorter than this.
 const TLS_FILE_BYTES_MAX: u64 = 64 * 1024;
 
-pub(super) type Stream = Connected<TcpStream>;
+pub(crate) type Stream = Connected<TcpStream>;
 
 /// Why the central node cannot be talked to.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Nobody answers. Retry.
-    #[error("the central node at {address} cannot be reached: check the address, and that `daybook central` runs there")]
+    #[error(
+        "the central node at {address} cannot be reached: check the address, and that `daybook central` runs there"
+    )]
     Unreachable {
         /// Where it should be.
         address: String,
@@ -86,7 +81,7 @@ impl ConnectError {
 }
 
 /// Connects and exchanges hellos; gives the central node's and the messages that follow.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     address: &str,
     connector: &Connector,
     hello: &Hello,
@@ -98,9 +93,8 @@ pub(super) async fn connect(
     stream.set_nodelay(true).map_err(unreachable)?;
     let stream = timeout(HANDSHAKE_TIMEOUT, connector.connect(stream)).await;
     let stream = stream.map_err(|_| unreachable(slow()))?;
-    let mut stream = stream.map_err(|error| {
-        ConnectError::of_io(address, &error).unwrap_or_else(|| ConnectError::wrap(address, error))
-    })?;
+    let mut stream = stream
+        .map_err(|error| ConnectError::of_io(address, &error).unwrap_or_else(|| ConnectError::wrap(address, error)))?;
     let broken = |error| ConnectError::broken(address, error);
     write_hello(&mut stream, hello).await.map_err(broken)?;
     let theirs = read_hello(&mut stream).await.map_err(broken)?;
@@ -149,7 +143,7 @@ pub enum TlsFilesError {
 }
 
 /// The files in a home's `tls/`.
-pub(super) struct TlsFiles<'a>(pub(super) &'a Home);
+pub(crate) struct TlsFiles<'a>(pub(crate) &'a Home);
 
 impl TlsFiles<'_> {
     fn key_path(&self) -> PathBuf {
@@ -202,7 +196,7 @@ impl TlsFiles<'_> {
     }
 
     /// This home's end of handshakes with its central node.
-    pub(super) fn connector(&self) -> Result<Connector, TlsFilesError> {
+    pub(crate) fn connector(&self) -> Result<Connector, TlsFilesError> {
         let key = Zeroizing::new(Self::read(self.key_path())?);
         let credentials = Credentials { key, chain: vec![Self::read(self.certificate_path())?] };
         Ok(Connector::certified(&credentials, &Self::read(self.authority_path())?)?)

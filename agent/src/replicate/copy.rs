@@ -182,7 +182,7 @@ impl Archive for LogCopy {
     }
 
     fn keep_checkpoint(&mut self, note: &str) -> Result<(), CopyError> {
-        Ok(durable::replace(&self.home.checkpoint(), note.as_bytes())?)
+        Ok(durable::write_whole(&self.home.checkpoint(), note.as_bytes())?)
     }
 }
 

@@ -366,7 +366,9 @@ impl Exchange {
         self.transfer = None;
         self.alarm(
             "original_not_mirrored",
-            format!("the original {sha256} {why}: run `daybook verify`, and put it back from a backup if it is damaged"),
+            format!(
+                "the original {sha256} {why}: run `daybook verify`, and put it back from a backup if it is damaged"
+            ),
         );
     }
 

@@ -74,7 +74,9 @@ pub async fn join(address: &str, invite: &Invite, home: &Home, name: &str) -> Re
     let (log, epoch) = known.unwrap_or_else(|| (LogId(rand::random()), Epoch::FIRST));
     let certified = certify(address, invite, home, name, (log, epoch)).await?;
     if known.is_some_and(|(log, epoch)| (log, epoch) != (certified.log, certified.epoch)) {
-        return Err(JoinError::Answer("it certified another log: use the code with `daybook recover`, if it is for that"));
+        return Err(JoinError::Answer(
+            "it certified another log: use the code with `daybook recover`, if it is for that",
+        ));
     }
     let central =
         CentralNode { address: address.to_owned(), name: name.to_owned(), verifier: certified.verifier.to_string() };
@@ -128,9 +130,7 @@ pub(super) async fn certify(
             tracing::info!(%log, %epoch, certificate = %tls::fingerprint(&certificate), "this machine was certified");
             Ok(Certified { log, epoch, verifier })
         }
-        Message::Refused { refusal, detail } => {
-            Err(ConnectError::Refused(Refused::from_peer(refusal, &detail)).into())
-        }
+        Message::Refused { refusal, detail } => Err(ConnectError::Refused(Refused::from_peer(refusal, &detail)).into()),
         _ => Err(JoinError::Answer("it is not an answer to a code")),
     }
 }

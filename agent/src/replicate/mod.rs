@@ -1,7 +1,7 @@
 //! How a log gets to the central node and comes back from it: the agent's side of the wire, and what both sides share.
 //!
-//! The rules are in plain structs that are driven by calls ([`exchange`], [`recovery`](recover)); only [`session`], [`join`]
-//! and [`recover`] wait, connect and read clocks. Must not know how a log is stored, beyond the traits [`Outbound`] and
+//! The rules are in plain structs that are driven by calls ([`Exchange`], [`Recovery`]); only `session`, `join` and
+//! `recover` wait, connect and read clocks. Must not know how a log is stored, beyond the traits [`Outbound`] and
 //! [`Archive`].
 
 mod client;
@@ -14,6 +14,8 @@ pub(crate) mod memory;
 mod recover;
 mod recovery;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use daybook_protocol::{
     batch::{FRAME_BYTES_MAX, Frame},
@@ -23,7 +25,9 @@ use daybook_protocol::{
     wire::{KeysHeld, Message, Refusal},
 };
 
-pub use client::ConnectError;
+pub use client::{ConnectError, TlsFilesError};
+#[cfg(test)]
+pub(crate) use client::{TlsFiles, connect};
 pub use copy::{LocalLog, LogCopy};
 pub use exchange::{Exchange, Stop};
 pub(crate) use exchange::{fork, rollback};
@@ -125,6 +129,15 @@ impl Refused {
     /// A refusal with its reason in words.
     pub fn new(refusal: Refusal, detail: impl Into<String>) -> Self {
         Self { refusal, detail: detail.into() }
+    }
+
+    /// The detail as it may stand in a program's log and in alarms: without what an operator wrote, who may have named a
+    /// person.
+    pub fn in_public(&self) -> &str {
+        match self.refusal {
+            Refusal::Revoked => "the certificate of this agent was revoked: `daybook central agents` says when and why",
+            _ => &self.detail,
+        }
     }
 
     /// A broken rule of the protocol.

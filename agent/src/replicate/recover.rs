@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// After so many failures in a row without anything new, it is left to the operator to begin again.
-pub const ATTEMPTS_MAX: u32 = 5;
+const ATTEMPTS_MAX: u32 = 5;
 /// The pause after the first failure; it doubles with each.
 const PAUSE: Duration = Duration::from_millis(500);
 /// At most this many messages wait to be taken into the copy.
@@ -79,7 +79,9 @@ pub enum RecoverError {
     )]
     NotEmpty,
     /// The code is for another log than the one that is half recovered here.
-    #[error("this data directory holds a half recovered log {half}, and the code is for another: name another by --data")]
+    #[error(
+        "this data directory holds a half recovered log {half}, and the code is for another: name another by --data"
+    )]
     AnotherLog {
         /// The log that is here in part.
         half: LogId,
@@ -132,7 +134,7 @@ pub async fn recover(
                 blocking(move || recovery.into_archive().close()).await.map_err(RecoverError::Keep)?;
                 // Somebody else took the log over since this recover began; the code may let us take over from them.
                 let Ended::Replaced(refused) = error else { return Err(error.into()) };
-                tracing::warn!("the half recovered identity is not let in any more: {refused}");
+                tracing::warn!("the half recovered identity is not let in any more: {}", refused.in_public());
                 identity = begin(address, invite, home, name, Some(identity.log)).await?;
             }
         }
@@ -199,7 +201,8 @@ async fn begin(
 async fn open(home: &Home, identity: &Identity) -> Result<Recovery<LogCopy>, RecoverError> {
     let (home, log, epoch) = (home.clone(), identity.log, identity.epoch);
     let verifier = central_of(identity).verifier()?;
-    let archive = blocking(move || LogCopy::keep(&home, log)).await.and_then(|kept| kept).map_err(RecoverError::Keep)?;
+    let archive =
+        blocking(move || LogCopy::keep(&home, log)).await.and_then(|kept| kept).map_err(RecoverError::Keep)?;
     Ok(Recovery::open(archive, epoch, verifier))
 }
 
@@ -270,8 +273,7 @@ async fn attempt(
     .await
     .map_err(RecoverError::Keep)?;
     let (count, root) = begun?;
-    let hello =
-        Hello { version: VERSION, role: Role::Agent, log: identity.log, epoch: identity.epoch, count, root };
+    let hello = Hello { version: VERSION, role: Role::Agent, log: identity.log, epoch: identity.epoch, count, root };
     let Link { mut reader, mut writer } = match connect(&address, &connector, &hello).await {
         Ok((_, link)) => link,
         Err(error) => return Ok((recovery, Err(error.into()))),

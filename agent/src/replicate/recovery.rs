@@ -194,7 +194,10 @@ impl<A: Archive> Recovery<A> {
             Stage::Keys => {
                 let here = self.archive.keys_held()?;
                 let theirs = self.theirs.as_ref().map(|theirs| theirs.keys.as_slice()).unwrap_or_default();
-                if theirs.iter().any(|held| !here.iter().any(|here| here.epoch == held.epoch && here.count >= held.count)) {
+                if theirs
+                    .iter()
+                    .any(|held| !here.iter().any(|here| here.epoch == held.epoch && here.count >= held.count))
+                {
                     return Err(protocol("the central node did not send all the keys that it has"));
                 }
                 // DURABLE: the keys; batches that use them may come.

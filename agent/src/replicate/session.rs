@@ -1,13 +1,7 @@
 //! Keeps the agent's log mirrored for as long as the agent runs: connects, converses by the rules of [`Exchange`], and
 //! comes back after a cut. Publishes how far the central node is.
 
-use std::{
-    collections::VecDeque,
-    fs, io,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, io, path::PathBuf, sync::Arc, time::Duration};
 
 use daybook_protocol::{
     checkpoint::{Checkpoint, CheckpointError, NOTE_BYTES_MAX, Verifier},
@@ -19,7 +13,7 @@ use daybook_protocol::{
 use tokio::{
     sync::{mpsc, watch},
     task::spawn_blocking,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -34,9 +28,9 @@ use crate::{durable, home::Home, identity::Identity, tls::Connector};
 
 /// The pause after the first failure; it doubles with each, up to [`PAUSE_MAX`], and a random part of up to a half is taken
 /// off, so that agents do not all come back at once when their central node does.
-pub const PAUSE_FIRST: Duration = Duration::from_millis(500);
+const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// The longest pause between two attempts.
-pub const PAUSE_MAX: Duration = Duration::from_secs(60);
+const PAUSE_MAX: Duration = Duration::from_mins(1);
 /// At most this many messages wait to be written to the connection.
 const QUEUE_MESSAGES_MAX: usize = 8;
 
@@ -101,7 +95,7 @@ pub enum SessionError {
 }
 
 /// Mirrors until `shutdown`, or until it has no sense to go on.
-pub async fn run_session(mut mirroring: Mirroring, shutdown: CancellationToken) -> Result<(), SessionError> {
+pub async fn run_session(mirroring: Mirroring, shutdown: CancellationToken) -> Result<(), SessionError> {
     let central = mirroring.identity.central.clone().ok_or(SessionError::NotJoined)?;
     let verifier = central.verifier()?;
     let connector = TlsFiles(&mirroring.home).connector()?;
@@ -113,7 +107,7 @@ pub async fn run_session(mut mirroring: Mirroring, shutdown: CancellationToken) 
         let ended = tokio::select! {
             biased;
             () = shutdown.cancelled() => Ended::Shutdown,
-            ended = session.converse(&mut mirroring, &shutdown, &mut failures) => ended,
+            ended = session.converse(&mirroring, &shutdown, &mut failures) => ended,
         };
         if let Some(ended) = session.publish(&mirroring, ended) {
             return ended;
@@ -130,7 +124,7 @@ pub async fn run_session(mut mirroring: Mirroring, shutdown: CancellationToken) 
 /// How long to wait after so many failures; `chance` is a random number.
 fn pause(failures: u32, chance: u32) -> Duration {
     let doubled = PAUSE_FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(PAUSE_MAX);
-    doubled - doubled.mul_f64(f64::from(chance) / f64::from(u32::MAX) / 2.0)
+    doubled.mul_f64(1.0 - f64::from(chance) / f64::from(u32::MAX) / 2.0)
 }
 
 /// The count of the checkpoint that was kept last; 0 if there is none that is good.
@@ -173,7 +167,7 @@ struct Session {
 
 impl Session {
     /// One connection, from the beginning to the end.
-    async fn converse(&mut self, mirroring: &mut Mirroring, shutdown: &CancellationToken, failures: &mut u32) -> Ended {
+    async fn converse(&mut self, mirroring: &Mirroring, shutdown: &CancellationToken, failures: &mut u32) -> Ended {
         match self.begin(mirroring).await {
             Err(ended) => ended,
             Ok(Link { mut reader, mut writer }) => {
@@ -186,13 +180,18 @@ impl Session {
                     exchange: Some(exchange),
                     queue: VecDeque::new(),
                     idle: false,
+                    met: false,
                 };
+                let begun = Instant::now();
                 let ended = tokio::select! {
                     biased;
                     () = shutdown.cancelled() => Ended::Shutdown,
                     ended = talk.run(&mut reader, outgoing) => ended,
                     error = write(&mut writer, messages) => ConnectError::broken(&self.address, error).into(),
                 };
+                if begun.elapsed() > PAUSE_MAX {
+                    *failures = 0;
+                }
                 let last = match &ended {
                     Ended::Stop(Stop::Ours(refused)) => Some(refused.message()),
                     _ => None,
@@ -219,9 +218,8 @@ impl Session {
                 mirroring.position.send_modify(|position| position.connected = false);
                 return Some(Ok(()));
             }
-            Ended::Stop(Stop::Theirs(refused) | Stop::Ours(refused)) | Ended::Connect(ConnectError::Refused(refused)) => {
-                (Some(refused), None)
-            }
+            Ended::Stop(Stop::Theirs(refused) | Stop::Ours(refused))
+            | Ended::Connect(ConnectError::Refused(refused)) => (Some(refused), None),
             Ended::Stop(Stop::Local(error)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the log cannot be mirrored");
                 (None, Some(error.to_string()))
@@ -237,11 +235,11 @@ impl Session {
             position.trouble = trouble;
         });
         let refused = refused?;
-        tracing::warn!(refusal = refused.refusal.name(), "not mirroring: {refused}");
+        tracing::warn!(refusal = refused.refusal.name(), "not mirroring: {}", refused.in_public());
         // That the central node is busy passes by itself, and is no alarm.
         if refused.refusal != Refusal::Busy && self.alarmed != Some(refused.refusal) {
             self.alarmed = Some(refused.refusal);
-            let (alarm, detail) = (refused.refusal.name().to_owned(), refused.detail.clone());
+            let (alarm, detail) = (refused.refusal.name().to_owned(), refused.in_public().to_owned());
             (mirroring.alarm)(Alarm { alarm, detail });
         }
         is_final(refused.refusal).then_some(Err(SessionError::Refused(refused)))
@@ -251,21 +249,20 @@ impl Session {
 /// Whether a refusal stands until a person does something on this machine. The others may be mended on the central node, or
 /// pass.
 fn is_final(refusal: Refusal) -> bool {
-    matches!(
-        refusal,
-        Refusal::Identity | Refusal::Revoked | Refusal::Fenced | Refusal::Fork | Refusal::Rollback
-    )
+    matches!(refusal, Refusal::Identity | Refusal::Revoked | Refusal::Fenced | Refusal::Fork | Refusal::Rollback)
 }
 
 /// The messages of one connection.
 struct Talk<'a> {
-    mirroring: &'a mut Mirroring,
+    mirroring: &'a Mirroring,
     session: &'a mut Session,
     failures: &'a mut u32,
     /// Lent to a thread that may block, while it reads the log.
     exchange: Option<Exchange>,
     queue: VecDeque<Message>,
     idle: bool,
+    /// Whether the central node has said where it stands.
+    met: bool,
 }
 
 impl Talk<'_> {
@@ -299,7 +296,11 @@ impl Talk<'_> {
                     self.idle = false;
                     Ok(())
                 }
-                () = std::future::ready(()), if self.queue.is_empty() && !self.idle => self.produce().await,
+                () = std::future::ready(()), if self.queue.is_empty() && !self.idle => {
+                    // Before the log is looked at: what comes in between is then looked at again, not missed.
+                    news.mark_unchanged();
+                    self.produce().await
+                }
             };
             if let Err(ended) = done {
                 return ended;
@@ -320,7 +321,8 @@ impl Talk<'_> {
             .lend(move |exchange| {
                 let moved = exchange.received(&*outbound, message)?;
                 if let Some(mirrored) = exchange.mirrored().filter(|mirrored| moved && mirrored.count != before) {
-                    durable::write_whole(&home.checkpoint(), mirrored.checkpoint.as_bytes()).map_err(CopyError::from)?;
+                    durable::write_whole(&home.checkpoint(), mirrored.checkpoint.as_bytes())
+                        .map_err(CopyError::from)?;
                     // DURABLE: what the central node signed for. From here on a log that ends before it is not written to.
                 }
                 Ok(moved)
@@ -335,8 +337,11 @@ impl Talk<'_> {
         let mirrored = exchange.mirrored().filter(|_| moved);
         if let Some(mirrored) = mirrored {
             self.session.acknowledged = mirrored.count;
-            self.session.alarmed = None;
-            *self.failures = 0;
+            // The first position is said to whoever is let in; only what follows shows that it goes well.
+            if std::mem::replace(&mut self.met, true) {
+                self.session.alarmed = None;
+                *self.failures = 0;
+            }
         }
         self.mirroring.position.send_modify(|position| {
             let here = now();
@@ -357,14 +362,7 @@ impl Talk<'_> {
 
     async fn produce(&mut self) -> Result<(), Ended> {
         let outbound = Arc::clone(&self.mirroring.outbound);
-        // Marked as seen before the log is looked at: what comes in between is then looked at again, not missed.
-        self.mirroring.news.mark_unchanged();
-        let produced = self
-            .lend(move |exchange| {
-                let produced = exchange.produce(&*outbound)?;
-                Ok(produced)
-            })
-            .await?;
+        let produced = self.lend(move |exchange| exchange.produce(&*outbound)).await?;
         self.idle = produced.is_none();
         self.queue.extend(produced.unwrap_or_default());
         if let Some(exchange) = &mut self.exchange {
@@ -406,4 +404,21 @@ async fn write(writer: &mut Writer<Stream>, mut messages: mpsc::Receiver<Message
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, CopyError> {
     spawn_blocking(work).await.map_err(|error| CopyError::Damaged(Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: pauses double up to their ceiling, and no two agents keep step. Method: the extremes of chance, to large numbers.
+    #[test]
+    fn pauses_double_up_to_a_ceiling() {
+        assert_eq!(pause(1, 0), PAUSE_FIRST);
+        assert_eq!(pause(2, 0), PAUSE_FIRST * 2);
+        for failures in 0..100 {
+            assert!(pause(failures, 0) <= PAUSE_MAX && pause(failures, 0) >= PAUSE_FIRST);
+            assert_eq!(pause(failures, u32::MAX), pause(failures, 0) / 2);
+        }
+        assert_eq!(pause(u32::MAX, 0), PAUSE_MAX);
+    }
 }
