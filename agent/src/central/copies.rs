@@ -61,9 +61,14 @@ impl Copies {
         }
         let connections = before.as_ref().map_or(0, |before| before.connections) + 1;
         let home = inner.home.copy_of(log);
+        let readers = Arc::clone(inner);
         let started = archive::start(
             before.map(|before| before.thread),
-            move || LogCopy::keep(&home, log),
+            move || {
+                let copy = LogCopy::keep(&home, log)?;
+                locked(&readers.readers).insert(log, copy.reader());
+                Ok(copy)
+            },
             LogCopy::close,
             surroundings(inner, log),
         );

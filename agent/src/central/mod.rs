@@ -45,6 +45,7 @@ use crate::{
     durable,
     home::Home,
     replicate::{Refused, now},
+    store::StoreReader,
     tls::{Acceptor, SigningRequest, TlsError},
 };
 
@@ -121,6 +122,8 @@ struct Inner {
     live: Mutex<HashMap<LogId, Live>>,
     positions: Mutex<HashMap<LogId, Mirrored>>,
     copies: Copies,
+    /// Reads the copies that are open, or were.
+    readers: Mutex<HashMap<LogId, StoreReader>>,
     connections: AtomicU64,
     /// Keeps every other process out for as long as this one is there.
     _lock: File,
@@ -166,6 +169,7 @@ impl CentralHandle {
             live: Mutex::default(),
             positions: Mutex::default(),
             copies: Copies::default(),
+            readers: Mutex::default(),
             connections: AtomicU64::new(0),
             _lock: lock,
         })))
@@ -185,6 +189,11 @@ impl CentralHandle {
     pub fn agents(&self) -> Vec<AgentStatus> {
         let registry = locked(&self.0.registry).registry().clone();
         registry.agents().iter().map(|agent| self.status_of(agent, &registry)).collect()
+    }
+
+    /// Reads the copy of a log, if it is open now.
+    pub fn reader(&self, log: LogId) -> Option<StoreReader> {
+        locked(&self.0.readers).get(&log).filter(|reader| reader.is_open()).cloned()
     }
 
     /// Alarms that belong to no agent, such as a certificate of another authority.

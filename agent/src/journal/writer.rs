@@ -147,7 +147,11 @@ impl Writer {
     }
 
     /// Keeps an answer until the barrier. An entry that was too large is the asker's affair; any other failure is ours.
-    fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, result: Result<T, JournalError>) -> Result<(), JournalError> {
+    fn answer<T: Send + 'static>(
+        &mut self,
+        reply: Reply<T>,
+        result: Result<T, JournalError>,
+    ) -> Result<(), JournalError> {
         let ours = match &result {
             Err(error @ JournalError::Stopped(_)) => Some(error.clone()),
             _ => None,
@@ -220,8 +224,7 @@ impl Writer {
     /// Gives a fact its ids: a new learner's key, and the number of a new registration, which is its place.
     fn event_of(&mut self, fact: Fact) -> Result<(Event, KeyId), JournalError> {
         let allocate = || self.opening.keyring.allocate().map(|(key, _)| key);
-        let registration =
-            RegistrationNo { epoch: self.opening.epoch, sequence: Sequence(self.frontier.count()) };
+        let registration = RegistrationNo { epoch: self.opening.epoch, sequence: Sequence(self.frontier.count()) };
         fact.into_event(registration, allocate).map_err(|error| failed(&error))
     }
 
@@ -263,7 +266,8 @@ impl Writer {
     fn seal(&self, key: KeyId, sequence: Sequence, private: &Private) -> Result<Sealed, JournalError> {
         let keyring = &self.opening.keyring;
         let opened = keyring.key(key).map_err(|error| failed(&error))?;
-        keyring::seal(&opened, key, keyring.nonce(), self.opening.log, sequence, private).map_err(|error| failed(&error))
+        keyring::seal(&opened, key, keyring.nonce(), self.opening.log, sequence, private)
+            .map_err(|error| failed(&error))
     }
 
     fn close_batch(&mut self) -> Result<(), JournalError> {
@@ -297,7 +301,10 @@ impl Writer {
         self.snapshot_at = self.committed;
         let written = self.opening.index.save(&self.opening.snapshot);
         if let Err(error) = written {
-            warn!(error = &error as &dyn std::error::Error, "the index was not written; the next start reads the log instead");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "the index was not written; the next start reads the log instead"
+            );
         }
     }
 
@@ -311,7 +318,9 @@ impl Writer {
         let event = match jump {
             Some(jump) => {
                 let seconds = jump.seconds;
-                let detail = format!("the clock jumped by {seconds} s; intake waits until it is set right or the agent is restarted");
+                let detail = format!(
+                    "the clock jumped by {seconds} s; intake waits until it is set right or the agent is restarted"
+                );
                 warn!(seconds, "the clock jumped: intake waits");
                 Event::AlarmRaised(Alarm { alarm, detail })
             }

@@ -25,7 +25,10 @@ pub use door::watch_folders;
 pub use reading::Reading;
 
 use crate::{
-    books::{index::{Index, IndexError}, read_model::BooksError},
+    books::{
+        index::{Index, IndexError},
+        read_model::ReadModelError,
+    },
     config::{Config, ConfigError},
     durable,
     home::Home,
@@ -66,7 +69,7 @@ pub enum OfficeError {
     #[error(transparent)]
     Index(#[from] IndexError),
     #[error(transparent)]
-    Books(#[from] BooksError),
+    Books(#[from] ReadModelError),
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -77,7 +80,9 @@ pub enum OfficeError {
     Batch(#[from] BatchError),
     #[error("{home} holds no log yet; `daybook up`, `daybook run` or `daybook import` makes one")]
     NoLog { home: PathBuf },
-    #[error("{home} belongs to log {identity} but holds log {head}; put back the right files from a backup, or run `daybook recover`")]
+    #[error(
+        "{home} belongs to log {identity} but holds log {head}; put back the right files from a backup, or run `daybook recover`"
+    )]
     OtherLog { home: PathBuf, identity: LogId, head: LogId },
     #[error("a `daybook recover` into {home} was begun and not finished; run it again with the same code")]
     Recovering { home: PathBuf },
@@ -160,7 +165,8 @@ impl Office {
             return Err(OfficeError::OtherLog { home, identity: identity.log, head: head.log });
         }
         let fresh = head.frontier.count() == 0;
-        let operator = if fresh && !key_path.exists() { OperatorKey::create(&key_path)? } else { OperatorKey::load(&key_path)? };
+        let operator =
+            if fresh && !key_path.exists() { OperatorKey::create(&key_path)? } else { OperatorKey::load(&key_path)? };
         let began = (head.epoch < identity.epoch).then_some(identity.epoch);
         let keyring = Arc::new(Keyring::open(&home.keyring(), identity.epoch, &operator)?);
         let entries = store.reader();
@@ -276,7 +282,8 @@ fn found(home: &Home) -> Result<(Identity, Store), OfficeError> {
 
 /// The index as of the log's end, and when the last entry was recorded.
 fn catch_up(snapshot: &Path, entries: crate::store::StoreReader) -> Result<(Index, Timestamp), OfficeError> {
-    let mut index = Index::load(snapshot).filter(|index| index.applied_through() <= entries.count()).unwrap_or_default();
+    let mut index =
+        Index::load(snapshot).filter(|index| index.applied_through() <= entries.count()).unwrap_or_default();
     for frame in entries.frames(Sequence(index.applied_through())) {
         for entry in frame?.entries() {
             let entry = entry?;

@@ -99,6 +99,11 @@ impl LogCopy {
         Ok(Self { home: home.clone(), reader: store.reader(), store, vault })
     }
 
+    /// Reads what is durable of the copy, for whoever looks at it meanwhile.
+    pub fn reader(&self) -> StoreReader {
+        self.reader.clone()
+    }
+
     /// Closes it in order. What fails now is found when it is opened again, so it is only noted.
     pub fn close(self) {
         if let Err(error) = self.store.close() {

@@ -154,7 +154,9 @@ impl Index {
             },
         };
         match &command.ask {
-            Ask::Dispatch { certificate, .. } | Ask::Return { certificate, .. } | Ask::Redispatch { certificate, .. } => {
+            Ask::Dispatch { certificate, .. }
+            | Ask::Return { certificate, .. }
+            | Ask::Redispatch { certificate, .. } => {
                 desk::decide_certificate(self.certificates.get(certificate), &found, command, occasion, policy)
             }
             _ => desk::decide_learner(&found, command, occasion, policy),

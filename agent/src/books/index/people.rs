@@ -195,7 +195,9 @@ impl People {
 
     fn step(&mut self, no: RegistrationNo, entry: &Entry, effective_on: Date, action: Action) {
         let slot = slot_number(self.steps.len());
-        let Some(registration) = self.registration_slot(no).and_then(|it| self.registrations.get_mut(it)) else { return };
+        let Some(registration) = self.registration_slot(no).and_then(|it| self.registrations.get_mut(it)) else {
+            return;
+        };
         let previous = std::mem::replace(&mut registration.steps, slot);
         let step = Step { effective_on, sequence: entry.sequence, arrival: arrival_of(entry), action };
         self.steps.push(StepSlot { step, previous });

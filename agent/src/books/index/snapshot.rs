@@ -212,9 +212,11 @@ fn rest(index: &Index) -> Rest {
     let moves = |it: &Certificate| {
         it.moves.iter().map(|it| (it.effective_on.0, it.sequence, it.arrival, leg(it.leg))).collect()
     };
-    let changes = index.people.changes.iter().flat_map(|(slot, changes)| {
-        changes.iter().map(|it| (*slot, it.field, it.change, it.sequence, it.arrival))
-    });
+    let changes = index
+        .people
+        .changes
+        .iter()
+        .flat_map(|(slot, changes)| changes.iter().map(|it| (*slot, it.field, it.change, it.sequence, it.arrival)));
     Rest {
         texts: index.people.texts.all.clone(),
         changes: changes.collect(),

@@ -92,7 +92,10 @@ pub(super) fn history(reading: &Reading, asked: &Asked, json: bool, screen: &mut
         })
         .collect();
     let as_of = asked.as_of.map(|as_of| count_at(reading, as_of)).transpose()?;
-    let history = History::of(learner, &told, View { as_of, on: asked.on, today: today() });
+    // What was known at some moment is judged by the calendar of that moment.
+    let last = as_of.and_then(|count| count.0.checked_sub(1)).map(|last| reading.entry(Sequence(last))).transpose()?;
+    let today = last.flatten().map_or_else(today, |entry| entry.recorded_at.day());
+    let history = History::of(learner, &told, View { as_of, on: asked.on, today });
     if json {
         screen.out(&serde_json::to_string(&history)?)?;
     } else {
@@ -164,7 +167,11 @@ pub(super) fn held_list(office: &Office, json: bool, screen: &mut dyn Screen) ->
         } else {
             let what = line.map_or_else(|| "whole file".to_owned(), |line| format!("line {line}"));
             let kind = kind.map_or_else(String::new, |kind| format!(" of {kind}"));
-            screen.out(&format!("{held:>8}  {what}{kind}, arrival {arrival}  [{}]  since {}", codes.join(", "), entry.recorded_at))?;
+            screen.out(&format!(
+                "{held:>8}  {what}{kind}, arrival {arrival}  [{}]  since {}",
+                codes.join(", "),
+                entry.recorded_at
+            ))?;
         }
     }
     Ok(Exit::Good)

@@ -32,7 +32,12 @@ fn config(path: &Path) -> anyhow::Result<Config> {
 }
 
 /// Runs the central node until it is told to stop.
-pub(super) fn run(home: &Home, config_path: &Path, shutdown: &Shutdown, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+pub(super) fn run(
+    home: &Home,
+    config_path: &Path,
+    shutdown: &Shutdown,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
     let config = config(config_path)?;
     let central = CentralHandle::open(home)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -81,7 +86,7 @@ impl CentralDesk {
         if matches!(request.command, Command::Verify { export: None }) {
             return upkeep::verify_home(&copy, request.json, screen);
         }
-        let reading = match None::<store::StoreReader> {
+        let reading = match self.central.reader(log) {
             Some(entries) => reading(&copy, log, entries, request)?,
             None => return look_closed(&copy, log, request, screen),
         };
@@ -182,7 +187,11 @@ fn answer(
 }
 
 fn report(central: &CentralHandle, home: &Home, running: bool) -> anyhow::Result<CentralReport> {
-    let alarm = |raised: crate::central::Raised| AlarmStatus { alarm: raised.alarm, detail: raised.detail, since: raised.first_at };
+    let alarm = |raised: crate::central::Raised| AlarmStatus {
+        alarm: raised.alarm,
+        detail: raised.detail,
+        since: raised.first_at,
+    };
     let agent = |agent: AgentStatus| AgentReport {
         name: agent.name,
         log: agent.log,

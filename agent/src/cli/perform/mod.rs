@@ -11,12 +11,7 @@ mod upkeep;
 
 use std::sync::Arc;
 
-use super::{
-    Command, Exit, Files, Globals, Request, Screen,
-    args::Held,
-    failed,
-    files::LocalFiles,
-};
+use super::{Command, Exit, Files, Globals, Request, Screen, args::Held, failed, files::LocalFiles};
 use crate::{
     control::{self, Handler},
     office::{Location, Office},
@@ -35,12 +30,12 @@ pub(super) fn perform(
     match &request.command {
         Command::Run => running::run(&place, shutdown, screen),
         Command::Up { sample } => running::up(&place, *sample, shutdown, screen),
-        Command::Central { what: None } => central::run(&globals.central_home(), &globals.config_path(), shutdown, screen),
+        Command::Central { what: None } => {
+            central::run(&globals.central_home(), &globals.config_path(), shutdown, screen)
+        }
         Command::Central { what: Some(what) } => central::ask(&globals.central_home(), globals, what, &request, screen),
         Command::Join { address, code, name } => running::join(&place, address, code, name.as_deref(), screen),
-        Command::Recover { address, code, name } => {
-            running::recover(&place, address, code, name.as_deref(), screen)
-        },
+        Command::Recover { address, code, name } => running::recover(&place, address, code, name.as_deref(), screen),
         Command::Verify { export } => upkeep::verify(globals, export.as_deref(), request.json, screen),
         Command::Salvage => upkeep::salvage(&place.home, request.json, screen),
         Command::ProbeStore { directory } => {

@@ -53,7 +53,10 @@ impl Agent {
         let (resuming, stop) = (Arc::clone(&office), shutdown.clone());
         threads.push(thread::spawn(move || {
             if let Err(error) = resuming.resume_handed(&mut |_, _| {}) {
-                tracing::error!(error = &error as &dyn std::error::Error, "a file that was handed over is not finished");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a file that was handed over is not finished"
+                );
             }
             drop(stop);
         }));
@@ -142,7 +145,13 @@ fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Sh
 }
 
 /// Joins this agent to a central node.
-pub(super) fn join(place: &Location, address: &str, code: &str, name: Option<&str>, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+pub(super) fn join(
+    place: &Location,
+    address: &str,
+    code: &str,
+    name: Option<&str>,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
     let invite: Invite = code.parse()?;
     // The log is made first, so that an identity never stands without one.
     Office::open(place, true)?.close()?;
@@ -152,13 +161,21 @@ pub(super) fn join(place: &Location, address: &str, code: &str, name: Option<&st
 }
 
 /// Rebuilds a lost agent in this home.
-pub(super) fn recover(place: &Location, address: &str, code: &str, name: Option<&str>, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+pub(super) fn recover(
+    place: &Location,
+    address: &str,
+    code: &str,
+    name: Option<&str>,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
     let invite: Invite = code.parse()?;
     let (tell, told) = std::sync::mpsc::channel();
     let home = place.home.clone();
     let (at, name) = (address.to_owned(), named(name));
     let work = thread::spawn(move || {
-        block_on(async { replicate::recover(&at, &invite, &home, &name, move |progress| drop(tell.send(progress))).await })
+        block_on(async {
+            replicate::recover(&at, &invite, &home, &name, move |progress| drop(tell.send(progress))).await
+        })
     });
     for progress in told {
         let (done, total) = (progress.entries + progress.originals, progress.entries_total + progress.originals_total);
@@ -170,7 +187,9 @@ pub(super) fn recover(place: &Location, address: &str, code: &str, name: Option<
         recovered.identity.log, recovered.count, recovered.root, recovered.originals, recovered.identity.epoch
     ))?;
     for missing in &recovered.missing {
-        screen.note(&format!("the central node never had the original {missing}: look for it in done/ on the old machine"));
+        screen.note(&format!(
+            "the central node never had the original {missing}: look for it in done/ on the old machine"
+        ));
     }
     let written = office::restore_config(place)?;
     if let Some(path) = written {
@@ -192,7 +211,12 @@ pub(super) fn recover(place: &Location, address: &str, code: &str, name: Option<
 }
 
 /// Runs agent and central node together, made and joined on first start.
-pub(super) fn up(place: &Location, with_sample: bool, shutdown: &Shutdown, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+pub(super) fn up(
+    place: &Location,
+    with_sample: bool,
+    shutdown: &Shutdown,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
     let home = &place.home;
     if place.config.is_none() && !home.config().exists() {
         sample::write_config(home)?;
@@ -235,7 +259,8 @@ fn welcome(office: &Office, address: &str, screen: &mut dyn Screen) -> std::io::
     for folder in &office.config.folders {
         screen.out(&format!("  drop folder   {} (centre {})", folder.drop().display(), folder.centre))?;
     }
-    screen.out(&format!("  keep a copy of {home}/operator.key apart: without it nothing personal can be read again"))?;
+    screen
+        .out(&format!("  keep a copy of {home}/operator.key apart: without it nothing personal can be read again"))?;
     screen.flush()
 }
 

@@ -65,7 +65,12 @@ fn wait(office: &Office, shutdown: &Shutdown, before: u64) -> anyhow::Result<Opt
     Ok(None)
 }
 
-fn told(office: &Office, folder: &crate::config::Folder, arrived: &Arrived, screen: &mut dyn Screen) -> anyhow::Result<()> {
+fn told(
+    office: &Office,
+    folder: &crate::config::Folder,
+    arrived: &Arrived,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<()> {
     let totals = arrived.totals;
     let kind = arrived.kind.map_or("unknown", |kind| kind.name());
     screen.out(&format!(

@@ -42,7 +42,8 @@ fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
     let entries = reading.entries.count();
     let last = entries.checked_sub(1).map(daybook_protocol::ids::Sequence);
     let last = last.map(|last| reading.entry(last)).transpose()?.flatten();
-    let root = last.as_ref().map(|last| reading.entries.frames(last.sequence).next().transpose()).transpose()?.flatten();
+    let root =
+        last.as_ref().map(|last| reading.entries.frames(last.sequence).next().transpose()).transpose()?.flatten();
     let since = |sequence| {
         let entry = reading.entry(sequence).ok().flatten();
         entry.map(|entry| entry.recorded_at).unwrap_or_default()

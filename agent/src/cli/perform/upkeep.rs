@@ -43,11 +43,8 @@ pub(super) fn verify_home(home: &Home, json: bool, screen: &mut dyn Screen) -> a
 
 fn tell(checked: Result<Report, verify::CouldNotCheck>, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
     let report = checked?;
-    let faults: Vec<_> = report
-        .faults
-        .iter()
-        .map(|fault| serde_json::json!({ "at": fault.at, "what": fault.what }))
-        .collect();
+    let faults: Vec<_> =
+        report.faults.iter().map(|fault| serde_json::json!({ "at": fault.at, "what": fault.what })).collect();
     if json {
         let line = serde_json::json!({
             "entries": report.entries,
@@ -67,7 +64,11 @@ fn tell(checked: Result<Report, verify::CouldNotCheck>, json: bool, screen: &mut
             let at = fault.at.map_or_else(String::new, |at| format!("entry {at}: "));
             screen.out(&format!("damaged: {at}{}", fault.what))?;
         }
-        screen.out(if report.ok() { "good: nothing was lost or changed" } else { "DAMAGED: see above; next: daybook salvage, or daybook recover" })?;
+        screen.out(if report.ok() {
+            "good: nothing was lost or changed"
+        } else {
+            "DAMAGED: see above; next: daybook salvage, or daybook recover"
+        })?;
     }
     Ok(if report.ok() { Exit::Good } else { Exit::Problem })
 }
