@@ -9,7 +9,7 @@ use std::{
 use daybook_protocol::{head::Head, ids::Epoch, tree::Frontier};
 
 use super::{
-    CACHE_BYTES, UNSYNCED_BYTES_MAX, disk,
+    ONCE_CACHE_BYTES, UNSYNCED_BYTES_MAX, disk,
     engine::{self, Engine},
     error::{StoreError, io},
     head_file, open, probe,
@@ -104,7 +104,7 @@ fn build(home: &Home, index: &Index, run: &[Found], old: &Head) -> Result<(Head,
     // The engine's file is up to two and a half times its payload.
     disk::make_room(home, payload / 2 * 5 + (32 << 20))?;
     let failed = |source| StoreError::Engine { home: home.path().to_owned(), doing: "building a store", source };
-    let mut engine = Engine::create(&making, CACHE_BYTES).map_err(failed)?;
+    let mut engine = Engine::create(&making, ONCE_CACHE_BYTES).map_err(failed)?;
     let (mut frontier, mut epoch, mut batches, mut unwritten) = (Frontier::default(), old.epoch, 0, 0);
     for found in run {
         let acknowledged = found.header.end().0 <= old.frontier.count();
