@@ -173,6 +173,9 @@ pub enum EngineError {
     /// It panicked, as it does on damage.
     #[error("the storage engine broke off")]
     Panicked,
+    /// It was closed and came back without the last batch.
+    #[error("the storage engine has lost the end of the log")]
+    Shorter,
     /// It returned something that is not the batch that was asked for.
     #[error("the stored batch is not good")]
     Batch(#[from] BatchError),

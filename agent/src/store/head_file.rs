@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Seek, SeekFrom, Write},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -24,8 +24,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Head>, StoreError> {
 pub(super) fn make(path: &Path, head: &Head) -> Result<(), StoreError> {
     let made = File::create(path).and_then(|mut file| {
         file.set_len(2 * SLOT_BYTES as u64)?;
-        file.seek(SeekFrom::Start(head.offset()))?;
-        file.write_all(&head.encode())?;
+        write_at(&mut file, &head.encode(), head.offset())?;
         file.sync_all()
     });
     made.map_err(io("writing the head", path))
@@ -47,13 +46,22 @@ impl HeadFile {
     /// Writes `head` into its slot and makes it durable. The caller has made everything durable that it speaks of.
     pub(super) fn write(&mut self, head: &Head) -> Result<(), StoreError> {
         crash::point("store.head.before");
-        let written = self.file.seek(SeekFrom::Start(head.offset())).and_then(|_| {
-            self.file.write_all(&head.encode())?;
-            self.file.sync_data()
-        });
+        let written = write_at(&mut self.file, &head.encode(), head.offset()).and_then(|()| self.file.sync_data());
         written.map_err(io("writing the head", &self.path))?;
         // DURABLE: the log up to this head. Whoever waits for these entries may be answered.
         crash::point("store.head.after");
         Ok(())
     }
+}
+
+#[cfg(unix)]
+fn write_at(file: &mut File, bytes: &[u8], at: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
+}
+
+#[cfg(not(unix))]
+fn write_at(file: &mut File, bytes: &[u8], at: u64) -> io::Result<()> {
+    use io::{Seek, Write};
+    file.seek(io::SeekFrom::Start(at))?;
+    file.write_all(bytes)
 }

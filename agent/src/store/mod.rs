@@ -39,8 +39,10 @@ use error::io;
 use head_file::HeadFile;
 use read::Shared;
 
-/// What the engine may keep in memory where nothing else is said, in bytes.
+/// The engine's cache where nothing else is said, in bytes. It takes up to about four times as much.
 pub const CACHE_BYTES: u64 = 32 << 20;
+/// The engine's cache where a store is walked or built once from end to end, in bytes: nothing is used twice.
+const ONCE_CACHE_BYTES: u64 = 8 << 20;
 /// What may be put in before it is synced, in bytes. The engine uses a segment again when what it held has been written
 /// elsewhere, which it believes to be durable and is not; a sync each quarter of a segment at the most makes it true.
 const UNSYNCED_BYTES_MAX: usize = 2 << 20;
@@ -58,7 +60,6 @@ pub fn places(home: &Home) -> Places {
 /// The writing end of a log. Dropped without [`Store::close`], it leaves the mark of an unclean stop.
 pub struct Store {
     home: Home,
-    cache_bytes: u64,
     shared: Arc<Shared>,
     /// Our own handle of the engine's file: the engine never syncs it.
     batches: File,
@@ -67,7 +68,6 @@ pub struct Store {
     /// Count and root with what was appended since the last barrier.
     end: (u64, Digest),
     unsynced_bytes: usize,
-    changed_since_snapshot: bool,
     stopped: bool,
     /// Held as long as the store is open.
     _lock: File,
@@ -80,7 +80,8 @@ impl Store {
     }
 
     /// Opens the log of a home. After a clean stop that is quick; otherwise the store is looked into first, and opened
-    /// only if a copy of it opens in a process of its own with everything that was acknowledged.
+    /// only if a copy of it opens in a process of its own with everything that was acknowledged. The engine takes up to
+    /// about four times `cache_bytes`, and 40 MiB at the least.
     pub fn open(home: &Home, cache_bytes: u64) -> Result<Self, StoreError> {
         open::open(home, cache_bytes, probe::PROBE)
     }
@@ -129,18 +130,16 @@ impl Store {
     /// start after an unclean stop is quicker.
     pub fn reopen(&mut self) -> Result<(), StoreError> {
         self.working()?;
-        let reopened = self.try_reopen();
-        self.or_stop(reopened)
+        let renewed = self.sync().and_then(|()| self.shared.renew(Engine::has_grown));
+        self.or_stop(renewed)
     }
 
     /// Stops in order: what was appended is synced, the engine closed, and that noted.
     pub fn close(mut self) -> Result<(), StoreError> {
         self.working()?;
         self.sync()?;
-        if self.changed_since_snapshot {
-            // With a snapshot of all there is, the next opening walks the last segment only.
-            self.try_reopen()?;
-        }
+        // With a snapshot of all there is, the next opening walks the last segment only.
+        self.shared.renew(Engine::has_grown)?;
         self.shared.close();
         // The mark speaks of the file's bytes, and closing wrote some.
         self.batches.sync_data().map_err(io("syncing the batches", &Engine::file(&self.home.log())))?;
@@ -152,10 +151,10 @@ impl Store {
         if self.unsynced_bytes + frame.bytes().len() > UNSYNCED_BYTES_MAX {
             self.sync()?;
         }
+        self.shared.renew(Engine::is_full)?;
         self.shared.with("adding a batch", |engine| engine.insert(frame))?;
         self.end = (frame.header().end().0, frame.header().root);
         self.unsynced_bytes += frame.bytes().len();
-        self.changed_since_snapshot = true;
         Ok(())
     }
 
@@ -171,25 +170,6 @@ impl Store {
         self.unsynced_bytes = 0;
         let blobs = engine::has_blobs(&self.home.log()).map_err(io("listing", &self.home.log()))?;
         if blobs { Err(StoreError::Blobs { home: self.home.path().to_owned() }) } else { Ok(()) }
-    }
-
-    fn try_reopen(&mut self) -> Result<(), StoreError> {
-        self.sync()?;
-        let home = self.home.path();
-        let (count, root) = self.end;
-        let failed = |source| StoreError::Engine { home: home.to_owned(), doing: "opening again", source };
-        self.shared.reopen(|| {
-            let engine = Engine::open(&self.home.log(), self.cache_bytes).map_err(failed)?;
-            // The engine says nothing when it loses a tail while opening.
-            let last = engine.last_batch().map_err(failed)?.map(|last| (last.header().end().0, last.header().root));
-            if last.map_or(count == 0, |last| last == (count, root)) {
-                return Ok(engine);
-            }
-            let store = last.map_or(0, |(end, _)| end);
-            Err(StoreError::TailLost { home: home.to_owned(), store, head: self.head.frontier.count() })
-        })?;
-        self.changed_since_snapshot = false;
-        Ok(())
     }
 
     fn working(&self) -> Result<(), StoreError> {

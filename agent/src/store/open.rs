@@ -207,14 +207,12 @@ fn begin(home: &Home, lock: File, head: Head, cache_bytes: u64) -> Result<Store,
     let count = head.frontier.count();
     let mut store = Store {
         home: home.clone(),
-        cache_bytes,
         shared: Arc::new(Shared::new(home.path().to_owned(), head.log, engine, count)),
         batches: open_batches(home)?,
         head_file: HeadFile::open(home.head())?,
         head,
         end: (frontier.count(), frontier.root()),
         unsynced_bytes: 0,
-        changed_since_snapshot: false,
         stopped: false,
         _lock: lock,
     };

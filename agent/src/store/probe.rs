@@ -13,7 +13,7 @@ use std::{
 use daybook_protocol::ids::{Digest, Sequence};
 
 use super::{
-    CACHE_BYTES,
+    ONCE_CACHE_BYTES,
     engine::{self, Engine},
     error::StoreError,
 };
@@ -41,7 +41,7 @@ pub(super) const PROBE: Probe = in_thread;
 pub fn probe(directory: &Path) -> Result<u64, StoreError> {
     let failed = |source| StoreError::Engine { home: directory.to_owned(), doing: "opening a copy", source };
     engine::clear_leftovers(directory).map_err(super::error::io("removing a leftover", directory))?;
-    let engine = Engine::open(directory, CACHE_BYTES).map_err(failed)?;
+    let mut engine = Engine::open(directory, ONCE_CACHE_BYTES).map_err(failed)?;
     let (mut count, mut root) = (0, Digest::of(b""));
     while let Some(frame) = engine.batch(Sequence(count)).map_err(failed)? {
         let header = frame.header();
@@ -49,6 +49,9 @@ pub fn probe(directory: &Path) -> Result<u64, StoreError> {
             break;
         }
         (count, root) = (header.end().0, header.root);
+        if engine.is_full() {
+            engine.renew().map_err(failed)?;
+        }
     }
     Ok(count)
 }

@@ -53,12 +53,20 @@ impl Shared {
         work(engine).map_err(|source| StoreError::Engine { home: self.home.clone(), doing, source })
     }
 
-    /// Closes the engine, then puts in its place what `open` gives; if that fails, none.
-    pub(super) fn reopen(&self, open: impl FnOnce() -> Result<Engine, StoreError>) -> Result<(), StoreError> {
+    /// Opens the engine anew if `is_due` says so. If that fails nothing more is read or written.
+    pub(super) fn renew(&self, is_due: fn(&Engine) -> bool) -> Result<(), StoreError> {
+        if !self.with("looking", |engine| Ok(is_due(engine)))? {
+            return Ok(());
+        }
         let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
-        *engine = None;
-        *engine = Some(open()?);
-        Ok(())
+        // Another thread may have done it while this one waited.
+        let Some(open) = engine.as_mut().filter(|engine| is_due(engine)) else { return Ok(()) };
+        let renewed = open.renew();
+        renewed.map_err(|source| {
+            *engine = None;
+            self.stop();
+            StoreError::Engine { home: self.home.clone(), doing: "opening again", source }
+        })
     }
 
     /// Closes the engine for good.
@@ -167,6 +175,9 @@ impl Iterator for Frames {
             return None;
         }
         let at = self.next;
+        if let Err(error) = self.shared.renew(Engine::is_full) {
+            return Some(self.end(error));
+        }
         let read = self.shared.with("reading", |engine| match self.root {
             // The first one may begin before the place that was asked for.
             None => engine.batch_before(at.plus(1)),

@@ -9,7 +9,7 @@ use std::{
 use daybook_protocol::{head::Head, ids::Epoch, tree::Frontier};
 
 use super::{
-    CACHE_BYTES, disk,
+    ONCE_CACHE_BYTES, UNSYNCED_BYTES_MAX, disk,
     engine::{self, Engine},
     error::{StoreError, io},
     head_file, open, probe,
@@ -104,8 +104,8 @@ fn build(home: &Home, index: &Index, run: &[Found], old: &Head) -> Result<(Head,
     // The engine's file is up to two and a half times its payload.
     disk::make_room(home, payload / 2 * 5 + (32 << 20))?;
     let failed = |source| StoreError::Engine { home: home.path().to_owned(), doing: "building a store", source };
-    let engine = Engine::create(&making, CACHE_BYTES).map_err(failed)?;
-    let (mut frontier, mut epoch, mut batches) = (Frontier::default(), old.epoch, 0);
+    let mut engine = Engine::create(&making, ONCE_CACHE_BYTES).map_err(failed)?;
+    let (mut frontier, mut epoch, mut batches, mut unwritten) = (Frontier::default(), old.epoch, 0, 0);
     for found in run {
         let acknowledged = found.header.end().0 <= old.frontier.count();
         let read = index.read(found).map_err(io("reading the batches", home.path()))?;
@@ -121,7 +121,16 @@ fn build(home: &Home, index: &Index, run: &[Found], old: &Head) -> Result<(Head,
             // Nobody was told of it, so the log may end before it.
             Err(_) => break,
         };
+        if engine.is_full() {
+            engine.renew().map_err(failed)?;
+        }
         engine.insert(&frame).map_err(failed)?;
+        unwritten += frame.bytes().len();
+        if unwritten > UNSYNCED_BYTES_MAX {
+            // The engine would hold everything in memory that its threads have not written yet.
+            engine.flush().map_err(failed)?;
+            unwritten = 0;
+        }
         epoch = epoch.max(frame.header().epoch);
         batches += 1;
     }

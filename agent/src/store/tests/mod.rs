@@ -46,6 +46,11 @@ impl Book {
     }
 
     fn append(&mut self, store: &mut Store, batches: usize) {
+        self.append_large(store, batches, 200);
+    }
+
+    /// Appends batches of 8 entries of about `bytes` bytes.
+    fn append_large(&mut self, store: &mut Store, batches: usize, bytes: usize) {
         for _ in 0..batches {
             let mut builder = Builder::new(LOG, Epoch::FIRST, &self.frontier);
             for _ in 0..8 {
@@ -57,7 +62,7 @@ impl Book {
                     source: Source::Agent,
                     governed_by: Sequence(0),
                     findings: Vec::new(),
-                    event: Event::ConfigAdopted(ConfigAdopted { text: "x".repeat(200) }),
+                    event: Event::ConfigAdopted(ConfigAdopted { text: "x".repeat(bytes) }),
                     sealed: None,
                 };
                 builder.push(&entry.encode().expect("a small entry"), &mut self.frontier);

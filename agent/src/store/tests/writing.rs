@@ -96,6 +96,38 @@ fn followers_are_woken() {
     assert_eq!(follower.join().expect("ended"), 80);
 }
 
+/// Goal: the engine, opened anew again and again lest its memory grow with the log, loses nothing, and readers do not
+/// notice. Method: more than goes through it between two times, appended with few barriers, with a reader beside it.
+#[test]
+fn the_engine_is_opened_anew_unnoticed() {
+    let mut book = Book::closed(1);
+    let mut store = book.open().expect("opened with a small cache");
+    let reader = store.reader();
+    let before = engine::snapshots(&book.home().log()).expect("listed");
+    let follower = thread::spawn(move || {
+        let mut next = Sequence(0);
+        while reader.wait_beyond(next.0, Duration::from_mins(1)) > next.0 {
+            for frame in reader.frames(next) {
+                match frame {
+                    Ok(frame) => next = frame.header().end(),
+                    // It was closed while this one was at it.
+                    Err(StoreError::Stopped { .. }) => return next.0,
+                    Err(error) => assert_eq!(error.to_string(), ""),
+                }
+            }
+        }
+        next.0
+    });
+    for _ in 0..6 {
+        book.append_large(&mut store, 80, 11_000);
+        store.barrier(&book.frontier, Epoch::FIRST).expect("a barrier");
+    }
+    assert_ne!(engine::snapshots(&book.home().log()).expect("listed"), before, "it was opened anew");
+    store.close().expect("closed");
+    assert!(follower.join().expect("ended") > 0);
+    drop(book.check());
+}
+
 /// Goal: the check works while the log grows, and never calls damaged what is only being moved. Method: a thread that
 /// checks, again and again, beside the writer.
 #[test]
