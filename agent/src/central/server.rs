@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use daybook_protocol::{
     ids::{Digest, Epoch, LogId},
-    wire::{Hello, Message, Refusal, Role, VERSION},
+    wire::{Hello, Message, Mirrored, Refusal, Role, VERSION},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -216,6 +216,7 @@ impl From<LinkError> for End {
     }
 }
 
+/// Passes messages between an agent that was let in and the archive of its log.
 async fn mirror(
     inner: &Arc<Inner>,
     mut stream: Stream,
@@ -229,20 +230,11 @@ async fn mirror(
     // Only the archive holds the answers open, so that they end when it ends.
     let pongs = replies.downgrade();
     let attach = Request::Attach { connection, hello, replies };
-    let met = async {
-        // A copy whose thread is gone answers nothing, and the wait ends with that.
-        let _ = requests.send(attach).await;
-        answers.recv().await
-    };
     let met = tokio::select! {
         biased;
         () = shutdown.cancelled() => return Ok(()),
         refused = ended(admission) => Err(refused),
-        met = met => match met {
-            Some(Reply::Met(mirrored)) => Ok(mirrored),
-            Some(Reply::Refuse(refused)) => Err(refused),
-            Some(Reply::Say(_)) | None => Err(failed()),
-        },
+        met = meet(&requests, attach, &mut answers) => met.map_err(|refused| why(admission, refused)),
     };
     let mirrored = match met {
         Ok(mirrored) => mirrored,
@@ -253,28 +245,43 @@ async fn mirror(
     };
     write_hello(&mut stream, &hello_of(hello.log, hello.epoch, mirrored.count, mirrored.root)).await?;
     let Link { mut reader, mut writer } = Link::new(stream);
-    let end = {
-        let first = Message::Mirrored(mirrored);
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => End::Shutdown,
-            refused = ended(admission) => End::Refuse(refused),
-            end = answering(&mut writer, first, &mut answers) => end,
-            end = asking(&mut reader, connection, &requests, &pongs) => end,
-        }
+    let end = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => End::Shutdown,
+        refused = ended(admission) => End::Refuse(refused),
+        end = answering(&mut writer, mirrored, &mut answers) => end,
+        end = asking(&mut reader, connection, &requests, &pongs) => end,
     };
     match end {
-        End::Shutdown => {
-            farewell(&mut reader, &mut writer, None).await;
-            Ok(())
-        }
+        End::Shutdown => farewell(&mut reader, &mut writer, None).await,
+        End::Link(error) => return Err(error),
         End::Refuse(refused) => {
+            let refused = why(admission, refused);
             let last = refused.message();
             tokio::join!(farewell(&mut reader, &mut writer, Some(&last)), alarm(inner, Some(hello.log), refused));
-            Ok(())
         }
-        End::Link(error) => Err(error),
     }
+    Ok(())
+}
+
+/// Attaches a connection to the archive; gives where the copy stands.
+async fn meet(
+    requests: &mpsc::Sender<Request>,
+    attach: Request,
+    answers: &mut mpsc::Receiver<Reply>,
+) -> Result<Mirrored, Refused> {
+    // An archive whose thread is gone answers nothing, and the wait ends with that.
+    let _ = requests.send(attach).await;
+    match answers.recv().await {
+        Some(Reply::Met(mirrored)) => Ok(mirrored),
+        Some(Reply::Refuse(refused)) => Err(refused),
+        Some(Reply::Say(_)) | None => Err(failed()),
+    }
+}
+
+/// Why a connection really ends: whoever ends it says so before the archive lets go of it, and both may come at once.
+fn why(admission: &Admission, refused: Refused) -> Refused {
+    admission.end.borrow().clone().unwrap_or(refused)
 }
 
 /// Waits until the connection must end.
@@ -291,8 +298,8 @@ async fn ended(admission: &mut Admission) -> Refused {
 }
 
 /// Passes on what the archive answers.
-async fn answering(writer: &mut Writer<Stream>, first: Message, answers: &mut mpsc::Receiver<Reply>) -> End {
-    let mut next = Some(Reply::Say(first));
+async fn answering(writer: &mut Writer<Stream>, first: Mirrored, answers: &mut mpsc::Receiver<Reply>) -> End {
+    let mut next = Some(Reply::Say(Message::Mirrored(first)));
     loop {
         match next {
             Some(Reply::Say(message)) => {

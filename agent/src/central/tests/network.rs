@@ -9,7 +9,7 @@ use daybook_protocol::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::support::{Node, Office, SOON, Session, bad_line, copied, copy_directory, everything, place};
+use super::support::{Line, Node, Office, SOON, Session, bad_line, copied, copy_directory, everything, place};
 use crate::{
     central::{CentralError, CentralHandle, Purpose},
     home::Home,
@@ -27,7 +27,7 @@ async fn a_log_is_mirrored_over_a_bad_line() {
     for mark in 0..6 {
         office.grow(mark, 40_000 * mark as usize);
     }
-    let line = bad_line(node.address.clone(), 3_000, 90_000).await;
+    let line = bad_line(node.address.clone(), 3_000, Line::Cuts { more: 90_000 }).await;
     let mut session = office.mirror(Some(line));
     session.mirrored(office.count()).await;
     session.stop().await;
@@ -65,7 +65,7 @@ async fn another_machine_takes_over() {
     let code = node.invite(Purpose::Recover(log));
     let home = Home::new(second.path().join("data"));
     crate::durable::make_directory(home.path()).expect("a directory");
-    let line = bad_line(node.address.clone(), 12_000, 10_000).await;
+    let line = bad_line(node.address.clone(), 12_000, Line::Cuts { more: 10_000 }).await;
     let recovered = recover(&line, &code, &home, "new room", |_| {}).await.expect("it recovers");
     assert_eq!((recovered.identity.log, recovered.identity.epoch), (log, Epoch(2)));
     assert_eq!((recovered.count, recovered.originals, recovered.missing.len()), (office.count(), 5, 0));
@@ -207,16 +207,17 @@ async fn another_authority_is_turned_away() {
     stranger.stop().await;
 }
 
-/// Goal: a revoked agent is out within a second, in the middle of a transfer too, and stays out. Method: revoke when the
-/// first piece of a large original has arrived; the time until the agent knows is taken.
+/// Goal: a revoked agent is out within a second, in the middle of a transfer too, and stays out. Method: revoke while a
+/// piece of an original is half through a line that stalls; the time until the agent knows is taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_agent_is_out_at_once() {
     let (central, agent) = (place(), place());
     let node = Node::start(central.path()).await;
     let mut office = Office::join(agent.path(), &node).await;
-    office.grow(1, 48 << 20);
+    office.grow(1, 3 << 20);
     let log = office.identity.log;
-    let mut session = office.mirror(None);
+    let line = bad_line(node.address.clone(), 1 << 20, Line::Stalls).await;
+    let mut session = office.mirror(Some(line));
     session.wait(|position| position.log_through == 2).await;
     let began = Instant::now();
     let (handle, revoking) = (node.central.clone(), log);

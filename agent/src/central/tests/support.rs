@@ -286,22 +286,39 @@ pub(super) fn copied(home: &Home, log: LogId) -> Everything {
     everything
 }
 
-/// A line that breaks: each connection over it is cut when so many bytes have gone to the central node, each time some more.
-pub(super) async fn bad_line(to: String, mut bytes: u64, more: u64) -> String {
+/// What a bad line does to a connection when so many bytes have gone to the central node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Cuts it, each one some bytes later than the one before.
+    Cuts { more: u64 },
+    /// Carries nothing more to the central node.
+    Stalls,
+}
+
+/// The address of a line to the central node at `to`.
+pub(super) async fn bad_line(to: String, mut bytes: u64, line: Line) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("a port").to_string();
     tokio::spawn(async move {
         while let Ok((mut here, _)) = listener.accept().await {
             let Ok(mut there) = TcpStream::connect(&to).await else { return };
             let limit = bytes;
-            bytes += more;
+            if let Line::Cuts { more } = line {
+                bytes += more;
+            }
             tokio::spawn(async move {
                 let (here_reads, mut here_writes) = here.split();
                 let (mut there_reads, mut there_writes) = there.split();
                 let mut limited = here_reads.take(limit);
+                let there = async {
+                    let _ = tokio::io::copy(&mut limited, &mut there_writes).await;
+                    if line == Line::Stalls {
+                        std::future::pending::<()>().await;
+                    }
+                };
                 // Whichever way ends first, both streams are dropped.
                 tokio::select! {
-                    _ = tokio::io::copy(&mut limited, &mut there_writes) => {}
+                    () = there => {}
                     _ = tokio::io::copy(&mut there_reads, &mut here_writes) => {}
                 }
                 let _ = there_writes.shutdown().await;
