@@ -89,7 +89,8 @@ pub(super) fn parse(text: &str) -> Result<Day, Code> {
 
 /// The order of a date in figures; `None` where either is possible, or neither.
 pub(in crate::desk) fn order(text: &str) -> Option<Order> {
-    if text.as_bytes().get(4) == Some(&b'-') {
+    // Most dates are written year first.
+    if let [_, _, _, _, b'-', _, _, b'-', ..] = text.as_bytes() {
         return None;
     }
     let (separator, [first, second, third]) = parts(without_midnight(text)?)?;
