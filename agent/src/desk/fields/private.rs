@@ -4,7 +4,7 @@ use daybook_protocol::{
     entry::Private,
     field::{Field, Kind},
 };
-use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
 use super::{Cells, present};
 
@@ -49,7 +49,7 @@ fn in_clear(kind: Kind) -> &'static [Field] {
 /// fact may be cut off.
 pub(super) fn of_accepted(kind: Kind, cells: &dyn Cells) -> Result<Private, Field> {
     let clear = in_clear(kind);
-    let mut values = Vec::with_capacity(8);
+    let mut values = Vec::with_capacity(cells.columns().len());
     let mut bytes = 0;
     for (field, text) in present(cells).filter(|(field, _)| !clear.contains(field)) {
         bytes += text.len();
@@ -64,7 +64,7 @@ pub(super) fn of_accepted(kind: Kind, cells: &dyn Cells) -> Result<Private, Fiel
 
 /// All that a rejected row says, as sent but for what is beyond the limits.
 pub(super) fn of_rejected(cells: &dyn Cells) -> Private {
-    let mut values = Vec::with_capacity(12);
+    let mut values = Vec::with_capacity(cells.columns().len());
     let mut room = ROW_BYTES_MAX;
     for (field, text) in present(cells) {
         let end = text.char_indices().nth(VALUE_CHARS_MAX).map_or(text.len(), |(end, _)| end);
@@ -100,5 +100,9 @@ fn composed(field: Field, text: &str) -> String {
             | Field::PreviousFamilyName
             | Field::NewValue
     );
-    if name && !text.is_ascii() { text.nfc().collect() } else { text.to_owned() }
+    if name && !text.is_ascii() && !matches!(is_nfc_quick(text.chars()), IsNormalized::Yes) {
+        text.nfc().collect()
+    } else {
+        text.to_owned()
+    }
 }
