@@ -242,6 +242,8 @@ mod tests {
             ("12/31/2005", Some(Order::MonthFirst)),
             ("1-13-05 00:00", Some(Order::MonthFirst)),
             ("01/02/2005", None),
+            ("12/01/2005", None),
+            ("01/12/2005", None),
             ("31/13/2005", None),
             ("2005-12-31", None),
             ("2005/12/31", None),

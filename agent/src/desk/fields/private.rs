@@ -106,3 +106,28 @@ fn composed(field: Field, text: &str) -> String {
         text.to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::Given;
+
+    /// Goal: many long values never make an entry too long: a rejected row is cut, an accepted one refused instead. Method:
+    /// values of the longest kind that is let pass one by one, in every column.
+    #[test]
+    fn many_long_values_stay_within_the_limit() {
+        let longest = "\u{1F600}".repeat(VALUE_CHARS_MAX);
+        let all = Given::new(Field::ALL.into_iter().map(|field| (field, longest.clone())).collect());
+        let kept = of_rejected(&all);
+        assert_eq!(kept.0.iter().map(|(_, text)| text.len()).sum::<usize>(), ROW_BYTES_MAX);
+        assert_eq!(kept.0.first(), Some(&(Field::Uln, longest.clone())));
+        assert!(kept.encode().is_ok());
+        for kind in Kind::ALL {
+            let fields: Vec<Field> = Field::ALL.into_iter().filter(|field| !in_clear(kind).contains(field)).collect();
+            let fit = ROW_BYTES_MAX / longest.len();
+            assert_eq!(of_accepted(kind, &all), Err(fields[fit]), "{kind}");
+            let some = Given::new(fields.iter().take(fit).map(|field| (*field, longest.clone())).collect());
+            assert_eq!(of_accepted(kind, &some).map(|private| private.0.len()), Ok(fit), "{kind}");
+        }
+    }
+}
