@@ -107,7 +107,8 @@ fn each_outer_crate_has_one_home() {
         ("notify::", vec!["agent/src/intake"]),
     ];
     for (name, homes) in rules {
-        for (path, text) in sources(&root().join("agent/src")).into_iter().chain(sources(&root().join("protocol/src"))) {
+        for (path, text) in sources(&root().join("agent/src")).into_iter().chain(sources(&root().join("protocol/src")))
+        {
             let place = path.strip_prefix(root()).expect("below the workspace").display().to_string();
             let named = code(&text).match_indices(name).any(|(at, _)| {
                 let before = text.get(..at).and_then(|before| before.chars().last());
@@ -123,7 +124,17 @@ fn each_outer_crate_has_one_home() {
 fn protocol_and_desk_are_pure() {
     let pure = sources(&root().join("protocol/src")).into_iter().chain(module("desk"));
     for (path, text) in pure {
-        for word in ["std::fs", "std::net", "std::io", "std::time", "std::env", "std::thread", "SystemTime", "Zoned::now", "Timestamp::now"] {
+        for word in [
+            "std::fs",
+            "std::net",
+            "std::io",
+            "std::time",
+            "std::env",
+            "std::thread",
+            "SystemTime",
+            "Zoned::now",
+            "Timestamp::now",
+        ] {
             assert!(!code(&text).contains(word), "{} uses {word}", path.display());
         }
     }

@@ -30,7 +30,10 @@ fn main() {
     report("daybook import, drop to receipted", rows, daybook);
     for (name, table) in [
         ("sqlite3 .import, no key", "CREATE TABLE t(a,b,c,d,e,f,g,h,i,j,k,l,m,n,o);"),
-        ("sqlite3 .import, primary key (uln, qualification)", "CREATE TABLE t(a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,PRIMARY KEY(a,f));"),
+        (
+            "sqlite3 .import, primary key (uln, qualification)",
+            "CREATE TABLE t(a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,PRIMARY KEY(a,f));",
+        ),
     ] {
         match sqlite(scratch.path(), &file, table) {
             Some(peer) => {

@@ -7,7 +7,7 @@ pub mod crash;
 mod durable;
 pub mod home;
 pub mod identity;
-mod zone;
+pub mod zone;
 
 pub mod intake;
 pub mod reader;

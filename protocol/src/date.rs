@@ -101,6 +101,11 @@ impl Timestamp {
         jiff::Timestamp::from_microsecond(self.0.clamp(*range.start(), *range.end()))
             .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }
+
+    /// The UTC day on which it lies.
+    pub fn day(self) -> Date {
+        Date::from(jiff::tz::Offset::UTC.to_datetime(self.instant()).date())
+    }
 }
 
 impl From<jiff::Timestamp> for Timestamp {
@@ -156,6 +161,7 @@ mod tests {
         assert_eq!(born.years_until("2018-06-14".parse().expect("a date")), 17);
         assert_eq!(born.years_until("2018-06-15".parse().expect("a date")), 18);
         assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000000Z");
+        assert_eq!((Timestamp(-1).day(), Timestamp(0).day()), (Date(-1), Date(0)));
         let instant = Timestamp(1_700_000_000_123_456);
         assert_eq!(instant.to_string().parse(), Ok(instant));
         assert!("2026-11-21".parse::<Timestamp>().is_err());

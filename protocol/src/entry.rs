@@ -119,6 +119,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// From which day the fact holds; one that names no day holds from the day (UTC) on which it was recorded.
+    pub fn holds_from(&self) -> Date {
+        self.effective_on.unwrap_or_else(|| self.recorded_at.day())
+    }
+
     /// Appends the entry's bytes to `out`; fails if they are more than [`ENTRY_BYTES_MAX`].
     pub fn encode_into(&self, out: &mut Vec<u8>) -> Result<(), DecodeError> {
         codec::encode_into::<ENTRY_BYTES_MAX, _>("entry", self, out)

@@ -3,3 +3,5 @@
 
 pub mod index;
 pub mod read_model;
+#[cfg(test)]
+pub(crate) mod sample;

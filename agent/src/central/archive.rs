@@ -12,7 +12,10 @@ use daybook_protocol::{
 use tokio::sync::mpsc;
 
 use super::keeper::{Keeper, fenced, trouble};
-use crate::replicate::{Archive, CopyError, KEY_RECORD_BYTES, Refused, batch_message};
+use crate::{
+    keyring::RECORD_BYTES,
+    replicate::{Archive, CopyError, Refused, batch_message},
+};
 
 /// At most this many messages of a connection wait for the archive: about 5 MB.
 pub(super) const QUEUE_MESSAGES_MAX: usize = 32;
@@ -25,11 +28,7 @@ const READ_BYTES: usize = 512 * 1024;
 /// one is attached is not taken any more.
 pub(super) enum Request {
     /// A connection begins.
-    Attach {
-        connection: u64,
-        hello: Hello,
-        replies: mpsc::Sender<Reply>,
-    },
+    Attach { connection: u64, hello: Hello, replies: mpsc::Sender<Reply> },
     /// It sent a message.
     Take { connection: u64, message: Message },
 }
@@ -116,9 +115,19 @@ impl<A: Archive> Serving<A> {
             if self.failed {
                 return self.keeper.into_archive();
             }
+            if requests.is_empty() {
+                self.rest();
+            }
         }
         self.keeper.note();
+        self.rest();
         self.keeper.into_archive()
+    }
+
+    fn rest(&mut self) {
+        if let Err(error) = self.keeper.rest() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the checkpoint of a copy cannot be kept");
+        }
     }
 
     fn handle(&mut self, request: Request) {
@@ -234,7 +243,7 @@ impl<A: Archive> Serving<A> {
             while first < held.count {
                 let records = self.keeper.archive().key_records(held.epoch, first, PIECE_BYTES_MAX);
                 let records = records.map_err(|error| trouble(&error))?;
-                let count = u32::try_from(records.len() / KEY_RECORD_BYTES).unwrap_or(u32::MAX);
+                let count = u32::try_from(records.len() / RECORD_BYTES).unwrap_or(u32::MAX);
                 if count == 0 {
                     return Err(trouble(&CopyError::Damaged("the keyring ends early".into())));
                 }

@@ -17,7 +17,7 @@ use crate::replicate::{LogCopy, Refused, now};
 /// At most this many copies are open at once: each costs some 20 MB.
 pub const COPIES_OPEN_MAX: usize = 64;
 /// A copy stays open for this long after its agent has left, so that a bad line does not open it again and again.
-pub const LINGER: Duration = Duration::from_secs(60);
+pub const LINGER: Duration = Duration::from_mins(1);
 
 /// The copies that are open.
 #[derive(Default)]
@@ -61,9 +61,14 @@ impl Copies {
         }
         let connections = before.as_ref().map_or(0, |before| before.connections) + 1;
         let home = inner.home.copy_of(log);
+        let readers = Arc::clone(inner);
         let started = archive::start(
             before.map(|before| before.thread),
-            move || LogCopy::keep(&home, log),
+            move || {
+                let copy = LogCopy::keep(&home, log)?;
+                locked(&readers.readers).insert(log, copy.reader());
+                Ok(copy)
+            },
             LogCopy::close,
             surroundings(inner, log),
         );
@@ -106,11 +111,14 @@ fn close_idle(copies: &mut HashMap<LogId, Copying>, idle: Duration) {
 }
 
 fn surroundings(inner: &Arc<Inner>, log: LogId) -> archive::Surroundings {
-    let (signing, moving) = (Arc::clone(inner), Arc::clone(inner));
+    // The thread must not keep alive what keeps the thread alive.
+    let (authority, inner) = (Arc::clone(&inner.authority), Arc::downgrade(inner));
     archive::Surroundings {
-        sign: Box::new(move |checkpoint| checkpoint.sign(signing.authority.signer())),
+        sign: Box::new(move |checkpoint| checkpoint.sign(authority.signer())),
         moved: Box::new(move |mirrored| {
-            locked(&moving.positions).insert(log, mirrored.clone());
+            if let Some(inner) = inner.upgrade() {
+                locked(&inner.positions).insert(log, mirrored.clone());
+            }
         }),
         now,
     }

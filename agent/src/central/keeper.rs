@@ -15,7 +15,10 @@ use daybook_protocol::{
     wire::{Hello, KeysHeld, Message, Mirrored, PIECE_BYTES_MAX, Refusal},
 };
 
-use crate::replicate::{Archive, CopyError, KEY_RECORD_BYTES, Refused, fork, frame_of, rollback};
+use crate::{
+    keyring::RECORD_BYTES,
+    replicate::{Archive, CopyError, Refused, fork, frame_of, rollback},
+};
 
 /// So many bytes of batches are read at a time.
 const READ_BYTES: usize = 512 * 1024;
@@ -49,6 +52,8 @@ pub struct Keeper<A> {
     fresh: Vec<(Sequence, Digest)>,
     /// Whether the position is to be said again.
     owed: bool,
+    /// The latest checkpoint, until it is kept.
+    signed: Option<String>,
     noted: Sequence,
 }
 
@@ -66,6 +71,7 @@ impl<A: Archive> Keeper<A> {
             wanted: BTreeMap::new(),
             fresh: Vec::new(),
             owed: false,
+            signed: None,
             noted: archive.originals_noted().min(Sequence(archive.frontier().count())),
             archive,
         };
@@ -150,11 +156,17 @@ impl<A: Archive> Keeper<A> {
             return Ok(None);
         }
         let mirrored = self.position(sign, now);
-        self.archive.keep_checkpoint(&mirrored.checkpoint).map_err(|error| trouble(&error))?;
-        if mirrored.originals_through.0 >= self.noted.0 + NOTE_EVERY_ENTRIES {
+        self.signed = Some(mirrored.checkpoint.clone());
+        Ok(Some(mirrored))
+    }
+
+    /// Keeps what only saves work later; for when there is nothing else to do. The checkpoint can be signed again at any
+    /// time; it is kept for those who check the copy on its own.
+    pub fn rest(&mut self) -> Result<(), CopyError> {
+        if self.originals_through().0 >= self.noted.0.saturating_add(NOTE_EVERY_ENTRIES) {
             self.note();
         }
-        Ok(Some(mirrored))
+        self.signed.take().map_or(Ok(()), |note| self.archive.keep_checkpoint(&note))
     }
 
     /// How far the copy is; only meaningful when everything taken has been settled.
@@ -193,7 +205,10 @@ impl<A: Archive> Keeper<A> {
         if header.first.0 > count {
             return Err(Refused::new(
                 Refusal::Gap,
-                format!("entries {count} to {} are missing before a batch: connect again, to go on at {count}", header.first),
+                format!(
+                    "entries {count} to {} are missing before a batch: connect again, to go on at {count}",
+                    header.first
+                ),
             ));
         }
         if header.first.0 < count {
@@ -256,7 +271,7 @@ impl<A: Archive> Keeper<A> {
         if epoch > self.session {
             return Err(Refused::protocol("keys are of a later epoch than the agent that sent them"));
         }
-        if records.is_empty() || records.len() % KEY_RECORD_BYTES != 0 || records.len() > PIECE_BYTES_MAX {
+        if records.is_empty() || !records.len().is_multiple_of(RECORD_BYTES) || records.len() > PIECE_BYTES_MAX {
             return Err(Refused::protocol("keys come as whole records, and not too many at a time"));
         }
         if first > here {
@@ -288,17 +303,23 @@ impl<A: Archive> Keeper<A> {
             return Ok(Message::OriginalAt { sha256, offset: total });
         }
         self.check_wanted(sha256, total)?;
-        Ok(Message::OriginalAt { sha256, offset: self.archive.partial_bytes(sha256) })
+        // As much as the whole and yet not complete: cut down in the last moment, or another object. It is sent anew and
+        // compared with what is here.
+        let here = Some(self.archive.partial_bytes(sha256)).filter(|here| *here < total);
+        Ok(Message::OriginalAt { sha256, offset: here.unwrap_or(0) })
     }
 
     fn piece(&mut self, sha256: Digest, offset: u64, total: u64, bytes: &[u8]) -> Result<Message, Refused> {
-        self.check_wanted(sha256, total)?;
         let end = offset.saturating_add(bytes.len() as u64);
         if bytes.is_empty() || bytes.len() > PIECE_BYTES_MAX || end > total {
             return Err(Refused::protocol("a piece of an original is empty, too long or beyond its end"));
         }
+        if self.archive.object_bytes(sha256).map_err(|error| trouble(&error))?.is_some() {
+            return Ok(Message::OriginalAt { sha256, offset: end });
+        }
+        self.check_wanted(sha256, total)?;
         let here = self.archive.partial_bytes(sha256);
-        if offset != here {
+        if offset > here {
             return Ok(Message::OriginalAt { sha256, offset: here });
         }
         match self.archive.receive_piece(sha256, offset, total, bytes) {
@@ -354,7 +375,9 @@ fn unreadable(error: BatchError) -> Refused {
     match error {
         BatchError::Entry { sequence, .. } => Refused::new(
             Refusal::Version,
-            format!("entry {sequence} is of a kind that this central node does not know: upgrade the central node first"),
+            format!(
+                "entry {sequence} is of a kind that this central node does not know: upgrade the central node first"
+            ),
         ),
         other => Refused::protocol(other.to_string()),
     }
@@ -377,6 +400,10 @@ pub(crate) fn trouble(error: &CopyError) -> Refused {
         CopyError::Full(_) => Refused::new(
             Refusal::Busy,
             "the disk of the central node is full: make room there; mirroring goes on by itself",
+        ),
+        CopyError::InUse(_) => Refused::new(
+            Refusal::Busy,
+            "another process on the central node has the copy of this log open: mirroring goes on when it ends",
         ),
         _ => Refused::new(
             Refusal::Damaged,

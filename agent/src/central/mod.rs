@@ -1,7 +1,8 @@
 //! The central node: keeps a verified copy of each agent's log, and decides who may connect.
 //!
-//! [`CentralHandle`] is what commands and connections share. The registry's rules are in [`registry`], those of a copy in
-//! [`keeper`]; [`server`] is the network and [`archive`] the thread of one log. A damaged copy stops its own log only.
+//! [`CentralHandle`] is what commands and connections share. The rules of who may come in are in [`Registry`], those of a copy
+//! in [`Keeper`]; `server` is the network, `archive` the thread of one log, `copies` which of them are open. A damaged copy
+//! stops its own log only.
 
 mod archive;
 mod authority;
@@ -36,7 +37,7 @@ use tokio::sync::watch;
 pub use authority::{Authority, AuthorityError};
 use copies::Copies;
 pub use copies::{COPIES_OPEN_MAX, LINGER};
-pub use keeper::Keeper;
+pub use keeper::{Keeper, Sign};
 pub use registry::{Agent, Purpose, Raised, Registry, RegistryError, Revoked};
 pub use server::{CONNECTIONS_MAX, serve};
 
@@ -44,6 +45,7 @@ use crate::{
     durable,
     home::Home,
     replicate::{Refused, now},
+    store::StoreReader,
     tls::{Acceptor, SigningRequest, TlsError},
 };
 
@@ -114,12 +116,14 @@ pub struct CentralHandle(Arc<Inner>);
 
 struct Inner {
     home: Home,
-    authority: Authority,
+    authority: Arc<Authority>,
     acceptor: Acceptor,
     registry: Mutex<registry::Kept>,
     live: Mutex<HashMap<LogId, Live>>,
     positions: Mutex<HashMap<LogId, Mirrored>>,
     copies: Copies,
+    /// Reads the copies that are open, or were.
+    readers: Mutex<HashMap<LogId, StoreReader>>,
     connections: AtomicU64,
     /// Keeps every other process out for as long as this one is there.
     _lock: File,
@@ -159,12 +163,13 @@ impl CentralHandle {
         let registry = registry::Kept::load(home.registry())?;
         Ok(Self(Arc::new(Inner {
             home: home.clone(),
-            authority,
+            authority: Arc::new(authority),
             acceptor,
             registry: Mutex::new(registry),
             live: Mutex::default(),
             positions: Mutex::default(),
             copies: Copies::default(),
+            readers: Mutex::default(),
             connections: AtomicU64::new(0),
             _lock: lock,
         })))
@@ -176,8 +181,7 @@ impl CentralHandle {
         let now = now();
         let valid = i64::try_from(valid.as_micros()).unwrap_or(i64::MAX);
         let expires_at = Timestamp(now.0.saturating_add(valid));
-        locked(&self.0.registry)
-            .change(|registry| registry.invite(invite.secret_hash(), purpose, now, expires_at))?;
+        locked(&self.0.registry).change(|registry| registry.invite(invite.secret_hash(), purpose, now, expires_at))?;
         Ok(invite)
     }
 
@@ -185,6 +189,11 @@ impl CentralHandle {
     pub fn agents(&self) -> Vec<AgentStatus> {
         let registry = locked(&self.0.registry).registry().clone();
         registry.agents().iter().map(|agent| self.status_of(agent, &registry)).collect()
+    }
+
+    /// Reads the copy of a log, if it is open now.
+    pub fn reader(&self, log: LogId) -> Option<StoreReader> {
+        locked(&self.0.readers).get(&log).filter(|reader| reader.is_open()).cloned()
     }
 
     /// Alarms that belong to no agent, such as a certificate of another authority.
@@ -240,7 +249,7 @@ impl Inner {
         let log = match admitted {
             Ok(log) => log,
             Err((log, refused)) => {
-                if let Err(error) = registry.raise(log, refused.refusal.name(), &refused.detail, now()) {
+                if let Err(error) = registry.raise(log, refused.refusal.name(), refused.in_public(), now()) {
                     tracing::error!(error = &error as &dyn std::error::Error, "an alarm cannot be noted");
                 }
                 return Err(refused);
@@ -313,8 +322,9 @@ impl Inner {
 
     /// Notes that something went wrong, for a person to see.
     fn alarm(&self, log: Option<LogId>, refused: &Refused) {
-        tracing::warn!(log = log.map(tracing::field::display), refusal = refused.refusal.name(), "{refused}");
-        if let Err(error) = locked(&self.registry).raise(log, refused.refusal.name(), &refused.detail, now()) {
+        let (log_id, name) = (log.map(tracing::field::display), refused.refusal.name());
+        tracing::warn!(log = log_id, refusal = name, "{}", refused.in_public());
+        if let Err(error) = locked(&self.registry).raise(log, name, refused.in_public(), now()) {
             tracing::error!(error = &error as &dyn std::error::Error, "an alarm cannot be noted");
         }
     }

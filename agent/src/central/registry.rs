@@ -154,7 +154,10 @@ impl Registry {
             self.codes.retain(|code| code.used_at.is_none() && code.expires_at > now);
         }
         if self.codes.len() >= INVITES_MAX {
-            return Err(Refused::new(Refusal::Busy, format!("{INVITES_MAX} codes are waiting to be used: wait for them")));
+            return Err(Refused::new(
+                Refusal::Busy,
+                format!("{INVITES_MAX} codes are waiting to be used: wait for them"),
+            ));
         }
         self.codes.push(Code { secret_hash, purpose, expires_at, used_at: None });
         Ok(())
@@ -172,7 +175,8 @@ impl Registry {
         let refused = |detail: &str| Refused::new(Refusal::Code, detail);
         let key = asked.request.key_digest();
         let code = self.codes.iter_mut().find(|code| code.secret_hash == asked.secret_hash);
-        let code = code.ok_or_else(|| refused("this code is not known here: ask for a new one by `daybook central invite`"))?;
+        let code =
+            code.ok_or_else(|| refused("this code is not known here: ask for a new one by `daybook central invite`"))?;
         if code.used_at.is_some() {
             let again = self.agents.iter().find(|agent| agent.code == asked.secret_hash && agent.key == key);
             return again.and_then(|agent| Some((agent.clone(), agent.certificate()?))).ok_or_else(|| {
@@ -327,14 +331,14 @@ pub enum RegistryError {
 }
 
 /// The registry and its file.
-pub struct Kept {
+pub(super) struct Kept {
     path: PathBuf,
     registry: Registry,
 }
 
 impl Kept {
     /// Reads the registry at `path`; an empty one if there is none.
-    pub fn load(path: PathBuf) -> Result<Self, RegistryError> {
+    pub(super) fn load(path: PathBuf) -> Result<Self, RegistryError> {
         let bytes = match durable::read_bounded(&path, BYTES_MAX) {
             Ok(bytes) => bytes,
             Err(source) => return Err(RegistryError::Io { path, source }),
@@ -352,12 +356,15 @@ impl Kept {
     }
 
     /// The registry as it stands, in memory and in the file.
-    pub fn registry(&self) -> &Registry {
+    pub(super) fn registry(&self) -> &Registry {
         &self.registry
     }
 
     /// Changes the registry. When this returns well, the change is durable; otherwise nothing has changed.
-    pub fn change<T>(&mut self, change: impl FnOnce(&mut Registry) -> Result<T, Refused>) -> Result<T, RegistryError> {
+    pub(super) fn change<T>(
+        &mut self,
+        change: impl FnOnce(&mut Registry) -> Result<T, Refused>,
+    ) -> Result<T, RegistryError> {
         let mut changed = self.registry.clone();
         let given = change(&mut changed)?;
         self.write(&changed)?;
@@ -366,7 +373,13 @@ impl Kept {
     }
 
     /// Raises an alarm; a repeated one is not written every time.
-    pub fn raise(&mut self, log: Option<LogId>, alarm: &str, detail: &str, now: Timestamp) -> Result<(), RegistryError> {
+    pub(super) fn raise(
+        &mut self,
+        log: Option<LogId>,
+        alarm: &str,
+        detail: &str,
+        now: Timestamp,
+    ) -> Result<(), RegistryError> {
         if self.registry.raise(log, alarm, detail, now) { self.write(&self.registry) } else { Ok(()) }
     }
 

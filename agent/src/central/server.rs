@@ -22,9 +22,10 @@ use super::{
 };
 use crate::{
     replicate::{
-        HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, Link, LinkError, Reader, Refused, Writer, farewell, now, read_hello, write_hello,
+        HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, Link, LinkError, Reader, Refused, Writer, farewell, now, read_hello,
+        write_hello,
     },
-    tls::Accepted,
+    tls::{self, Accepted},
 };
 
 /// At most this many connections at once; more are closed as they come.
@@ -33,6 +34,12 @@ pub const CONNECTIONS_MAX: usize = 256;
 const REPLIES_MAX: usize = 64;
 /// After a failure to accept (no more file handles) it is tried again this much later.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(200);
+
+/// When the central node stops, connections have this long to end by themselves.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// What is noted when a handshake fails by the certificate; the other side learns it by the handshake itself.
+const STRANGER: &str = "a machine was turned away that came with a certificate of another authority: it belongs to another \
+                        central node, or must join this one by `daybook join`";
 
 type Stream = Accepted<TcpStream>;
 
@@ -75,7 +82,9 @@ pub async fn serve(listener: TcpListener, central: CentralHandle, shutdown: Canc
         }
     }
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    // Each ends by itself within its farewell; one that is stuck before it began is cut.
+    let _ = timeout(STOP_TIMEOUT, async { while connections.join_next().await.is_some() {} }).await;
+    connections.shutdown().await;
     let closed = spawn_blocking(move || inner.copies.close()).await;
     if let Err(error) = closed {
         tracing::error!(error = &error as &dyn std::error::Error, "copies could not be closed");
@@ -87,21 +96,22 @@ async fn connection(inner: &Arc<Inner>, stream: TcpStream, shutdown: &Cancellati
     let begin = async {
         stream.set_nodelay(true)?;
         let accepted = timeout(HANDSHAKE_TIMEOUT, inner.acceptor.accept(stream)).await;
-        let (mut stream, certificate) = accepted.map_err(|_| LinkError::Slow("the handshake"))?.inspect_err(|error| {
-            if crate::tls::distrust(error).is_some() {
-                inner.alarm(
-                    None,
-                    &Refused::new(Refusal::Identity, "a machine came with a certificate of another authority"),
-                );
+        let (mut stream, certificate) = match accepted.map_err(|_| LinkError::Slow("the handshake"))? {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if tls::distrust(&error).is_some() {
+                    alarm(inner, None, Refused::new(Refusal::Identity, STRANGER)).await;
+                }
+                return Err(error.into());
             }
-        })?;
+        };
         let hello = read_hello(&mut stream).await?;
         Ok::<_, LinkError>((stream, certificate, hello))
     };
     let (stream, certificate, hello) = tokio::select! {
         biased;
         () = shutdown.cancelled() => return Ok(()),
-        begun = begin => begun?,
+        came = begin => came?,
     };
     if hello.version != VERSION {
         let detail = format!(
@@ -117,7 +127,9 @@ async fn connection(inner: &Arc<Inner>, stream: TcpStream, shutdown: &Cancellati
             joined = newcomer(inner, stream, hello) => joined,
         },
         Role::Agent => agent(inner, stream, certificate, hello, shutdown).await,
-        Role::Central => turn_away(stream, &hello, &Refused::protocol("a central node does not mirror to another")).await,
+        Role::Central => {
+            turn_away(stream, &hello, &Refused::protocol("a central node does not mirror to another")).await
+        }
     }
 }
 
@@ -128,7 +140,7 @@ fn hello_of(log: LogId, epoch: Epoch, count: u64, root: Digest) -> Hello {
 
 /// Says hello, so that the other side can read on, and why it cannot come in.
 async fn turn_away(mut stream: Stream, hello: &Hello, refused: &Refused) -> Result<(), LinkError> {
-    tracing::warn!(log = %hello.log, refusal = refused.refusal.name(), "turned away: {refused}");
+    tracing::warn!(log = %hello.log, refusal = refused.refusal.name(), "turned away: {}", refused.in_public());
     write_hello(&mut stream, &hello_of(hello.log, hello.epoch, 0, Digest::of(b""))).await?;
     let Link { mut reader, mut writer } = Link::new(stream);
     farewell(&mut reader, &mut writer, Some(&refused.message())).await;
@@ -169,7 +181,8 @@ async fn agent(
 ) -> Result<(), LinkError> {
     let admitting = Arc::clone(inner);
     let admitted = spawn_blocking(move || admitting.admit(certificate, &hello)).await;
-    let admitted = admitted.unwrap_or_else(|_| Err(Refused::new(Refusal::Busy, "the central node failed: see its own log")));
+    let admitted =
+        admitted.unwrap_or_else(|_| Err(Refused::new(Refusal::Busy, "the central node failed: see its own log")));
     let mut admission = match admitted {
         Ok(admission) => admission,
         Err(refused) => return turn_away(stream, &hello, &refused).await,
@@ -213,7 +226,9 @@ async fn mirror(
 ) -> Result<(), LinkError> {
     let connection = admission.connection;
     let (replies, mut answers) = mpsc::channel(REPLIES_MAX);
-    let attach = Request::Attach { connection, hello, replies: replies.clone() };
+    // Only the archive holds the answers open, so that they end when it ends.
+    let pongs = replies.downgrade();
+    let attach = Request::Attach { connection, hello, replies };
     let met = async {
         // A copy whose thread is gone answers nothing, and the wait ends with that.
         let _ = requests.send(attach).await;
@@ -232,7 +247,7 @@ async fn mirror(
     let mirrored = match met {
         Ok(mirrored) => mirrored,
         Err(refused) => {
-            alarm(inner, hello.log, refused.clone()).await;
+            alarm(inner, Some(hello.log), refused.clone()).await;
             return turn_away(stream, &hello, &refused).await;
         }
     };
@@ -245,7 +260,7 @@ async fn mirror(
             () = shutdown.cancelled() => End::Shutdown,
             refused = ended(admission) => End::Refuse(refused),
             end = answering(&mut writer, first, &mut answers) => end,
-            end = asking(&mut reader, connection, &requests, &replies) => end,
+            end = asking(&mut reader, connection, &requests, &pongs) => end,
         }
     };
     match end {
@@ -254,8 +269,8 @@ async fn mirror(
             Ok(())
         }
         End::Refuse(refused) => {
-            farewell(&mut reader, &mut writer, Some(&refused.message())).await;
-            alarm(inner, hello.log, refused).await;
+            let last = refused.message();
+            tokio::join!(farewell(&mut reader, &mut writer, Some(&last)), alarm(inner, Some(hello.log), refused));
             Ok(())
         }
         End::Link(error) => Err(error),
@@ -298,7 +313,7 @@ async fn asking(
     reader: &mut Reader<Stream>,
     connection: u64,
     requests: &mpsc::Sender<Request>,
-    replies: &mpsc::Sender<Reply>,
+    pongs: &mpsc::WeakSender<Reply>,
 ) -> End {
     loop {
         let message = match reader.next().await {
@@ -306,9 +321,12 @@ async fn asking(
             Err(error) => return End::from(error),
         };
         let gone = match message {
-            Message::Ping { .. } => replies.send(Reply::Say(Message::Pong { now: now() })).await.is_err(),
+            Message::Ping { .. } => match pongs.upgrade() {
+                Some(replies) => replies.send(Reply::Say(Message::Pong { now: now() })).await.is_err(),
+                None => true,
+            },
             // The agent found what is wrong before we did.
-            Message::Refused { refusal, detail } => return End::Refuse(Refused { refusal, detail }),
+            Message::Refused { refusal, detail } => return End::Refuse(Refused::from_peer(refusal, &detail)),
             message => requests.send(Request::Take { connection, message }).await.is_err(),
         };
         if gone {
@@ -319,11 +337,11 @@ async fn asking(
 }
 
 /// Notes a refusal, unless it only says to come again.
-async fn alarm(inner: &Arc<Inner>, log: LogId, refused: Refused) {
+async fn alarm(inner: &Arc<Inner>, log: Option<LogId>, refused: Refused) {
     if refused.refusal != Refusal::Busy {
         let inner = Arc::clone(inner);
         // The alarm is in the log of the process even where it cannot be noted.
-        let _ = spawn_blocking(move || inner.alarm(Some(log), &refused)).await;
+        let _ = spawn_blocking(move || inner.alarm(log, &refused)).await;
     }
 }
 

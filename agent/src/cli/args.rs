@@ -12,17 +12,10 @@ use daybook_protocol::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Globals,
     record::{Operator, Record},
     values::{self, AsOf},
 };
-use crate::{home::Home, logging::LogFormat};
-
-/// The variable that names the data directory where `--data` does not.
-pub const DATA_DIR: &str = "DAYBOOK_DATA_DIR";
-const DATA_DIR_DEFAULT: &str = "daybook-data";
-const DATA_HELP: &str = "The data directory [default: $DAYBOOK_DATA_DIR, else ./daybook-data]";
-/// Where `daybook up` keeps its central node, below its data directory.
-pub const CENTRAL_BELOW: &str = "central";
 
 /// The book of original entry: what came in, in the order it came in, never rubbed out
 #[derive(Debug, Parser)]
@@ -43,76 +36,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// What can be said with every command.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Everywhere")]
-pub struct Globals {
-    /// The data directory.
-    #[arg(long, global = true, value_name = "DIR", help = DATA_HELP, value_parser = values::path)]
-    pub data: Option<PathBuf>,
-    /// The configuration [default: daybook.toml in the data directory]
-    #[arg(long, global = true, value_name = "FILE", value_parser = values::path)]
-    pub config: Option<PathBuf>,
-    /// Look at the copy of this log that a central node keeps
-    #[arg(long, global = true, value_name = "ID")]
-    pub log: Option<LogId>,
-    /// The operator's key, where it is not in its usual place
-    #[arg(long, global = true, value_name = "FILE", value_parser = values::path)]
-    pub operator_key: Option<PathBuf>,
-    /// Print results as JSON, one object a line
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// How the log of the program itself is written to standard error
-    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
-    pub log_format: LogFormat,
-}
-
-/// There is no copy of the log here.
-#[derive(Debug, thiserror::Error)]
-#[error("no copy of log {log} is kept in {directory}: `daybook central agents` lists the logs of a central node")]
-pub struct NoCopy {
-    log: LogId,
-    directory: PathBuf,
-}
-
-impl Globals {
-    /// The data directory.
-    pub fn directory(&self) -> PathBuf {
-        let named =
-            self.data.clone().or_else(|| std::env::var_os(DATA_DIR).filter(|v| !v.is_empty()).map(PathBuf::from));
-        let directory = named.unwrap_or_else(|| PathBuf::from(DATA_DIR_DEFAULT));
-        std::path::absolute(&directory).unwrap_or(directory)
-    }
-
-    /// The home whose log is looked at: the agent's own, or the copy that `--log` names.
-    pub fn home(&self) -> Result<Home, NoCopy> {
-        let directory = self.directory();
-        let Some(log) = self.log else { return Ok(Home::new(directory)) };
-        let copies = [Home::new(&directory).copy_of(log), Home::new(directory.join(CENTRAL_BELOW)).copy_of(log)];
-        copies.into_iter().find(|copy| copy.path().is_dir()).ok_or(NoCopy { log, directory })
-    }
-
-    /// The home of the central node: the data directory, or the one that `daybook up` keeps below it.
-    pub fn central_home(&self) -> Home {
-        let (here, below) = (Home::new(self.directory()), Home::new(self.directory().join(CENTRAL_BELOW)));
-        if !here.authority().exists() && below.authority().exists() { below } else { here }
-    }
-
-    /// The home whose process, if one is running, performs this command.
-    pub fn asked(&self, command: &Command) -> Home {
-        match command {
-            Command::Central { .. } => self.central_home(),
-            _ if self.log.is_some() => self.central_home(),
-            _ => Home::new(self.directory()),
-        }
-    }
-
-    /// Where the configuration lies.
-    pub fn config_path(&self) -> PathBuf {
-        self.config.clone().unwrap_or_else(|| Home::new(self.directory()).config())
-    }
 }
 
 /// What to do.
@@ -154,6 +77,9 @@ pub enum Command {
         /// The one-time code
         #[arg(value_name = "CODE", value_parser = values::code)]
         code: String,
+        /// What the central node calls this agent; the machine's name unless given
+        #[arg(long, value_name = "NAME", value_parser = values::name)]
+        name: Option<String>,
     },
     /// Take in some files now, without a drop folder
     #[command(after_help = "Example:\n  daybook import --centre 12345 --kind enrolments registrations.csv\n\n\
@@ -228,6 +154,9 @@ pub enum Command {
         /// The one-time code
         #[arg(value_name = "CODE", value_parser = values::code)]
         code: String,
+        /// What the central node calls this agent; the machine's name unless given
+        #[arg(long, value_name = "NAME", value_parser = values::name)]
+        name: Option<String>,
     },
     /// Throw away the books and fold them from the log again
     #[command(after_help = "Example:\n  daybook rebuild\n\nThe log is read, never written.")]
@@ -275,6 +204,13 @@ pub enum Central {
         /// Why
         #[arg(long, value_name = "TEXT", value_parser = values::words)]
         reason: String,
+    },
+    /// Say that the alarms of an agent have been dealt with
+    #[command(after_help = "Example:\n  daybook central clear 0123456789abcdef0123456789abcdef")]
+    Clear {
+        /// The agent's log; every alarm unless given
+        #[arg(value_name = "LOG")]
+        log: Option<LogId>,
     },
 }
 

@@ -1,7 +1,7 @@
 //! `daybook check`: whether the configuration and the folders it names can be used. It touches nothing.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -9,7 +9,10 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::{Exit, Screen};
-use crate::config::{Config, ConfigError, Folder};
+use crate::{
+    config::{Config, ConfigError, Folder},
+    intake::inspect,
+};
 
 /// What was found. Scripts rely on the names.
 #[derive(Debug, Serialize)]
@@ -64,18 +67,6 @@ fn look(folder: &Folder, config: &Config, data: &Path) -> FolderReport {
     FolderReport { name: folder.name.clone(), path: folder.path.clone(), problems }
 }
 
-/// What can be seen of the folder itself.
-fn inspect(folder: &Folder) -> Vec<String> {
-    match fs::metadata(&folder.path) {
-        Ok(metadata) if metadata.is_dir() => Vec::new(),
-        Ok(_) => vec!["it is not a directory".to_owned()],
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            vec!["it is not there: make it, or mount the share that it lies on".to_owned()]
-        }
-        Err(error) => vec![format!("it cannot be looked at: {error}")],
-    }
-}
-
 /// The path without links, as far as it exists.
 fn resolved(path: &Path) -> PathBuf {
     fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
@@ -128,8 +119,8 @@ mod tests {
         let (exit, screen, _kept) = checked(&folder("north", "north"), false);
         assert_eq!((exit, screen.out.last().map(String::as_str)), (Exit::Good, Some("All is well.")));
         for (config, word) in [
-            (folder("north", "south"), "is not there"),
-            (folder("file", "daybook.toml"), "not a directory"),
+            (folder("north", "south"), "does not exist"),
+            (folder("file", "daybook.toml"), "cannot be opened as a directory"),
             (folder("a", "north") + &folder("b", "north/inner"), "\"b\" lies inside it"),
             (folder("a", "north") + &folder("b", "north/../north"), "the same directory as"),
             (folder("all", "."), "data directory lies inside it"),

@@ -12,15 +12,17 @@ use daybook_protocol::{
 };
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
+use super::figures::{moment, printable};
+
 /// Opens the sealed part of an entry, where it has one; the error says why it cannot be opened.
-pub type Reveal = dyn Fn(&Entry) -> Result<Option<Private>, String>;
+pub type Reveal<'a> = dyn Fn(&Entry) -> Result<Option<Private>, String> + 'a;
 
 /// What an entry alone does not say.
 pub struct Look<'a> {
     /// SHA-256 of the file that arrived by this `FileReceived`.
     pub sha256: &'a dyn Fn(Sequence) -> Option<Digest>,
     /// Opens the sealed part, where what is personal is to be shown.
-    pub reveal: Option<&'a Reveal>,
+    pub reveal: Option<&'a Reveal<'a>>,
 }
 
 impl Look<'_> {
@@ -178,11 +180,6 @@ pub fn held(entry: &Entry, look: &Look<'_>) -> Vec<String> {
     lines
 }
 
-/// To the second and in UTC, as one column.
-pub(super) fn moment(at: Timestamp) -> String {
-    at.instant().strftime("%Y-%m-%d %H:%M:%SZ").to_string()
-}
-
 fn in_brief(finding: Finding) -> String {
     finding.field.map_or_else(|| finding.code.to_string(), |field| format!("{} {field}", finding.code))
 }
@@ -198,11 +195,6 @@ fn origin(entry: &Entry) -> String {
         Actor::Agent => source,
         Actor::Operator(name) => format!("{source}, operator {}", printable(name)),
     }
-}
-
-/// A value from outside, without the letters by which it could move the cursor or change what is already on the screen.
-fn printable(value: &str) -> String {
-    value.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
 /// What an event is about, without what is personal.

@@ -4,10 +4,13 @@
 //! process itself where none runs. Both print through a [`Screen`], so that the output is the same. Nothing here knows
 //! how a thing is stored or judged.
 
+pub mod agents;
 pub mod args;
 mod check;
 pub mod entries;
+mod figures;
 pub mod files;
+pub mod globals;
 mod perform;
 pub mod record;
 mod run;
@@ -17,7 +20,8 @@ pub mod status;
 mod tests;
 pub mod values;
 
-pub use args::{Cli, Command, Globals, Request};
+pub use args::{Cli, Command, Request};
 pub use files::{Files, Offered};
+pub use globals::{CENTRAL_BELOW, Globals};
 pub use run::{failed, main};
 pub use screen::{Exit, Screen};

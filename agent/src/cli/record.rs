@@ -15,7 +15,7 @@ use super::values;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub struct Operator {
     /// Who decides it; the user of the operating system unless given
-    #[arg(long, value_name = "NAME", value_parser = values::operator)]
+    #[arg(long, value_name = "NAME", value_parser = values::name)]
     pub operator: Option<String>,
 }
 
@@ -43,6 +43,12 @@ pub struct Identity {
     /// The date of birth on record
     #[arg(long, value_name = "DATE")]
     pub date_of_birth: Date,
+    /// The given names on record
+    #[arg(long, value_name = "NAMES", value_parser = values::words)]
+    pub given_names: Option<String>,
+    /// The centre on record
+    #[arg(long, value_name = "CODE", value_parser = values::centre)]
+    pub centre: Option<String>,
 }
 
 /// How a certificate travels.
@@ -281,7 +287,10 @@ impl Columns {
     }
 
     fn identity(self, identity: &Identity) -> Self {
-        self.put(Field::FamilyName, &identity.family_name).put(Field::DateOfBirth, &identity.date_of_birth)
+        self.put(Field::FamilyName, &identity.family_name)
+            .put(Field::DateOfBirth, &identity.date_of_birth)
+            .maybe(Field::GivenNames, identity.given_names.as_ref())
+            .maybe(Field::CentreNo, identity.centre.as_ref())
     }
 
     fn carriage(self, carriage: &Carriage) -> Self {

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use super::{Cli, Command, Exit, Globals, Request, Screen, check, perform, screen::Terminal, screen::complain};
+use super::{
+    Cli, Command, Exit, Globals, Request, Screen, check, perform,
+    screen::{Terminal, complain},
+};
 use crate::{control, logging, supervise::Shutdown};
 
 /// The program. Errors are printed here and nowhere else, once.

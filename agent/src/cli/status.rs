@@ -9,7 +9,7 @@ use daybook_protocol::{
 };
 use serde::Serialize;
 
-use super::entries::moment;
+use super::figures::{ago, bytes, moment, number, printable, seconds};
 
 /// A central node that was not heard of for so long, while entries wait for it, is a problem: a week-end without its
 /// machine would be noticed on Monday in any case, a day in the week should not pass unseen.
@@ -105,8 +105,10 @@ pub struct MirrorStatus {
     pub signed_for: Option<u64>,
     /// How many originals it has not got yet.
     pub originals_missing: u64,
-    /// Why it refuses this agent, if it does.
+    /// Why it refuses this agent, if it does, and what to do.
     pub refused: Option<String>,
+    /// Why there is no connection, where it does not refuse.
+    pub trouble: Option<String>,
 }
 
 /// Space on the disk of the data directory.
@@ -139,7 +141,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(what: impl Into<String>, mend: impl Into<String>) -> Self {
+    /// `what` is wrong, and `mend` mends it.
+    pub fn new(what: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { what: what.into(), mend: mend.into() }
     }
 }
@@ -199,7 +202,9 @@ impl StatusReport {
             let since = mirror
                 .last_contact_at
                 .map_or_else(|| "it was never reached".to_owned(), |at| format!("last heard of {}", ago(at, self.at)));
-            let what = format!("{} entries wait for the central node at {}: {since}", number(waiting), mirror.central);
+            let why = mirror.trouble.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+            let what =
+                format!("{} entries wait for the central node at {}: {since}{why}", number(waiting), mirror.central);
             Problem::new(what, "see that it runs and that its port can be reached from here")
         })
     }
@@ -242,7 +247,7 @@ impl StatusReport {
             lines.push(String::new());
             lines.extend(folders(&self.folders, self.at));
         }
-        lines
+        lines.iter().map(|line| printable(line)).collect()
     }
 
     fn mirrored(&self, mirror: &MirrorStatus) -> String {
@@ -261,7 +266,8 @@ impl StatusReport {
     }
 }
 
-fn verdict(problems: &[Problem]) -> Vec<String> {
+/// What is wrong, a problem after the other, or that nothing is.
+pub(super) fn verdict(problems: &[Problem]) -> Vec<String> {
     let mut lines = vec![match problems.len() {
         0 => "All is well.".to_owned(),
         1 => "One thing is wrong:".to_owned(),
@@ -315,42 +321,6 @@ fn brief(root: Digest) -> String {
     root.to_string().chars().take(ROOT_DIGITS).collect()
 }
 
-fn seconds(from: Timestamp, to: Timestamp) -> i64 {
-    to.0.saturating_sub(from.0) / 1_000_000
-}
-
-/// How long ago, in the largest unit of which there are at least two; a date beyond two months.
-fn ago(at: Timestamp, now: Timestamp) -> String {
-    match seconds(at, now) {
-        0..120 => format!("{} s ago", seconds(at, now)),
-        passed @ 120..7_200 => format!("{} min ago", passed / 60),
-        passed @ 7_200..172_800 => format!("{} h ago", passed / 3600),
-        passed @ 172_800..5_184_000 => format!("{} days ago", passed / 86_400),
-        _ => moment(at),
-    }
-}
-
-/// With commas between the thousands.
-fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn bytes(bytes: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [("TB", 1 << 40), ("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)];
-    match UNITS.into_iter().find(|(_, size)| bytes >= *size) {
-        Some((unit, size)) => format!("{}.{} {unit}", bytes / size, bytes % size * 10 / size),
-        None => format!("{bytes} bytes"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,6 +367,7 @@ mod tests {
                 signed_for: Some(48_213),
                 originals_missing: 0,
                 refused: None,
+                trouble: None,
             }),
             disk: DiskStatus { free_bytes: 44_500_000_000, free_bytes_min: 256 << 20 },
             checks_off: vec!["centres".to_owned(), "qualifications".to_owned()],
@@ -440,6 +411,7 @@ mod tests {
             mirror.last_contact_at = Some(before(CONTACT_LATE_SECONDS + 1));
             mirror.entries = 47_000;
             mirror.originals_missing = 3;
+            mirror.trouble = Some("connection refused\u{7}".to_owned());
         }
         report.others = vec![Problem::new("something else", "do something")];
         assert_eq!(report.problems().len(), 7);
@@ -469,20 +441,5 @@ mod tests {
         assert_eq!(away(&|mirror| mirror.last_contact_at = Some(before(CONTACT_LATE_SECONDS))), 0);
         assert_eq!(away(&|mirror| mirror.last_contact_at = Some(before(CONTACT_LATE_SECONDS + 1))), 1);
         assert_eq!(away(&|mirror| mirror.refused = Some("revoked".to_owned())), 1);
-    }
-
-    /// Goal: figures read well at their edges. Method: a table.
-    #[test]
-    fn figures_read_well() {
-        for (figure, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345_678, "12,345,678")] {
-            assert_eq!(number(figure), text);
-        }
-        for (size, text) in [(0, "0 bytes"), (1_536, "1.5 KB"), ((1 << 30) - 1, "1023.9 MB"), (1 << 40, "1.0 TB")] {
-            assert_eq!(bytes(size), text);
-        }
-        for (passed, text) in [(0, "0 s ago"), (119, "119 s ago"), (120, "2 min ago"), (172_800, "2 days ago")] {
-            assert_eq!(ago(before(passed), NOW), text);
-        }
-        assert_eq!(ago(before(-9), NOW), "2026-11-21 14:03:31Z");
     }
 }

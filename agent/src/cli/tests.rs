@@ -3,7 +3,7 @@
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use daybook_protocol::field::{Field, Kind};
 
-use super::{Cli, Command, Globals, args::CENTRAL_BELOW, record::Record};
+use super::{Cli, Command, Globals, globals::CENTRAL_BELOW, record::Record};
 use crate::home::Home;
 
 const LOG: &str = "00112233445566778899aabbccddeeff";
@@ -55,7 +55,8 @@ fn a_command_survives_the_socket() {
         format!("central invite --recover {LOG}"),
         "central agents".to_owned(),
         format!("central revoke {LOG} --reason stolen"),
-        format!("join central.example {invite}"),
+        "central clear".to_owned(),
+        format!("join central.example {invite} --name post-room"),
         "import a.csv b.csv --centre 12345 --kind enrolments --brand vtct --json".to_owned(),
         format!("record withdraw --registration R1-4 {who} --on 2026-11-20 --reason left_course --operator jo"),
         format!("record defer --uln 1000000019 {who} --from 2026-12-01 --resume-by 2027-03-01 --reason leave"),

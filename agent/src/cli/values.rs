@@ -9,20 +9,15 @@ use daybook_protocol::{
     ids::Sequence,
     invite::Invite,
 };
-use jiff::{civil, tz::TimeZone};
+use jiff::civil;
 use serde::{Deserialize, Serialize};
 
-use crate::config::valid_centre;
+use crate::{config::valid_centre, zone::london};
 
 /// Where a central node listens unless it is told otherwise.
 const CENTRAL_PORT: u16 = 7310;
-/// A name in an entry is at most this long: user names are shorter everywhere.
-const OPERATOR_CHARS_MAX: usize = 64;
-/// Civil dates and times of day are those of this zone.
-const ZONE: &str = "Europe/London";
-/// Its rule since 1996, for a machine that has no time zone data.
-const ZONE_RULE: &str = "GMT0BST,M3.5.0/1,M10.5.0";
-
+/// A name on record is at most this long: user names and host names are shorter everywhere.
+const NAME_CHARS_MAX: usize = 64;
 /// A recorded moment, by its sequence or by the clock. What was recorded up to it, itself included, is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -76,8 +71,7 @@ impl FromStr for AsOf {
                     .to_owned());
             }
         };
-        let zone = TimeZone::get(ZONE).or_else(|_| TimeZone::posix(ZONE_RULE)).map_err(|error| error.to_string())?;
-        let instant = zone.to_timestamp(local).map_err(|error| error.to_string())?;
+        let instant = london().to_timestamp(local).map_err(|error| error.to_string())?;
         Ok(Self::Moment(Timestamp(instant.as_microsecond() - i64::from(day))))
     }
 }
@@ -121,11 +115,11 @@ pub(super) fn uln(text: &str) -> Result<String, String> {
     good.then_some(digits).ok_or_else(|| "a ULN has exactly 10 digits".to_owned())
 }
 
-/// A person's name for the record.
-pub(super) fn operator(text: &str) -> Result<String, String> {
+/// The name of a person or of a machine.
+pub(super) fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
-    if name.is_empty() || name.chars().count() > OPERATOR_CHARS_MAX || name.chars().any(char::is_control) {
-        return Err(format!("a name of at most {OPERATOR_CHARS_MAX} letters"));
+    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+        return Err(format!("a name of at most {NAME_CHARS_MAX} letters"));
     }
     Ok(name.to_owned())
 }
@@ -142,7 +136,7 @@ pub(super) fn kind() -> impl TypedValueParser<Value = Kind> {
 }
 
 /// What can be amended of a learner (DOMAIN.md 3.1).
-pub const AMENDABLE: [Field; 10] = [
+pub const AMENDABLE: [Field; 11] = [
     Field::Uln,
     Field::GivenNames,
     Field::MiddleNames,
@@ -153,6 +147,7 @@ pub const AMENDABLE: [Field; 10] = [
     Field::Sex,
     Field::Postcode,
     Field::Email,
+    Field::Address,
 ];
 
 /// One of the columns that can be amended.
@@ -187,20 +182,6 @@ mod tests {
         }
         for wrong in ["", "yesterday", "-1", "2026-13-01", "99999999999999999999"] {
             assert!(wrong.parse::<AsOf>().is_err(), "{wrong}");
-        }
-    }
-
-    /// Goal: the rule that stands in for missing time zone data agrees with it. Method: the hour before and after a change.
-    #[test]
-    fn the_rule_of_the_zone_is_right() {
-        let (data, rule) = (TimeZone::get(ZONE), TimeZone::posix(ZONE_RULE).expect("a rule"));
-        let local: civil::DateTime = "2026-07-01T14:30".parse().expect("a time");
-        assert_eq!(rule.to_timestamp(local).expect("an instant").to_string(), "2026-07-01T13:30:00Z");
-        for text in ["1996-03-31T00:59", "1996-03-31T02:00", "2026-10-25T00:59", "2026-10-25T02:00", "2040-03-25T02:00"]
-        {
-            let local: civil::DateTime = text.parse().expect("a time");
-            let of = |zone: &TimeZone| zone.to_timestamp(local).expect("an instant");
-            assert!(data.as_ref().is_ok_and(|data| of(data) == of(&rule)) || data.is_err(), "{text}");
         }
     }
 

@@ -7,6 +7,8 @@
 //! Architecture invariant: nothing here knows what a command does.
 
 mod ask;
+#[cfg(not(unix))]
+mod none;
 #[cfg(unix)]
 mod peer;
 #[cfg(unix)]
@@ -14,17 +16,13 @@ mod serve;
 #[cfg(all(test, unix))]
 mod tests;
 
-use std::{
-    io::{self, BufRead, Read as _},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{io, path::PathBuf, time::Duration};
 
-use serde::{Deserialize, Serialize};
-
-use crate::cli::{Exit, Files, Offered, Request, Screen, files::FileError};
+use crate::cli::{Exit, Files, Request, Screen, files::FileError};
 
 pub use ask::ask;
+#[cfg(not(unix))]
+pub use none::{Control, own_user, serve};
 #[cfg(unix)]
 pub use peer::own_user;
 #[cfg(unix)]
@@ -107,17 +105,19 @@ pub enum ControlError {
 }
 
 /// The first line of a connection.
-#[derive(Debug, Serialize, Deserialize)]
+#[cfg(unix)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Asked {
     /// The program's version; another one may mean something else by the same words.
     version: String,
     #[serde(flatten)]
     request: Request,
-    files: Vec<Offered>,
+    files: Vec<crate::cli::Offered>,
 }
 
 /// A line of an answer.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg(unix)]
+#[derive(Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Answer {
     Out(String),
@@ -126,17 +126,13 @@ enum Answer {
     Exit(u8),
 }
 
+#[cfg(unix)]
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Reads a line of at most `bytes_max` bytes, with its line break; empty at the end, `None` where it is longer.
-fn limited_line(from: &mut impl BufRead, bytes_max: u64, line: &mut Vec<u8>) -> io::Result<Option<()>> {
+#[cfg(unix)]
+fn limited_line(from: &mut impl io::BufRead, bytes_max: u64, line: &mut Vec<u8>) -> io::Result<Option<()>> {
     let room = (bytes_max + 1).saturating_sub(line.len() as u64);
-    from.take(room).read_until(b'\n', line)?;
+    io::BufRead::read_until(&mut io::Read::take(from, room), b'\n', line)?;
     Ok((line.len() as u64 <= bytes_max).then_some(()))
-}
-
-/// The user of the operating system that this process runs as.
-#[cfg(not(unix))]
-pub fn own_user() -> String {
-    std::env::var("USERNAME").unwrap_or_else(|_| "unknown".to_owned())
 }

@@ -47,7 +47,6 @@ pub struct Control {
 }
 
 struct Shared {
-    handler: Arc<dyn Handler>,
     listener: UnixListener,
     stopping: AtomicBool,
     /// The connections in hand; a client's place is empty once it is served.
@@ -61,20 +60,24 @@ pub fn serve(home: &Home, handler: Arc<dyn Handler>) -> Result<Control, ControlE
     let path = home.socket();
     let listener = listen(home, &path)?;
     let clients = Mutex::new(vec![None; CONNECTIONS_MAX]);
-    let shared =
-        Arc::new(Shared { handler, listener, stopping: AtomicBool::new(false), clients, served: Condvar::new() });
+    let shared = Arc::new(Shared { listener, stopping: AtomicBool::new(false), clients, served: Condvar::new() });
     let accepting = Arc::clone(&shared);
     let acceptor = thread::Builder::new()
         .name("control".to_owned())
-        .spawn(move || accept(&accepting))
+        .spawn(move || accept(&accepting, &handler))
         .map_err(|source| ControlError::Listen { path: path.clone(), source })?;
     Ok(Control { shared, acceptor, path })
 }
 
 /// Makes the socket elsewhere and moves it into place, so that it is never there with other permissions than its own.
 fn listen(home: &Home, path: &Path) -> Result<UnixListener, ControlError> {
-    if UnixStream::connect(path).is_ok() {
-        return Err(ControlError::Taken { path: path.to_owned() });
+    match UnixStream::connect(path) {
+        Ok(_) => return Err(ControlError::Taken { path: path.to_owned() }),
+        // Nobody could ever connect, although the place where it is made might be short enough.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            return Err(ControlError::LongPath { path: path.to_owned() });
+        }
+        Err(_) => {}
     }
     let make = || {
         let directory = fs::metadata(home.path())?;
@@ -86,14 +89,12 @@ fn listen(home: &Home, path: &Path) -> Result<UnixListener, ControlError> {
         fs::rename(&made, path)?;
         Ok(listener)
     };
-    make().map_err(|source: io::Error| match source.kind() {
-        io::ErrorKind::InvalidInput => ControlError::LongPath { path: path.to_owned() },
-        _ => ControlError::Listen { path: path.to_owned(), source },
-    })
+    make().map_err(|source: io::Error| ControlError::Listen { path: path.to_owned(), source })
 }
 
 impl Control {
-    /// Takes no more commands, tells those in hand to stop, waits for them for [`STOP_WAIT`] and then cuts them off.
+    /// Takes no more commands, tells those in hand to stop, waits for them for [`STOP_WAIT`] and then cuts them off. Unless
+    /// one had to be cut off, nothing holds the handler any more when this returns.
     pub fn stop(self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         let _ = fs::remove_file(&self.path);
@@ -118,14 +119,14 @@ impl Control {
     }
 }
 
-fn accept(shared: &Arc<Shared>) {
+fn accept(shared: &Arc<Shared>, handler: &Arc<dyn Handler>) {
     loop {
         let accepted = shared.listener.accept();
         if shared.stopping.load(Ordering::SeqCst) {
             return;
         }
         match accepted {
-            Ok((stream, _)) => begin(shared, stream),
+            Ok((stream, _)) => begin(shared, handler, stream),
             Err(error) => {
                 tracing::warn!(%error, "cannot take a command");
                 thread::sleep(ACCEPT_AGAIN);
@@ -134,14 +135,16 @@ fn accept(shared: &Arc<Shared>) {
     }
 }
 
-fn begin(shared: &Arc<Shared>, stream: UnixStream) {
+fn begin(shared: &Arc<Shared>, handler: &Arc<dyn Handler>, stream: UnixStream) {
     let stream = Arc::new(stream);
     let Some(place) = take_place(shared, &stream) else {
         return refuse(&stream, "daybook: too many commands at once: try again in a moment");
     };
-    let held = Place { shared: Arc::clone(shared), place };
+    let (held, handler) = (Place { shared: Arc::clone(shared), place }, Arc::clone(handler));
     let spawned = thread::Builder::new().name("command".to_owned()).spawn(move || {
-        if let Err(error) = converse(&held.shared, &stream) {
+        // Given back in the other order: whoever sees the place empty may count on the handler being let go.
+        let (held, handler) = (held, handler);
+        if let Err(error) = converse(&held.shared, handler.as_ref(), &stream) {
             tracing::debug!(kind = ?error.kind(), "a client left before its answer was complete");
         }
     });
@@ -173,7 +176,7 @@ impl Drop for Place {
     }
 }
 
-fn converse(shared: &Shared, stream: &UnixStream) -> io::Result<()> {
+fn converse(shared: &Shared, handler: &dyn Handler, stream: &UnixStream) -> io::Result<()> {
     stream.set_read_timeout(Some(READ_WAIT))?;
     stream.set_write_timeout(Some(WRITE_WAIT))?;
     let peer = peer::user_of(stream)?;
@@ -195,7 +198,7 @@ fn converse(shared: &Shared, stream: &UnixStream) -> io::Result<()> {
     let mut files = Streamed { from, left: 0, next: 0, offered: asked.files };
     let out = BufWriter::with_capacity(OUT_BYTES, stream);
     let mut screen = SocketScreen { out, told_progress: None, broken: false, stopping: &shared.stopping };
-    let exit = shared.handler.perform(asked.request, &mut files, &operator, &mut screen);
+    let exit = handler.perform(asked.request, &mut files, &operator, &mut screen);
     screen.say(&Answer::Exit(exit as u8))?;
     screen.flush()
 }

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    cli::{Cli, Command, screen::Kept},
+    cli::{Cli, Command, Offered, screen::Kept},
     home::Home,
 };
 
@@ -119,6 +119,11 @@ fn the_socket_of_the_dead_is_replaced() {
     let control = serve(&home, handler()).expect("served");
     assert_eq!(mode(home.socket()), 0o660);
     control.stop();
+    let long = Home::new(directory.path().join("x".repeat(100 - directory.path().as_os_str().len())));
+    fs::create_dir(long.path()).expect("made");
+    assert!(matches!(serve(&long, handler()), Err(ControlError::LongPath { .. })));
+    assert!(matches!(asked(&long, &["status"]).0, Ok(None)));
+    fs::remove_dir(long.path()).expect("nothing is left in it");
     let left: Vec<_> = fs::read_dir(directory.path()).expect("listed").collect();
     assert!(left.is_empty(), "{left:?}");
 }
@@ -263,6 +268,36 @@ fn a_following_command_ends_with_its_client() {
     let _from = follow();
     control.stop();
     told.recv().expect("a stop is noticed");
+}
+
+/// Goal: after a stop the handler is its owner's alone, so that the log can be closed. Method: count who holds it, again and
+/// again, with a command in hand each time.
+#[test]
+fn a_stop_lets_the_handler_go() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let home = Home::new(directory.path());
+    for _ in 0..50 {
+        let handler = Arc::new(Office(|_, _: &mut dyn Files, _: &str, screen: &mut dyn Screen| {
+            screen.out("here")?;
+            screen.flush()?;
+            while !screen.gone() {
+                thread::yield_now();
+            }
+            Ok(Exit::Good)
+        }));
+        let control = serve(&home, Arc::clone(&handler) as Arc<dyn Handler>).expect("served");
+        let asking = thread::spawn({
+            let home = home.clone();
+            move || asked(&home, &["entries", "--follow"]).1.out.len()
+        });
+        let begun = || Arc::strong_count(&handler) > 2;
+        while !begun() {
+            thread::yield_now();
+        }
+        control.stop();
+        assert_eq!(Arc::strong_count(&handler), 1);
+        assert_eq!(asking.join().expect("ended"), 1);
+    }
 }
 
 /// A screen whose reader wants to stop after the first line.

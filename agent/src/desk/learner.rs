@@ -11,9 +11,7 @@ use daybook_protocol::{
     ids::{KeyId, Sequence, Token},
 };
 
-use super::{
-    Action, Ask, Command, Decision, Enrolment, Fact, Objection, Occasion, Policy, Registration, Subject,
-};
+use super::{Action, Ask, Command, Decision, Enrolment, Fact, Objection, Occasion, Policy, Registration, Subject};
 
 /// A learner, with all registrations.
 #[derive(Debug, Clone, PartialEq, Eq)]

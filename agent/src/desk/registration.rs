@@ -7,7 +7,7 @@
 
 use daybook_protocol::{
     date::Date,
-    event::WithdrawalReason,
+    event::{Event, WithdrawalReason},
     finding::Code,
     ids::{RegistrationNo, Sequence},
 };
@@ -27,6 +27,30 @@ pub enum Action {
     Withdrawn(WithdrawalReason),
     /// A certificate is issued on it.
     Certificated,
+}
+
+impl Action {
+    /// What an event does to which registration, if it does anything to one.
+    pub fn of(event: &Event) -> Option<(RegistrationNo, Self)> {
+        match event {
+            Event::LearnerEnrolled(event) => Some((event.registration, Self::Enrolled)),
+            Event::LearnerDeferred(event) => Some((event.registration, Self::Deferred(event.resume_by))),
+            Event::LearnerResumed(event) => Some((event.registration, Self::Resumed)),
+            Event::LearnerWithdrawn(event) => Some((event.registration, Self::Withdrawn(event.reason))),
+            Event::CertificateDispatched(event) => Some((event.registration, Self::Certificated)),
+            _ => None,
+        }
+    }
+
+    /// The state that it leads to wherever it is possible; `None` if it leaves the state as it was.
+    pub fn leads_to(self) -> Option<State> {
+        match self {
+            Self::Enrolled | Self::Resumed => Some(State::Enrolled),
+            Self::Deferred(_) => Some(State::Deferred),
+            Self::Withdrawn(_) => Some(State::Withdrawn),
+            Self::Certificated => None,
+        }
+    }
 }
 
 /// A step in the life of a registration.
@@ -91,8 +115,14 @@ pub struct Registration {
 pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result<Standing, (Code, Option<Sequence>)> {
     let since = (step.effective_on, step.sequence);
     let Some(now) = before else {
-        let fresh =
-            Standing { state: State::Enrolled, since, resume_by: None, deferrals: 0, deferred_days: 0, certificated: None };
+        let fresh = Standing {
+            state: State::Enrolled,
+            since,
+            resume_by: None,
+            deferrals: 0,
+            deferred_days: 0,
+            certificated: None,
+        };
         return if step.action == Action::Enrolled { Ok(fresh) } else { Err((Code::BEFORE_REGISTRATION, None)) };
     };
     let in_the_way = |code| Err((code, Some(now.since.1)));
@@ -273,6 +303,28 @@ mod tests {
         ] {
             assert_eq!(verdict(steps, on, action), expected, "{steps:?} then {action:?} on {on}");
         }
+    }
+
+    /// Goal: what a step leads to is what the fold makes of it, so that books that keep only the last step agree with it.
+    /// Method: every action behind every state; those that are possible are compared.
+    #[test]
+    fn a_step_leads_to_what_the_fold_makes_of_it() {
+        let actions =
+            [Action::Enrolled, Action::Deferred(day("2014-06-01")), Action::Resumed, WITHDRAWN, Action::Certificated];
+        let step = |at, action| Step { effective_on: day("2014-01-01"), sequence: Sequence(at), arrival: None, action };
+        let after = |before, at, action| evolve(before, &step(at, action), day("2016-10-01")).ok();
+        let (mut reached, mut compared) = (vec![None], 0);
+        for at in 0..3 {
+            let before = std::mem::take(&mut reached);
+            for (before, action) in before.iter().flat_map(|before| actions.map(|action| (*before, action))) {
+                let Some(now) = after(before, at, action) else { continue };
+                let expected = action.leads_to().or(before.map(|before: Standing| before.state));
+                assert_eq!(Some(now.state), expected, "{action:?} behind {before:?}");
+                reached.push(Some(now));
+                compared += 1;
+            }
+        }
+        assert!(compared > 6, "{compared}");
     }
 
     /// Goal: a registration ends by its date alone. Method: the last day and the one behind it.

@@ -79,6 +79,7 @@ pub struct Scanner {
     /// The number of the present scan: what was not seen in it is forgotten behind it.
     turn: u64,
     tracked: HashMap<String, Seen>,
+    /// As they were when they were renamed; one that is no longer so is forgotten.
     renamed: HashMap<String, Identity>,
     taken: HashMap<String, Version>,
     reported: HashMap<FileId, Reported>,
@@ -302,7 +303,7 @@ impl Scanner {
             Done::Marked
         } else if self.folder.completion == CompletionRule::Marker {
             return Verdict::Waits(None);
-        } else if identity.bytes > 0 && self.renamed.get(name) == Some(identity) {
+        } else if identity.bytes > 0 && self.renamed.contains_key(name) {
             Done::Renamed
         } else if left(wanted).is_zero() {
             Done::Quiet

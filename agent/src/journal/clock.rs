@@ -58,8 +58,7 @@ fn jump(start: Timestamp, elapsed: Duration, now: Timestamp, last: Timestamp) ->
 
 /// Today's civil date in Europe/London, by which rules such as "not in the future" are judged.
 pub fn today() -> Date {
-    let zone = jiff::tz::TimeZone::get("Europe/London").unwrap_or(jiff::tz::TimeZone::UTC);
-    jiff::Timestamp::now().to_zoned(zone).date().into()
+    jiff::Timestamp::now().to_zoned(crate::zone::london().clone()).date().into()
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ use tracing::{error, info, warn};
 
 use super::{Answer, Draft, JournalError, ReadRow, Reply, Work, clock::Clock, today};
 use crate::{
-    books::index::{Index, Place},
+    books::index::Index,
     crash,
-    desk::{Command, Decision, Fact, Policy, Rejected},
+    desk::{Command, Decision, Fact, Objection, Occasion, Policy, Rejected},
     keyring::{self, Keyring},
     store::Store,
 };
@@ -147,7 +147,11 @@ impl Writer {
     }
 
     /// Keeps an answer until the barrier. An entry that was too large is the asker's affair; any other failure is ours.
-    fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, result: Result<T, JournalError>) -> Result<(), JournalError> {
+    fn answer<T: Send + 'static>(
+        &mut self,
+        reply: Reply<T>,
+        result: Result<T, JournalError>,
+    ) -> Result<(), JournalError> {
         let ours = match &result {
             Err(error @ JournalError::Stopped(_)) => Some(error.clone()),
             _ => None,
@@ -166,19 +170,13 @@ impl Writer {
             let source = Source::Row { arrival, line: row.line };
             let effective_on = row.asks.as_ref().ok().map(|command| command.effective_on);
             let verdict = match row.asks {
-                Ok(command) => self.judge(command, Place { arrival: Some(arrival), today }, key)?,
-                Err(Rejected { findings, private, .. }) => {
+                Ok(command) => self.judge(command, Occasion { arrival: Some(arrival), today }, key)?,
+                Err(Rejected { findings, private }) => {
                     let event = Event::RowRejected(RowRejected { learner: None, against: None });
                     Verdict { event, findings, private: Some((key, private)) }
                 }
             };
-            totals.rows += 1;
-            match &verdict.event {
-                Event::RowRejected(_) => totals.rejected += 1,
-                Event::RowHeld(_) => totals.held += 1,
-                Event::RowDuplicate(_) => totals.duplicate += 1,
-                _ => totals.accepted += 1,
-            }
+            totals.count(&verdict.event);
             let Verdict { event, findings, private } = verdict;
             let draft = Draft { effective_on, actor: Actor::Agent, source, findings, event, private };
             self.append_at(draft, stamp)?;
@@ -189,7 +187,7 @@ impl Writer {
     fn order(&mut self, command: &Command, operator: String) -> Result<Answer, JournalError> {
         let key = self.opening.keyring.allocate().map_err(|error| failed(&error))?.0;
         let effective_on = Some(command.effective_on);
-        let verdict = self.judge(command.clone(), Place { arrival: None, today: today() }, key)?;
+        let verdict = self.judge(command.clone(), Occasion { arrival: None, today: today() }, key)?;
         let Verdict { event, findings, private } = verdict;
         let (actor, source) = (Actor::Operator(operator), Source::Command);
         let told = (event.clone(), findings.clone());
@@ -199,36 +197,34 @@ impl Writer {
 
     /// Judges a command as the index stands now. What concerns a known person is sealed under that person's key, the
     /// rest under `key`, that of the source.
-    fn judge(&mut self, command: Command, place: Place, key: KeyId) -> Result<Verdict, JournalError> {
-        let decision = self.opening.index.judge(&command, place, &self.opening.desk.policy);
-        let Command { findings: mut found, private, .. } = command;
-        let seal = |learner: Option<KeyId>| Some((learner.unwrap_or(key), private));
-        Ok(match decision {
+    fn judge(&mut self, command: Command, occasion: Occasion, key: KeyId) -> Result<Verdict, JournalError> {
+        let decision = self.opening.index.judge(&command, occasion, &self.opening.desk.policy);
+        let Command { ask, findings: mut found, private, .. } = command;
+        let (event, sealed_by) = match decision {
             Decision::Accept(fact) => {
                 let (event, learner) = self.event_of(fact)?;
-                Verdict { event, findings: found, private: seal(Some(learner)) }
+                (event, Some(learner))
             }
-            Decision::Reject { findings, against, learner } => {
-                found.extend(findings);
-                let event = Event::RowRejected(RowRejected { learner, against });
-                Verdict { event, findings: found, private: seal(learner) }
+            Decision::Duplicate(first) => {
+                let event = Event::RowDuplicate(RowDuplicate { first });
+                return Ok(Verdict { event, findings: found, private: None });
             }
-            Decision::Hold { kind, findings, against, learner } => {
-                found.extend(findings);
-                let event = Event::RowHeld(RowHeld { kind, learner, against });
-                Verdict { event, findings: found, private: seal(learner) }
+            Decision::Reject(Objection { finding, against, learner }) => {
+                found.push(finding);
+                (Event::RowRejected(RowRejected { learner, against }), learner)
             }
-            Decision::Duplicate { first } => {
-                Verdict { event: Event::RowDuplicate(RowDuplicate { first }), findings: found, private: None }
+            Decision::Hold(Objection { finding, against, learner }) => {
+                found.push(finding);
+                (Event::RowHeld(RowHeld { kind: ask.kind(), learner, against }), learner)
             }
-        })
+        };
+        Ok(Verdict { event, findings: found, private: Some((sealed_by.unwrap_or(key), private)) })
     }
 
     /// Gives a fact its ids: a new learner's key, and the number of a new registration, which is its place.
     fn event_of(&mut self, fact: Fact) -> Result<(Event, KeyId), JournalError> {
         let allocate = || self.opening.keyring.allocate().map(|(key, _)| key);
-        let registration =
-            RegistrationNo { epoch: self.opening.epoch, sequence: Sequence(self.frontier.count()) };
+        let registration = RegistrationNo { epoch: self.opening.epoch, sequence: Sequence(self.frontier.count()) };
         fact.into_event(registration, allocate).map_err(|error| failed(&error))
     }
 
@@ -270,7 +266,8 @@ impl Writer {
     fn seal(&self, key: KeyId, sequence: Sequence, private: &Private) -> Result<Sealed, JournalError> {
         let keyring = &self.opening.keyring;
         let opened = keyring.key(key).map_err(|error| failed(&error))?;
-        keyring::seal(&opened, key, keyring.nonce(), self.opening.log, sequence, private).map_err(|error| failed(&error))
+        keyring::seal(&opened, key, keyring.nonce(), self.opening.log, sequence, private)
+            .map_err(|error| failed(&error))
     }
 
     fn close_batch(&mut self) -> Result<(), JournalError> {
@@ -304,7 +301,10 @@ impl Writer {
         self.snapshot_at = self.committed;
         let written = self.opening.index.save(&self.opening.snapshot);
         if let Err(error) = written {
-            warn!(error = &error as &dyn std::error::Error, "the index was not written; the next start reads the log instead");
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "the index was not written; the next start reads the log instead"
+            );
         }
     }
 
@@ -318,7 +318,9 @@ impl Writer {
         let event = match jump {
             Some(jump) => {
                 let seconds = jump.seconds;
-                let detail = format!("the clock jumped by {seconds} s; intake waits until it is set right or the agent is restarted");
+                let detail = format!(
+                    "the clock jumped by {seconds} s; intake waits until it is set right or the agent is restarted"
+                );
                 warn!(seconds, "the clock jumped: intake waits");
                 Event::AlarmRaised(Alarm { alarm, detail })
             }

@@ -236,6 +236,32 @@ impl Keyring {
         Ok(keyring)
     }
 
+    /// Opens the keyring of a copy, which another process may be adding to: nothing is written or cut off, and no key can
+    /// be made.
+    pub fn open_to_read(directory: &Path, operator: &OperatorKey) -> Result<Self, KeyringError> {
+        let random = ChaCha12Rng::try_from_rng(&mut SysRng).map_err(|error| KeyringError::Random(error.into()))?;
+        let held = records::held_in(directory)?;
+        let latest = held.last().copied().unwrap_or(KeysHeld { epoch: Epoch::FIRST, count: 0 });
+        let mut others = BTreeMap::new();
+        for KeysHeld { epoch, count } in held.into_iter().filter(|held| held.epoch != latest.epoch) {
+            others.insert(epoch, (records::open_for_reading(directory, epoch)?, count));
+        }
+        let keyring = Self {
+            directory: directory.to_owned(),
+            epoch: latest.epoch,
+            wrapping: operator.wrapping(),
+            random: Mutex::new(random),
+            file: records::open_for_reading(directory, latest.epoch)?,
+            tail: Mutex::new(Tail { durable: latest.count, unsynced: Vec::new() }),
+            writing: Mutex::new(()),
+            others,
+        };
+        for held in keyring.held() {
+            keyring.check_operator_key(held)?;
+        }
+        Ok(keyring)
+    }
+
     /// Fails with [`KeyringError::Short`] unless the keyring has at least `used.count` keys of that epoch. Whoever has
     /// folded the log asks this before the first [`Keyring::allocate`]: a file that lost its end would give out numbers
     /// that entries name already.

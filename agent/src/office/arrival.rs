@@ -123,6 +123,33 @@ impl Office {
         Ok(self.journal.note(draft)?)
     }
 
+    /// Goes on with every file that a command handed over and that was not finished, and gives those there were.
+    pub fn resume_handed(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Arrival>, OfficeError> {
+        let open = self.journal.look(|index| index.open_arrivals())?;
+        let handed: Vec<_> = open.into_iter().filter(|arrival| arrival.received.folder.is_empty()).collect();
+        for arrival in &handed {
+            self.proceed(arrival.arrival, progress)?;
+        }
+        Ok(handed)
+    }
+
+    /// Judges one row of an arrival again, as things stand now.
+    pub fn judge_again(&self, arrival: Sequence, line: u32) -> Result<Totals, OfficeError> {
+        let state = self.arrival(arrival)?;
+        let unsteady = |why| OfficeError::Unsteady { arrival, why };
+        let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
+        let context = self.context(&state, &self.tokens);
+        let mut rows = reader::rows(self.original(&state)?, plan);
+        while let Some(row) = rows.next()? {
+            if row.line() == line {
+                let cells = RowCells { row, columns: &plan.columns };
+                let row = ReadRow { line, asks: desk::read(plan.kind, &cells, &context) };
+                return Ok(self.journal.rows(arrival, state.received.key, vec![row])?.wait()?);
+            }
+        }
+        Err(unsteady("that line is no row of it"))
+    }
+
     /// Takes an arrival as far along the line as it can go now. `progress` hears of rows done and rows in all.
     pub fn proceed(&self, arrival: Sequence, progress: &mut dyn FnMut(u64, u64)) -> Result<Waiting, OfficeError> {
         loop {
@@ -146,13 +173,20 @@ impl Office {
     /// What came of an arrival, for whoever handed it in.
     pub fn arrived(&self, arrival: Sequence) -> Result<Arrived, OfficeError> {
         let state = self.arrival(arrival)?;
+        let rows = state.lines.row;
+        // Of a file that was not judged row by row, every row shares the file's verdict.
+        let totals = match state.verdict {
+            Some(Verdict::Rejected) => Totals { rows, rejected: rows, ..Totals::default() },
+            Some(Verdict::Held) => Totals { rows, held: rows, ..Totals::default() },
+            _ => state.totals,
+        };
         Ok(Arrived {
             file: self.file_name(&state)?,
             sha256: state.received.sha256,
             receipt: arrival,
             kind: state.plan.as_ref().map(|plan| plan.kind),
             outcome: state.verdict,
-            totals: state.totals,
+            totals,
             findings: state.findings.clone(),
             same_as: state.received.same_as,
         })
@@ -285,7 +319,9 @@ impl Office {
     /// How safe an arrival's facts are now.
     fn level(&self, state: &Arrival) -> Level {
         let last = state.judged.unwrap_or(state.arrival);
-        if self.mirror.covers(last, state.arrival) { Level::Mirrored } else { Level::Local }
+        let position = self.mirror.borrow();
+        let mirrored = position.log_through > last.0 && position.originals_through > state.arrival;
+        if mirrored { Level::Mirrored } else { Level::Local }
     }
 
     /// Writes the receipt and records that it was written.

@@ -45,7 +45,7 @@ pub fn watch_folders(office: &Arc<Office>, shutdown: &Shutdown) -> Result<Vec<th
         let (office, shutdown) = (Arc::clone(office), shutdown.clone());
         threads.push(thread::spawn(move || Door::new(office, folder).attend(&heard, &shutdown)));
     }
-    let mut mirror = office.mirror.clone();
+    let mut mirror = office.mirror.subscribe();
     let (shutdown, rescan) = (shutdown.clone(), Duration::from_secs(office.config.agent.rescan_seconds.max(1)));
     threads.push(thread::spawn(move || {
         let mut renewed = Instant::now();
@@ -53,7 +53,8 @@ pub fn watch_folders(office: &Arc<Office>, shutdown: &Shutdown) -> Result<Vec<th
             if let Ok(hint) = hints.recv_timeout(STOP_NOTICED) {
                 nudge(&ears, hint.folder, hint.kind);
             }
-            if mirror.moved() {
+            if mirror.has_changed().unwrap_or(false) {
+                mirror.mark_unchanged();
                 (0..ears.len()).for_each(|folder| nudge(&ears, folder, HintKind::Changed));
             }
             if renewed.elapsed() >= rescan {

@@ -3,6 +3,7 @@
 mod arrival;
 mod door;
 mod reading;
+mod receipt;
 
 use std::{
     path::{Path, PathBuf},
@@ -12,19 +13,24 @@ use std::{
 use daybook_protocol::{
     batch::BatchError,
     date::Timestamp,
-    entry::FORMAT,
+    entry::{Entry, FORMAT},
     event::{ConfigAdopted, EpochBegan, Event, LogOpened},
     ids::{Epoch, LogId, Sequence},
 };
 use rand::RngExt as _;
+use tokio::sync::watch;
 
 pub use arrival::{Arrived, Handed, Waiting};
 pub use door::watch_folders;
 pub use reading::Reading;
 
 use crate::{
-    books::{index::{Index, IndexError}, read_model::BooksError},
+    books::{
+        index::{Index, IndexError},
+        read_model::ReadModelError,
+    },
     config::{Config, ConfigError},
+    durable,
     home::Home,
     identity::{Identity, IdentityError},
     intake::IntakeError,
@@ -32,6 +38,7 @@ use crate::{
     keyring::{Keyring, KeyringError, OperatorKey, Tokens},
     post::PostError,
     reader::ReadError,
+    replicate::Position,
     store::{Store, StoreError},
     vault::{Vault, VaultError},
 };
@@ -62,7 +69,7 @@ pub enum OfficeError {
     #[error(transparent)]
     Index(#[from] IndexError),
     #[error(transparent)]
-    Books(#[from] BooksError),
+    Books(#[from] ReadModelError),
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -73,10 +80,14 @@ pub enum OfficeError {
     Batch(#[from] BatchError),
     #[error("{home} holds no log yet; `daybook up`, `daybook run` or `daybook import` makes one")]
     NoLog { home: PathBuf },
-    #[error("{home} belongs to log {identity} but holds log {head}; put back the right files from a backup, or run `daybook recover`")]
+    #[error(
+        "{home} belongs to log {identity} but holds log {head}; put back the right files from a backup, or run `daybook recover`"
+    )]
     OtherLog { home: PathBuf, identity: LogId, head: LogId },
     #[error("a `daybook recover` into {home} was begun and not finished; run it again with the same code")]
     Recovering { home: PathBuf },
+    #[error("cannot use {path}")]
+    Disk { path: PathBuf, source: std::io::Error },
     #[error("there is no arrival {0}; `daybook entries` lists what there is")]
     NoArrival(Sequence),
     #[error("the original of arrival {arrival} does not read as it did before: {why}")]
@@ -127,6 +138,8 @@ pub struct Office {
     pub journal: Journal,
     /// Originals.
     pub vault: Arc<Vault>,
+    /// How far the central node is, as the session with it tells; before one has, nothing is claimed.
+    pub mirror: watch::Sender<Position>,
     keyring: Arc<Keyring>,
     tokens: Tokens,
     writing: Writing,
@@ -152,12 +165,16 @@ impl Office {
             return Err(OfficeError::OtherLog { home, identity: identity.log, head: head.log });
         }
         let fresh = head.frontier.count() == 0;
-        let operator = if fresh && !key_path.exists() { OperatorKey::create(&key_path)? } else { OperatorKey::load(&key_path)? };
+        let operator =
+            if fresh && !key_path.exists() { OperatorKey::create(&key_path)? } else { OperatorKey::load(&key_path)? };
         let began = (head.epoch < identity.epoch).then_some(identity.epoch);
         let keyring = Arc::new(Keyring::open(&home.keyring(), identity.epoch, &operator)?);
         let entries = store.reader();
         let snapshot = home.books().join("index");
         let (index, last_recorded_at) = catch_up(&snapshot, store.reader())?;
+        for used in index.keys_used() {
+            keyring.covers(used)?;
+        }
         let governed_by = index.config().unwrap_or(Sequence(1));
         let opening = Opening {
             store,
@@ -173,7 +190,8 @@ impl Office {
         let vault = Arc::new(Vault::open(&home.vault())?);
         let (journal, writing) = Journal::start(opening);
         let tokens = operator.tokens();
-        let office = Self { reading, identity, config, journal, vault, keyring, tokens, writing };
+        let mirror = watch::Sender::default();
+        let office = Self { reading, identity, config, journal, vault, mirror, keyring, tokens, writing };
         office.announce(fresh, began, text)?;
         Ok(office)
     }
@@ -199,11 +217,54 @@ impl Office {
         Ok(())
     }
 
+    /// Opens a home with its books thrown away, so that they are folded from the log again.
+    pub fn rebuild(place: &Location) -> Result<Self, OfficeError> {
+        let books = place.home.books();
+        match std::fs::remove_dir_all(&books) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(OfficeError::Disk { path: books, source: error });
+            }
+            _ => {}
+        }
+        let office = Self::open(place, false)?;
+        office.reading.catch_up()?;
+        Ok(office)
+    }
+
+    /// Makes look-up values.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// The keys.
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.keyring)
+    }
+
     /// Commits what is under way, writes the index, and closes the log.
     pub fn close(self) -> Result<(), OfficeError> {
         self.journal.stop();
         self.writing.wait().map_err(OfficeError::from)
     }
+}
+
+/// Writes back the configuration that the log has, where a recovered home has none. Gives the path if it was written.
+pub fn restore_config(place: &Location) -> Result<Option<PathBuf>, OfficeError> {
+    let path = place.home.config();
+    if path.exists() || place.config.is_some() {
+        return Ok(None);
+    }
+    let store = Store::open(&place.home, CACHE_BYTES)?;
+    let (index, _) = catch_up(Path::new(""), store.reader())?;
+    let entry = index.config().map(|sequence| store.reader().entry(sequence)).transpose()?.flatten();
+    store.close()?;
+    let Some(Entry { event: Event::ConfigAdopted(config), .. }) = entry else { return Ok(None) };
+    if config.text.is_empty() {
+        return Ok(None);
+    }
+    durable::write_whole(&path, config.text.as_bytes())
+        .map_err(|source| OfficeError::Disk { path: path.clone(), source })?;
+    Ok(Some(path))
 }
 
 /// Makes a new log, or goes on making one: the head names the log before the identity does.
@@ -221,7 +282,8 @@ fn found(home: &Home) -> Result<(Identity, Store), OfficeError> {
 
 /// The index as of the log's end, and when the last entry was recorded.
 fn catch_up(snapshot: &Path, entries: crate::store::StoreReader) -> Result<(Index, Timestamp), OfficeError> {
-    let mut index = Index::load(snapshot).filter(|index| index.applied_through() <= entries.count()).unwrap_or_default();
+    let mut index =
+        Index::load(snapshot).filter(|index| index.applied_through() <= entries.count()).unwrap_or_default();
     for frame in entries.frames(Sequence(index.applied_through())) {
         for entry in frame?.entries() {
             let entry = entry?;
@@ -232,4 +294,11 @@ fn catch_up(snapshot: &Path, entries: crate::store::StoreReader) -> Result<(Inde
     }
     let last = entries.count().checked_sub(1).map(|last| entries.entry(Sequence(last))).transpose()?.flatten();
     Ok((index, last.map(|entry| entry.recorded_at).unwrap_or_default()))
+}
+
+/// The desk is given its look-up values by the operator's key.
+impl crate::desk::Tokenizer for Tokens {
+    fn token(&self, domain: &str, parts: &[&str]) -> daybook_protocol::ids::Token {
+        Self::token(self, domain, parts)
+    }
 }

@@ -9,7 +9,7 @@ use daybook_protocol::{
 
 use super::OfficeError;
 use crate::{
-    books::read_model::{Books, ReadModel},
+    books::read_model::{ReadModel, ReadModelError, Reader},
     home::Home,
     keyring::{self, Keyring, OperatorKey, Tokens},
     store::StoreReader,
@@ -51,14 +51,28 @@ impl Reading {
     }
 
     /// The books, caught up with the log as far as it is durable.
-    pub fn books(&self) -> Result<Books, OfficeError> {
+    pub fn books(&self) -> Result<Reader, OfficeError> {
         self.catch_up()?;
         self.book_lock().reader().map_err(OfficeError::from)
     }
 
-    /// Brings the books up to the log's end.
+    /// Brings the books up to the log's end. Books that are damaged, or do not stand on this log, are begun anew.
     pub fn catch_up(&self) -> Result<(), OfficeError> {
         let mut books = self.book_lock();
+        let last = books.applied_through().checked_sub(1).map(|last| self.entry(Sequence(last))).transpose()?.flatten();
+        if !books.stands_on(last.as_ref()) {
+            books.begin_anew()?;
+        }
+        match self.fold(&mut books) {
+            Err(OfficeError::Books(ReadModelError::Damaged(_))) => {
+                books.begin_anew()?;
+                self.fold(&mut books)
+            }
+            folded => folded,
+        }
+    }
+
+    fn fold(&self, books: &mut ReadModel) -> Result<(), OfficeError> {
         let mut run = Vec::new();
         for frame in self.entries.frames(Sequence(books.applied_through())) {
             for entry in frame?.entries() {
@@ -73,6 +87,18 @@ impl Reading {
             }
         }
         books.apply(&run).map_err(OfficeError::from)
+    }
+
+    /// Throws the books away and folds them from the log again.
+    pub fn refold(&self) -> Result<(), OfficeError> {
+        self.book_lock().begin_anew()?;
+        self.catch_up()
+    }
+
+    /// For how many entries the central node has signed, by the checkpoint that is kept here.
+    pub fn signed_for(&self) -> Option<u64> {
+        let note = std::fs::read_to_string(self.home.checkpoint()).ok()?;
+        note.lines().nth(1)?.parse().ok()
     }
 
     fn book_lock(&self) -> std::sync::MutexGuard<'_, ReadModel> {

@@ -110,16 +110,18 @@ struct Signs {
 
 impl Signs {
     fn look(&mut self, text: &str) {
-        if text.is_ascii() {
-            self.previous = '\0';
-            return;
-        }
-        for letter in text.chars() {
-            // A replacement character is what a program writes that could not read a letter.
-            if letter == '\u{FFFD}' || damaged(self.previous, letter) {
-                self.count = self.count.saturating_add(1);
+        for part in text.split_inclusive('\n') {
+            if part.is_ascii() {
+                self.previous = '\0';
+                continue;
             }
-            self.previous = letter;
+            for letter in part.chars() {
+                // A replacement character is what a program writes that could not read a letter.
+                if letter == '\u{FFFD}' || damaged(self.previous, letter) {
+                    self.count = self.count.saturating_add(1);
+                }
+                self.previous = letter;
+            }
         }
     }
 }

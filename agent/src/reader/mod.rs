@@ -1,8 +1,8 @@
 //! Bytes to rows: which encoding a file is in, what separates its columns, where its header stands, what each column
 //! means, and then its rows one by one, with every physical line accounted for (DOMAIN.md 6.2 to 6.4).
 //!
-//! A file is read twice. [`plan`] looks through the whole of it and says how it is to be read, or why it cannot be;
-//! [`rows`] gives the rows by that plan, in pass one to whoever checks them and in pass two, perhaps after a crash, to
+//! A file is read twice. [`plan()`] looks through the whole of it and says how it is to be read, or why it cannot be;
+//! [`rows()`] gives the rows by that plan, in pass one to whoever checks them and in pass two, perhaps after a crash, to
 //! whoever judges them. Both stream: memory does not grow with the file.
 //!
 //! Architecture invariant: nothing here knows a state, a rule of the desk, a path or a clock. Whether a value is a date
@@ -71,7 +71,7 @@ pub struct Wanted<'a> {
 /// How a file is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
-    /// The plan, for the log and for [`rows`].
+    /// The plan, for the log and for [`rows()`].
     pub plan: Plan,
     /// What is to be flagged though the file is taken: warnings only.
     pub findings: Vec<Finding>,

@@ -68,7 +68,7 @@ fn lay_out(surveyed: &Surveyed, wanted: &Wanted) -> Result<Layout, ReadError> {
         Some(letter) => DELIMITERS.into_iter().filter(|known| char::from(*known) == letter).collect(),
         None => DELIMITERS.to_vec(),
     };
-    let tried = delimiters.into_iter().map(|delimiter| Tried::new(surveyed, delimiter, hint.is_some(), wanted));
+    let tried = delimiters.into_iter().map(|delimiter| Tried::new(surveyed, delimiter, wanted));
     let tried: Vec<Tried> = tried.collect();
     if tried.iter().any(|tried| tried.ended && tried.rows.is_empty()) {
         return Err(ReadError::refused(Code::NO_ROWS, "the file is empty"));
@@ -115,7 +115,7 @@ struct Tried {
 }
 
 impl Tried {
-    fn new(surveyed: &Surveyed, delimiter: u8, hinted: bool, wanted: &Wanted) -> Self {
+    fn new(surveyed: &Surveyed, delimiter: u8, wanted: &Wanted) -> Self {
         let head = Cursor::new(surveyed.head.clone().into_bytes());
         let mut records = Records::new(Box::new(head), Encoding::Utf8, delimiter);
         let mut tried =
@@ -137,9 +137,7 @@ impl Tried {
                     break;
                 }
             }
-            if !hinted || place > 0 {
-                tried.look(records.record(), place < HEADER_ROWS_MAX, wanted);
-            }
+            tried.look(records.record(), place < HEADER_ROWS_MAX, wanted);
         }
         for columns in &tried.rows {
             let regular = tried.rows.iter().filter(|other| *other == columns).count();

@@ -164,7 +164,8 @@ impl Records {
             return Err(ReadError::refused(Code::TOO_LARGE, detail));
         }
         if self.buffer.capacity() - self.buffer.len() < ROOM_BYTES_MIN {
-            self.buffer.reserve_exact(self.buffer.len().max(ROOM_BYTES_MIN));
+            let most = LINE_BYTES_MAX + ROOM_BYTES_MIN - self.buffer.len();
+            self.buffer.reserve_exact(self.buffer.len().clamp(ROOM_BYTES_MIN, most));
         }
         match self.text.fill(&mut self.buffer) {
             Ok(more) => self.ended = !more,
@@ -220,7 +221,7 @@ fn scan(bytes: &[u8], delimiter: u8, ended: bool, cells: &mut Vec<Cell>) -> Scan
         let mut from = at;
         let mut quoted_cell = None;
         if bytes.get(at) == Some(&b'"') {
-            let Some(quoted) = scan_quoted(bytes, at + 1, ended) else {
+            let Some(quoted) = scan_quoted(bytes, at + 1) else {
                 return if ended { Scan::Unclosed } else { Scan::More };
             };
             breaks += quoted.breaks;
@@ -261,19 +262,20 @@ struct Quoted {
     breaks: u32,
 }
 
-/// Finds the end of a quoted cell whose text begins at `from`. `None` if it does not end, or may not end, in `bytes`.
-fn scan_quoted(bytes: &[u8], from: usize, ended: bool) -> Option<Quoted> {
-    let (mut at, mut doubled) = (from, false);
-    let end = loop {
-        let quote = at + bytes.get(at..)?.iter().position(|byte| *byte == b'"')?;
-        match bytes.get(quote + 1) {
-            Some(b'"') => (at, doubled) = (quote + 2, true),
-            None if !ended => return None,
-            _ => break quote,
+/// Finds the end of a quoted cell whose text begins at `from`; `None` if it does not end in `bytes`. A quotation mark that
+/// comes last may turn out to be one of two: whoever asks reads on in any case, since the record does not end there.
+fn scan_quoted(bytes: &[u8], from: usize) -> Option<Quoted> {
+    let (mut at, mut doubled, mut breaks) = (from, false, 0);
+    loop {
+        // What matters lies at the beginning of ASCII, letters and digits behind it: one comparison passes them.
+        at += bytes.get(at..)?.iter().position(|byte| *byte <= b'"')?;
+        match (*bytes.get(at)?, bytes.get(at + 1)) {
+            (b'"', Some(b'"')) => (at, doubled) = (at + 1, true),
+            (b'"', _) => return Some(Quoted { end: at, doubled, breaks }),
+            (b'\r', Some(b'\n')) => {}
+            (b'\n' | b'\r', _) => breaks += 1,
+            _ => {}
         }
-    };
-    let inside = bytes.get(from..end).unwrap_or_default();
-    let breaks = inside.iter().zip(inside.iter().skip(1).chain(&[0]));
-    let breaks = breaks.filter(|pair| matches!(pair, (b'\n', _)) || matches!(pair, (b'\r', next) if **next != b'\n'));
-    Some(Quoted { end, doubled, breaks: u32::try_from(breaks.count()).unwrap_or(u32::MAX) })
+        at += 1;
+    }
 }

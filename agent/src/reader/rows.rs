@@ -132,26 +132,30 @@ impl Rows {
         if record.line == self.header_line {
             return Class::Header;
         }
-        if self.is_total(record, first) {
+        if self.is_total(record, place, first) {
             return Class::Total;
         }
         if place == 0 && self.is_note(record, first) { Class::Note } else { Class::Row }
     }
 
     /// A total row begins with a word for it and lacks most of what a row needs: there are people called Count.
-    fn is_total(&self, record: Record<'_>, first: &str) -> bool {
+    fn is_total(&self, record: Record<'_>, place: usize, first: &str) -> bool {
         let word = first.trim_matches(invisible).trim_end_matches([':', ' ']);
-        let given = self.required.iter().filter(|place| !blank(record.cell(**place))).count();
-        TOTALS.iter().any(|total| total.eq_ignore_ascii_case(word)) && given * 2 < self.required.len()
+        TOTALS.iter().any(|total| total.eq_ignore_ascii_case(word)) && {
+            let others = self.required.iter().filter(|other| **other != place);
+            let given = others.filter(|other| !blank(record.cell(**other))).count();
+            given * 2 < self.required.len()
+        }
     }
 
     /// A note is text in the first column alone. A single word that could be that column's value, a number or a name, is a
     /// row with nothing else in it: its sender should hear of it.
     fn is_note(&self, record: Record<'_>, first: &str) -> bool {
-        let word = first.trim_matches(invisible);
-        let value =
-            !word.contains(char::is_whitespace) && (self.named_first || word.bytes().any(|byte| byte.is_ascii_digit()));
-        self.lines.row > 0 && !value && record.cells().skip(1).all(blank)
+        self.lines.row > 0 && record.cells().skip(1).all(blank) && {
+            let word = first.trim_matches(invisible);
+            let value = self.named_first || word.bytes().any(|byte| byte.is_ascii_digit());
+            !value || word.contains(char::is_whitespace)
+        }
     }
 }
 
@@ -221,8 +225,9 @@ fn clean(cell: &str) -> &str {
     let bytes = cell.as_bytes();
     let trimmed = if visible(bytes.first()) && visible(bytes.last()) { cell } else { cell.trim_matches(invisible) };
     match trimmed {
+        long if long.len() > 4 => long,
         // Programs write the first two; "Null" is a surname.
         "NULL" | "null" | "#N/A" | "-" | "." => "",
-        value => value,
+        short => short,
     }
 }

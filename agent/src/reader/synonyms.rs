@@ -25,8 +25,15 @@ pub(super) fn meaning(heading: &str) -> Option<Meaning> {
     known(SURE).map(Meaning::Sure).or_else(|| known(LIKELY).map(Meaning::Likely))
 }
 
-/// Headings that DOMAIN.md calls ambiguous: a management system's own number, a course of several qualifications.
-const LIKELY: &[(Field, &[&str])] = &[(Field::RegistrationNo, &["learnerid"]), (Field::Qualification, &["coursecode"])];
+/// Headings that DOMAIN.md calls ambiguous, such as a management system's own number or a course of several
+/// qualifications, and those that often stand beside a plainer one.
+const LIKELY: &[(Field, &[&str])] = &[
+    (Field::RegistrationNo, &["learnerid"]),
+    (Field::Qualification, &["coursecode"]),
+    (Field::Notes, &["comments", "comment", "remarks", "furtherdetails"]),
+    (Field::Address, &["address", "fulladdress"]),
+    (Field::AmendedField, &["change", "changetype", "amendment"]),
+];
 
 const SURE: &[(Field, &[&str])] = &[
     (
@@ -189,11 +196,8 @@ const SURE: &[(Field, &[&str])] = &[
     (Field::PoNumber, &["ponumber", "po", "pono", "purchaseorder", "purchaseordernumber", "ordernumber"]),
     (Field::Reason, &["amendmentreason", "reasonforamendment", "reasonforchange", "changereason"]),
     (Field::Evidence, &["evidence", "evidenceseen", "addressconfirmed"]),
-    (Field::Notes, &["notes", "note", "comments", "comment", "remarks", "furtherdetails"]),
-    (
-        Field::AmendedField,
-        &["amendedfield", "field", "fieldname", "fieldtoamend", "fieldtochange", "change", "changetype", "amendment"],
-    ),
+    (Field::Notes, &["notes", "note"]),
+    (Field::AmendedField, &["amendedfield", "field", "fieldname", "fieldtoamend", "fieldtochange"]),
     (Field::NewValue, &["newvalue", "amendedvalue", "correctvalue", "changeto", "newdetails"]),
     (Field::EffectiveDate, &["effectivedate", "effectiveon", "effectivefrom", "dateofchange", "changedate"]),
     (
@@ -231,7 +235,7 @@ const SURE: &[(Field, &[&str])] = &[
         &["returnedon", "returneddate", "returndate", "datereturned", "receivedon", "receiveddate", "datereceived"],
     ),
     (Field::ReturnReason, &["returnreason", "reasonforreturn", "returnedreason"]),
-    (Field::Address, &["address", "newaddress", "fulladdress", "deliveryaddress", "dispatchaddress"]),
+    (Field::Address, &["newaddress", "deliveryaddress", "dispatchaddress"]),
     (
         Field::LastAttendedOn,
         &[
@@ -272,6 +276,7 @@ mod tests {
             match field {
                 Field::FileName | Field::Line => assert_eq!(known, None),
                 Field::Reason => assert_eq!(known, Some(Meaning::Reason)),
+                Field::Address => assert_eq!(known, Some(Meaning::Likely(field))),
                 _ => assert_eq!(known, Some(Meaning::Sure(field))),
             }
         }

@@ -4,7 +4,7 @@
 //! [`WINDOW_MESSAGES_MAX`] messages are under way. Everything starts from what the central node says that it has, so that
 //! after a cut of any kind a new exchange goes on where the old one ended.
 
-use std::{collections::BTreeMap, collections::VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use daybook_protocol::{
     checkpoint::{Checkpoint, Verifier},
@@ -13,7 +13,8 @@ use daybook_protocol::{
     wire::{KeysHeld, Message, Mirrored, PIECE_BYTES_MAX, Refusal, WINDOW_MESSAGES_MAX},
 };
 
-use super::{CopyError, KEY_RECORD_BYTES, Outbound, Refused, batch_message};
+use super::{CopyError, Outbound, Refused, batch_message};
+use crate::keyring::RECORD_BYTES;
 
 /// So many bytes of batches are read at a time.
 const READ_BYTES: usize = 512 * 1024;
@@ -69,6 +70,8 @@ pub struct Exchange {
     walked: Sequence,
     waiting: VecDeque<Digest>,
     transfer: Option<Transfer>,
+    /// Originals that did not arrive whole and were sent once more.
+    again: HashSet<Digest>,
     original_next: bool,
     alarms: Vec<Alarm>,
 }
@@ -90,6 +93,7 @@ impl Exchange {
             walked: Sequence(0),
             waiting: VecDeque::new(),
             transfer: None,
+            again: HashSet::new(),
             original_next: false,
             alarms: Vec::new(),
         }
@@ -109,7 +113,7 @@ impl Exchange {
                 Ok(true)
             }
             Message::OriginalAt { sha256, offset } => self.original_at(sha256, offset).map(|()| false),
-            Message::Refused { refusal, detail } => Err(Stop::Theirs(Refused { refusal, detail })),
+            Message::Refused { refusal, detail } => Err(Stop::Theirs(Refused::from_peer(refusal, &detail))),
             Message::Pong { .. } => Ok(false),
             _ => Err(Stop::Ours(Refused::protocol("the central node sent a message that an agent does not take"))),
         }
@@ -141,7 +145,7 @@ impl Exchange {
         }
         if self.batches_read >= self.ours.0 {
             // Head before keys: a key is durable before the head that covers its batch, so these keys open these batches.
-            self.ours = outbound.head();
+            self.ours = outbound.head()?;
             self.our_keys = outbound.keys_held()?;
         }
         if let Some(keys) = self.next_keys(outbound)? {
@@ -160,7 +164,7 @@ impl Exchange {
     }
 
     fn begin(&mut self, outbound: &dyn Outbound, theirs: &Mirrored) -> Result<(), Stop> {
-        self.ours = outbound.head();
+        self.ours = outbound.head()?;
         self.our_keys = outbound.keys_held()?;
         let (count, root) = self.ours;
         if theirs.count > count {
@@ -242,7 +246,7 @@ impl Exchange {
                 continue;
             }
             let records = outbound.key_records(ours.epoch, first, PIECE_BYTES_MAX)?;
-            let count = u32::try_from(records.len() / KEY_RECORD_BYTES).unwrap_or(u32::MAX);
+            let count = u32::try_from(records.len() / RECORD_BYTES).unwrap_or(u32::MAX);
             if count == 0 {
                 return Err(gone("the keyring is shorter than it said").into());
             }
@@ -341,6 +345,11 @@ impl Exchange {
         match answered {
             Flight::Offer { .. } if offset < total => transfer.next = Some(offset),
             Flight::Piece { end, .. } if end == offset && end < total => {}
+            Flight::Piece { end, .. } if end == total && offset != total && self.again.insert(sha256) => {
+                // What came before a power cut there may have been spoilt by it.
+                self.transfer = None;
+                self.waiting.push_front(sha256);
+            }
             Flight::Piece { end, .. } if end == total && offset != total => {
                 self.skip(sha256, "does not pass its own checksum at the central node");
             }
@@ -357,7 +366,9 @@ impl Exchange {
         self.transfer = None;
         self.alarm(
             "original_not_mirrored",
-            format!("the original {sha256} {why}: run `daybook verify`, and put it back from a backup if it is damaged"),
+            format!(
+                "the original {sha256} {why}: run `daybook verify`, and put it back from a backup if it is damaged"
+            ),
         );
     }
 

@@ -1,17 +1,20 @@
 //! Hellos and messages over a stream, with their limits of size and time. Knows nothing of what the messages mean.
 
-use std::{io, time::Duration};
+use std::{error::Error as StdError, io, time::Duration};
 
 use daybook_protocol::{
     DecodeError,
     wire::{HELLO_BYTES, Hello, MESSAGE_BYTES_MAX, Message},
 };
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt, StreamExt as _};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
     time::{Instant, timeout, timeout_at},
 };
-use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
+use tokio_util::{
+    bytes::Bytes,
+    codec::{FramedRead, FramedWrite, LengthDelimitedCodec, LengthDelimitedCodecError},
+};
 
 /// A TLS handshake takes at most this long: two round trips on a very bad line.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,7 +53,7 @@ impl From<io::Error> for LinkError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Self::Closed,
-            _ if error.get_ref().is_some_and(|inner| inner.is::<tokio_util::codec::LengthDelimitedCodecError>()) => {
+            _ if error.get_ref().is_some_and(<dyn StdError + Send + Sync>::is::<LengthDelimitedCodecError>) => {
                 Self::TooLong
             }
             _ => Self::Io(error),
@@ -85,9 +88,9 @@ pub(crate) struct Link<S> {
 /// The incoming half.
 pub(crate) struct Reader<S> {
     frames: FramedRead<ReadHalf<S>, LengthDelimitedCodec>,
-    /// When something was last heard. Kept here, because whoever waits for a message waits for other things as well and
-    /// begins to wait anew after each.
-    heard: Instant,
+    /// Since when the next message is waited for. Kept here, because whoever waits for a message waits for other things as
+    /// well, and begins to wait anew after each.
+    waiting_since: Option<Instant>,
 }
 /// The outgoing half.
 pub(crate) struct Writer<S>(FramedWrite<WriteHalf<S>, LengthDelimitedCodec>);
@@ -97,22 +100,20 @@ impl<S: AsyncRead + AsyncWrite> Link<S> {
     pub(crate) fn new(stream: S) -> Self {
         let codec = || LengthDelimitedCodec::builder().max_frame_length(MESSAGE_BYTES_MAX).new_codec();
         let (reader, writer) = tokio::io::split(stream);
-        let reader = Reader { frames: FramedRead::new(reader, codec()), heard: Instant::now() };
+        let reader = Reader { frames: FramedRead::new(reader, codec()), waiting_since: None };
         Self { reader, writer: Writer(FramedWrite::new(writer, codec())) }
     }
 }
 
 impl<S: AsyncRead> Reader<S> {
-    /// The next message; waits until [`IDLE_TIMEOUT`] after the one before. Dropping the wait loses nothing.
+    /// The next message; waits for at most [`IDLE_TIMEOUT`]. Dropping the wait loses nothing: the next one goes on with it.
     pub(crate) async fn next(&mut self) -> Result<Message, LinkError> {
-        match timeout_at(self.heard + IDLE_TIMEOUT, self.frames.next()).await {
-            Err(_) => Err(LinkError::Slow("a sign of life")),
-            Ok(None) => Err(LinkError::Closed),
-            Ok(Some(bytes)) => {
-                self.heard = Instant::now();
-                Message::decode(&bytes?).map_err(LinkError::Garbage)
-            }
-        }
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let frame = timeout_at(since + IDLE_TIMEOUT, self.frames.next()).await;
+        let frame = frame.map_err(|_| LinkError::Slow("a sign of life"))?;
+        self.waiting_since = None;
+        let bytes = frame.ok_or(LinkError::Closed)??;
+        Message::decode(&bytes).map_err(LinkError::Garbage)
     }
 
     /// Reads on to the end without looking at it. Who closes while something unread is under way resets the connection,
@@ -126,8 +127,17 @@ impl<S: AsyncWrite> Writer<S> {
     /// Sends a message. When the wait is dropped, what is left of it goes out before the next one.
     pub(crate) async fn send(&mut self, message: &Message) -> Result<(), LinkError> {
         let bytes = message.encode().map_err(LinkError::Garbage)?;
-        timeout(WRITE_TIMEOUT, self.0.send(bytes.into())).await.map_err(|_| LinkError::Slow("a message"))??;
+        timeout(WRITE_TIMEOUT, self.0.send(Bytes::from(bytes))).await.map_err(|_| LinkError::Slow("a message"))??;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl<S: AsyncWrite> Writer<S> {
+    /// Sends bytes that are no message.
+    pub(crate) async fn raw(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).await.expect("sent");
+        self.0.get_mut().flush().await.expect("sent");
     }
 }
 
@@ -140,8 +150,82 @@ where
         if let Some(last) = last {
             writer.send(last).await?;
         }
-        writer.0.close().await.map_err(LinkError::from)
+        SinkExt::<Bytes>::close(&mut writer.0).await.map_err(LinkError::from)
     };
     // Whoever is turned away may be gone already, or not read any more: nothing is lost by that.
     let _ = timeout(FAREWELL_TIMEOUT, async { tokio::join!(close, reader.drain()) }).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_protocol::{
+        date::Timestamp,
+        ids::{Digest, Epoch, LogId},
+        wire::{Role, VERSION},
+    };
+
+    use super::*;
+
+    fn hello() -> Hello {
+        let (log, epoch) = (LogId([1; 16]), Epoch(1));
+        Hello { version: VERSION, role: Role::Agent, log, epoch, count: 0, root: Digest::of(b"") }
+    }
+
+    /// Goal: who says nothing, or half of it, does not hold a connection. Method: a clock that the test moves; no hello, half a
+    /// hello, no message, half a message, a sign of life in between.
+    #[tokio::test(start_paused = true)]
+    async fn silence_has_an_end() {
+        for said in [0, HELLO_BYTES / 2] {
+            let (mut here, mut there) = tokio::io::duplex(1024);
+            there.write_all(hello().encode().get(..said).unwrap_or_default()).await.expect("said");
+            let begun = Instant::now();
+            assert!(matches!(read_hello(&mut here).await, Err(LinkError::Slow(_))));
+            assert_eq!(begun.elapsed().as_secs(), HELLO_TIMEOUT.as_secs());
+        }
+        let (here, there) = tokio::io::duplex(1024);
+        let (mut here, mut there) = (Link::new(here), Link::new(there));
+        let begun = Instant::now();
+        let ping = Message::Ping { now: Timestamp(1) };
+        for _ in 0..3 {
+            tokio::time::advance(IDLE_TIMEOUT / 2).await;
+            there.writer.send(&ping).await.expect("said");
+            // A wait that is dropped does not begin anew.
+            let _ = timeout(Duration::ZERO, here.reader.next()).await;
+        }
+        there.writer.raw(&[0, 0, 0, 9, 1]).await;
+        while here.reader.next().await.is_ok() {}
+        let silent = begun.elapsed().saturating_sub(IDLE_TIMEOUT / 2 * 3);
+        assert!(silent <= IDLE_TIMEOUT && silent >= IDLE_TIMEOUT / 2, "{silent:?}");
+    }
+
+    /// Goal: limits hold on both sides, and the end of a stream is known from a breach. Method: a frame one byte over, garbage,
+    /// a close.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_message_is_named() {
+        let after = |bytes: Vec<u8>| async move {
+            let (here, there) = tokio::io::duplex(1024);
+            let (mut here, mut there) = (Link::new(here), Link::new(there));
+            there.writer.raw(&bytes).await;
+            drop(there);
+            here.reader.next().await
+        };
+        let over = u32::try_from(MESSAGE_BYTES_MAX + 1).expect("small").to_be_bytes();
+        assert!(matches!(after(over.to_vec()).await, Err(LinkError::TooLong)));
+        assert!(matches!(after(vec![0, 0, 0, 2, 250, 1]).await, Err(LinkError::Garbage(_))));
+        assert!(matches!(after(Vec::new()).await, Err(LinkError::Closed)));
+        let (mut here, mut there) = tokio::io::duplex(1024);
+        there.write_all(&[9; HELLO_BYTES]).await.expect("said");
+        assert!(matches!(read_hello(&mut here).await, Err(LinkError::Garbage(_))));
+    }
+
+    /// Goal: a last word to somebody who does not listen is not waited for. Method: a full pipe.
+    #[tokio::test(start_paused = true)]
+    async fn a_farewell_has_an_end() {
+        let (here, _there) = tokio::io::duplex(8);
+        let Link { mut reader, mut writer } = Link::new(here);
+        let begun = Instant::now();
+        farewell(&mut reader, &mut writer, Some(&Message::End)).await;
+        farewell(&mut reader, &mut writer, Some(&Message::Ping { now: Timestamp(i64::MAX) })).await;
+        assert!(begun.elapsed() <= FAREWELL_TIMEOUT * 2);
+    }
 }

@@ -15,7 +15,8 @@ use daybook_protocol::{
     wire::KeysHeld,
 };
 
-use super::{Archive, CopyError, KEY_RECORD_BYTES, Outbound};
+use super::{Archive, CopyError, Outbound};
+use crate::keyring::RECORD_BYTES;
 
 /// What was done to a log, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,7 @@ impl Memory {
     /// Writes one batch more, told apart from others by `mark`.
     pub(crate) fn grow(&mut self, epoch: Epoch, mark: u32) {
         let keys = self.keys.entry(epoch).or_default();
-        let number = u32::try_from(keys.len() / KEY_RECORD_BYTES).expect("few keys");
+        let number = u32::try_from(keys.len() / RECORD_BYTES).expect("few keys");
         keys.extend_from_slice(&record(epoch, number, mark));
         let key = KeyId { epoch, number };
         let sha256 = Digest::of(&mark.to_be_bytes());
@@ -117,7 +118,7 @@ impl Memory {
 /// A record as in a keyring's file, as far as the wire is concerned.
 pub(crate) fn record(epoch: Epoch, number: u32, mark: u32) -> Vec<u8> {
     let mut record = [epoch.0.to_be_bytes(), number.to_be_bytes(), mark.to_be_bytes()].concat();
-    record.resize(KEY_RECORD_BYTES, 0);
+    record.resize(RECORD_BYTES, 0);
     record
 }
 
@@ -146,8 +147,8 @@ impl Outbound for Memory {
     fn log(&self) -> LogId {
         self.log
     }
-    fn head(&self) -> (u64, Digest) {
-        (self.durable.count(), self.durable.root())
+    fn head(&self) -> Result<(u64, Digest), CopyError> {
+        Ok((self.durable.count(), self.durable.root()))
     }
     fn frames(&self, from: Sequence, bytes_max: usize) -> Result<Vec<Frame>, CopyError> {
         let mut bytes = 0;
@@ -161,14 +162,14 @@ impl Outbound for Memory {
         Ok(some.cloned().collect())
     }
     fn keys_held(&self) -> Result<Vec<KeysHeld>, CopyError> {
-        let count = |records: &Vec<u8>| u32::try_from(records.len() / KEY_RECORD_BYTES).expect("few keys");
+        let count = |records: &Vec<u8>| u32::try_from(records.len() / RECORD_BYTES).expect("few keys");
         Ok(self.keys.iter().map(|(epoch, records)| KeysHeld { epoch: *epoch, count: count(records) }).collect())
     }
     fn key_records(&self, epoch: Epoch, first: u32, bytes_max: usize) -> Result<Vec<u8>, CopyError> {
         let records = self.keys.get(&epoch).map(Vec::as_slice).unwrap_or_default();
-        let rest = records.get(first as usize * KEY_RECORD_BYTES..).unwrap_or_default();
+        let rest = records.get(first as usize * RECORD_BYTES..).unwrap_or_default();
         // One record at a time, so that tests cut between them.
-        Ok(rest.get(..rest.len().min(KEY_RECORD_BYTES).min(bytes_max)).unwrap_or_default().to_vec())
+        Ok(rest.get(..rest.len().min(RECORD_BYTES).min(bytes_max)).unwrap_or_default().to_vec())
     }
     fn object_bytes(&self, sha256: Digest) -> Result<Option<u64>, CopyError> {
         Ok(self.objects.get(&sha256).map(|object| object.len() as u64))
@@ -202,29 +203,30 @@ impl Archive for Memory {
     }
     fn append_keys(&mut self, epoch: Epoch, first: u32, records: &[u8]) -> Result<u32, CopyError> {
         let here = self.keys.entry(epoch).or_default();
-        for (place, record) in records.chunks(KEY_RECORD_BYTES).enumerate() {
-            let at = (first as usize + place) * KEY_RECORD_BYTES;
-            match here.get(at..at + KEY_RECORD_BYTES) {
+        for (place, record) in records.chunks(RECORD_BYTES).enumerate() {
+            let at = (first as usize + place) * RECORD_BYTES;
+            match here.get(at..at + RECORD_BYTES) {
                 Some(present) if present == record => {}
                 Some(_) => return Err(CopyError::Differs("another key".into())),
                 None => here.extend_from_slice(record),
             }
         }
-        let count = u32::try_from(here.len() / KEY_RECORD_BYTES).expect("few keys");
+        let count = u32::try_from(here.len() / RECORD_BYTES).expect("few keys");
         self.done.push(Done::Keys(count));
         Ok(count)
     }
     fn partial_bytes(&self, sha256: Digest) -> u64 {
         self.partial.get(&sha256).map_or(0, |bytes| bytes.len() as u64)
     }
-    fn receive_piece(&mut self, sha256: Digest, _: u64, total: u64, bytes: &[u8]) -> Result<bool, CopyError> {
+    fn receive_piece(&mut self, sha256: Digest, offset: u64, total: u64, bytes: &[u8]) -> Result<bool, CopyError> {
         let object = self.partial.entry(sha256).or_default();
-        object.extend_from_slice(bytes);
+        let overlap = object.len() - usize::try_from(offset).expect("a small object");
+        object.extend_from_slice(bytes.get(overlap..).unwrap_or_default());
         if (object.len() as u64) < total {
             return Ok(false);
         }
         let object = self.partial.remove(&sha256).unwrap_or_default();
-        if object.windows(2).any(|pair| matches!(pair, [a, b] if a != b)) {
+        if object.iter().any(|byte| Some(byte) != object.first()) {
             return Err(CopyError::Spoilt("not all alike".into()));
         }
         self.done.push(Done::Original(sha256));

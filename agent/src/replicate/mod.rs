@@ -1,7 +1,7 @@
 //! How a log gets to the central node and comes back from it: the agent's side of the wire, and what both sides share.
 //!
-//! The rules are in plain structs that are driven by calls ([`exchange`], [`recovery`](recover)); only [`session`], [`join`]
-//! and [`recover`] wait, connect and read clocks. Must not know how a log is stored, beyond the traits [`Outbound`] and
+//! The rules are in plain structs that are driven by calls ([`Exchange`], [`Recovery`]); only `session`, `join` and
+//! `recover` wait, connect and read clocks. Must not know how a log is stored, beyond the traits [`Outbound`] and
 //! [`Archive`].
 
 mod client;
@@ -14,6 +14,8 @@ pub(crate) mod memory;
 mod recover;
 mod recovery;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use daybook_protocol::{
     batch::{FRAME_BYTES_MAX, Frame},
@@ -23,10 +25,16 @@ use daybook_protocol::{
     wire::{KeysHeld, Message, Refusal},
 };
 
-pub use client::ConnectError;
+pub use client::{ConnectError, TlsFilesError};
+#[cfg(test)]
+pub(crate) use client::{TlsFiles, connect};
+pub use copy::{LocalLog, LogCopy};
 pub use exchange::{Exchange, Stop};
+pub(crate) use exchange::{fork, rollback};
 pub use join::{JoinError, join};
-pub(crate) use link::{Link, LinkError};
+pub(crate) use link::{
+    HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, Link, LinkError, Reader, Writer, farewell, read_hello, write_hello,
+};
 pub use recover::{Progress, RecoverError, Recovered, recover};
 pub use recovery::Recovery;
 pub use session::{Mirroring, Position, SessionError, run_session};
@@ -35,8 +43,6 @@ pub use session::{Mirroring, Position, SessionError, run_session};
 pub const PORT: u16 = 7310;
 /// The level that compresses batches: higher ones cost more than the network gains.
 const ZSTD_LEVEL: i32 = 1;
-/// The length of a record of the keyring: nonce, wrapped key, tag, checksum.
-pub const KEY_RECORD_BYTES: usize = 80;
 
 /// Why a log cannot be read or written, by what the caller does about it.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +50,9 @@ pub enum CopyError {
     /// The disk is full: refuse, and try again later.
     #[error("the disk is full: make room, then it goes on by itself")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Another process has it open: refuse, and try again later.
+    #[error("another process has the log open")]
+    InUse(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What is there differs from what came: refuse, nothing is overwritten.
     #[error("what is here differs from what came")]
     Differs(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -60,7 +69,7 @@ pub trait Outbound: Send + Sync {
     /// The log.
     fn log(&self) -> LogId;
     /// How many entries are durable, and their root.
-    fn head(&self) -> (u64, Digest);
+    fn head(&self) -> Result<(u64, Digest), CopyError>;
     /// Whole durable batches, in order; the first is the one that holds `from`. About `bytes_max` bytes, at least one batch
     /// if there is one.
     fn frames(&self, from: Sequence, bytes_max: usize) -> Result<Vec<Frame>, CopyError>;
@@ -111,9 +120,24 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// A refusal as a peer worded it, made safe to keep and to print.
+    pub(crate) fn from_peer(refusal: Refusal, detail: &str) -> Self {
+        let detail = detail.chars().filter(|letter| !letter.is_control()).take(DETAIL_CHARS_MAX).collect();
+        Self { refusal, detail }
+    }
+
     /// A refusal with its reason in words.
     pub fn new(refusal: Refusal, detail: impl Into<String>) -> Self {
         Self { refusal, detail: detail.into() }
+    }
+
+    /// The detail as it may stand in a program's log and in alarms: without what an operator wrote, who may have named a
+    /// person.
+    pub fn in_public(&self) -> &str {
+        match self.refusal {
+            Refusal::Revoked => "the certificate of this agent was revoked: `daybook central agents` says when and why",
+            _ => &self.detail,
+        }
     }
 
     /// A broken rule of the protocol.

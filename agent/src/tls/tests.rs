@@ -21,7 +21,8 @@ fn node() -> Node {
 
 fn agent_of(node: &Node) -> Credentials {
     let key = new_key().expect("a key");
-    let request = SigningRequest::read(&signing_request(&key, "post room").expect("a request")).expect("its own request");
+    let request =
+        SigningRequest::read(&signing_request(&key, "post room").expect("a request")).expect("its own request");
     let certificate = node.authority.issue_agent(&request, LogId([1; 16]), Epoch(1)).expect("a certificate");
     Credentials { key, chain: vec![certificate] }
 }

@@ -88,6 +88,8 @@ pub(super) struct Arrivals {
     pub(super) finished: VecDeque<Arrival>,
     pub(super) first: HashMap<Digest, Sequence>,
     pub(super) refused: HashMap<(String, FileId), Timestamp>,
+    pub(super) latest: Option<Sequence>,
+    pub(super) by_folder: HashMap<String, Timestamp>,
 }
 
 impl Arrivals {
@@ -125,6 +127,8 @@ impl Arrivals {
 
     fn receive(&mut self, entry: &Entry, received: &FileReceived) {
         self.first.entry(received.sha256).or_insert(entry.sequence);
+        self.latest = Some(entry.sequence);
+        self.by_folder.insert(received.folder.clone(), entry.recorded_at);
         let arrival = Arrival {
             arrival: entry.sequence,
             recorded_at: entry.recorded_at.0,
@@ -216,6 +220,14 @@ impl Arrivals {
         let mut open: Vec<_> = self.open.values().filter(|arrival| arrival.stage != Stage::Filed).cloned().collect();
         open.sort_unstable_by_key(|arrival| arrival.arrival);
         open
+    }
+
+    pub(super) fn latest(&self) -> Option<Sequence> {
+        self.latest
+    }
+
+    pub(super) fn latest_by_folder(&self) -> &HashMap<String, Timestamp> {
+        &self.by_folder
     }
 
     pub(super) fn first(&self, sha256: &Digest) -> Option<Sequence> {

@@ -12,7 +12,8 @@ use daybook_protocol::{
     entry::{Entry, Source},
     event::Event,
     field::Kind,
-    ids::{Digest, KeyId, RegistrationNo, Sequence, Token},
+    ids::{Digest, Epoch, KeyId, RegistrationNo, Sequence, Token},
+    wire::KeysHeld,
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,7 @@ pub struct Index {
     held: HashMap<u64, Held>,
     alarms: HashMap<String, OpenAlarm>,
     config: Option<Sequence>,
+    keys: HashMap<Epoch, u32>,
 }
 
 impl Index {
@@ -69,6 +71,9 @@ impl Index {
     pub fn apply(&mut self, entry: &Entry) {
         debug_assert_eq!(entry.sequence.0, self.applied, "entries are folded in order");
         self.applied = entry.sequence.0 + 1;
+        if let Some(sealed) = &entry.sealed {
+            self.use_key(sealed.key);
+        }
         match &entry.event {
             Event::ConfigAdopted(_) => self.config = Some(entry.sequence),
             Event::AlarmRaised(alarm) => {
@@ -98,6 +103,16 @@ impl Index {
             _ => self.people.apply(entry),
         }
         self.arrivals.apply(entry);
+    }
+
+    fn use_key(&mut self, key: KeyId) {
+        let used = self.keys.entry(key.epoch).or_default();
+        *used = (*used).max(key.number.saturating_add(1));
+    }
+
+    /// How many keys of each epoch the log names: the keyring must have at least these.
+    pub fn keys_used(&self) -> Vec<KeysHeld> {
+        self.keys.iter().map(|(epoch, count)| KeysHeld { epoch: *epoch, count: *count }).collect()
     }
 
     fn hold(&mut self, entry: &Entry, arrival: Sequence, line: Option<u32>, kind: Option<Kind>) {
@@ -139,7 +154,9 @@ impl Index {
             },
         };
         match &command.ask {
-            Ask::Dispatch { certificate, .. } | Ask::Return { certificate, .. } | Ask::Redispatch { certificate, .. } => {
+            Ask::Dispatch { certificate, .. }
+            | Ask::Return { certificate, .. }
+            | Ask::Redispatch { certificate, .. } => {
                 desk::decide_certificate(self.certificates.get(certificate), &found, command, occasion, policy)
             }
             _ => desk::decide_learner(&found, command, occasion, policy),
@@ -174,6 +191,16 @@ impl Index {
     /// The arrivals whose handling is not finished, oldest first.
     pub fn open_arrivals(&self) -> Vec<Arrival> {
         self.arrivals.open()
+    }
+
+    /// The latest arrival of all.
+    pub fn latest_arrival(&self) -> Option<Sequence> {
+        self.arrivals.latest()
+    }
+
+    /// When the last file came from each folder.
+    pub fn latest_by_folder(&self) -> HashMap<String, Timestamp> {
+        self.arrivals.latest_by_folder().clone()
     }
 
     /// The first arrival of an original.

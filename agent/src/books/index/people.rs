@@ -112,11 +112,11 @@ impl People {
                 changes.push(change);
                 self.retoken(slot, &amended.tokens);
             }
-            Event::LearnerDeferred(event) => self.step(event.registration, entry, on, Action::Deferred(event.resume_by)),
-            Event::LearnerResumed(event) => self.step(event.registration, entry, on, Action::Resumed),
-            Event::LearnerWithdrawn(event) => self.step(event.registration, entry, on, Action::Withdrawn(event.reason)),
-            Event::CertificateDispatched(event) => self.step(event.registration, entry, on, Action::Certificated),
-            _ => {}
+            event => {
+                if let Some((registration, action)) = Action::of(event) {
+                    self.step(registration, entry, on, action);
+                }
+            }
         }
     }
 
@@ -195,7 +195,9 @@ impl People {
 
     fn step(&mut self, no: RegistrationNo, entry: &Entry, effective_on: Date, action: Action) {
         let slot = slot_number(self.steps.len());
-        let Some(registration) = self.registration_slot(no).and_then(|it| self.registrations.get_mut(it)) else { return };
+        let Some(registration) = self.registration_slot(no).and_then(|it| self.registrations.get_mut(it)) else {
+            return;
+        };
         let previous = std::mem::replace(&mut registration.steps, slot);
         let step = Step { effective_on, sequence: entry.sequence, arrival: arrival_of(entry), action };
         self.steps.push(StepSlot { step, previous });

@@ -52,6 +52,9 @@ struct Rest {
     held: Vec<Held>,
     alarms: Vec<(String, OpenAlarm)>,
     config: Option<Sequence>,
+    keys: Vec<(Epoch, u32)>,
+    latest: Option<Sequence>,
+    by_folder: Vec<(String, i64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,7 +79,7 @@ pub(super) fn save(index: &Index, path: &Path) -> Result<(), IndexError> {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
-        let mut out = Hashing { inner: BufWriter::with_capacity(1 << 20, File::create(&temporary)?), hash: Sha256::new() };
+        let mut out = Out { inner: BufWriter::with_capacity(1 << 20, File::create(&temporary)?), hash: Sha256::new() };
         write_index(index, &mut out)?;
         let hash = out.hash.finalize();
         let mut file = out.inner;
@@ -89,7 +92,7 @@ pub(super) fn save(index: &Index, path: &Path) -> Result<(), IndexError> {
 
 pub(super) fn load(path: &Path) -> Option<Index> {
     let file = File::open(path).ok()?;
-    let mut from = Hashing { inner: BufReader::with_capacity(1 << 20, file), hash: Sha256::new() };
+    let mut from = In { inner: BufReader::with_capacity(1 << 20, file), hash: Sha256::new() };
     let index = read_index(&mut from).ok()?;
     let found: [u8; 32] = from.hash.finalize().into();
     let mut expected = [0; 32];
@@ -97,13 +100,13 @@ pub(super) fn load(path: &Path) -> Option<Index> {
     (found == expected).then_some(index)
 }
 
-/// Hashes what passes through.
-struct Hashing<T> {
+/// Hashes what is written.
+struct Out<T> {
     inner: T,
     hash: Sha256,
 }
 
-impl<T: Write> Hashing<T> {
+impl<T: Write> Out<T> {
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hash.update(bytes);
         self.inner.write_all(bytes)
@@ -119,7 +122,13 @@ impl<T: Write> Hashing<T> {
     }
 }
 
-impl<T: Read> Hashing<T> {
+/// Hashes what is read.
+struct In<T> {
+    inner: T,
+    hash: Sha256,
+}
+
+impl<T: Read> In<T> {
     fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.inner.read_exact(&mut bytes)?;
@@ -148,7 +157,7 @@ fn maybe(sequence: Option<Sequence>) -> u64 {
     sequence.map_or(0, |sequence| sequence.0 + 1)
 }
 
-fn write_index<T: Write>(index: &Index, out: &mut Hashing<T>) -> io::Result<()> {
+fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
     out.put(&MAGIC)?;
     out.small(VERSION)?;
     out.number(index.applied)?;
@@ -203,9 +212,11 @@ fn rest(index: &Index) -> Rest {
     let moves = |it: &Certificate| {
         it.moves.iter().map(|it| (it.effective_on.0, it.sequence, it.arrival, leg(it.leg))).collect()
     };
-    let changes = index.people.changes.iter().flat_map(|(slot, changes)| {
-        changes.iter().map(|it| (*slot, it.field, it.change, it.sequence, it.arrival))
-    });
+    let changes = index
+        .people
+        .changes
+        .iter()
+        .flat_map(|(slot, changes)| changes.iter().map(|it| (*slot, it.field, it.change, it.sequence, it.arrival)));
     Rest {
         texts: index.people.texts.all.clone(),
         changes: changes.collect(),
@@ -226,10 +237,13 @@ fn rest(index: &Index) -> Rest {
         held: index.held(),
         alarms: index.alarms(),
         config: index.config,
+        keys: index.keys.iter().map(|(epoch, count)| (*epoch, *count)).collect(),
+        latest: index.arrivals.latest,
+        by_folder: index.arrivals.by_folder.iter().map(|(folder, at)| (folder.clone(), at.0)).collect(),
     }
 }
 
-fn read_index<T: Read>(from: &mut Hashing<T>) -> io::Result<Index> {
+fn read_index<T: Read>(from: &mut In<T>) -> io::Result<Index> {
     let wrong = |why: &'static str| io::Error::new(io::ErrorKind::InvalidData, why);
     if from.take()? != MAGIC || from.small()? != VERSION {
         return Err(wrong("another version"));
@@ -314,4 +328,7 @@ fn restore(index: &mut Index, rest: Rest) {
     index.held = rest.held.into_iter().map(|held| (held.held.0, held)).collect();
     index.alarms = rest.alarms.into_iter().collect();
     index.config = rest.config;
+    index.keys = rest.keys.into_iter().collect();
+    index.arrivals.latest = rest.latest;
+    index.arrivals.by_folder = rest.by_folder.into_iter().map(|(folder, at)| (folder, Timestamp(at))).collect();
 }

@@ -198,13 +198,13 @@ impl Reader {
     /// Any other question in SQL; the connection cannot write. See `schema.sql` for the tables.
     pub fn ask(&self, sql: &str) -> Result<Answer> {
         let mut statement = self.0.prepare(sql)?;
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let count = columns.len();
         let rows = statement.query_map([], |row| (0..count).map(|at| row.get_ref(at).map(text)).collect())?;
         Ok(Answer { columns, rows: rows.collect::<rusqlite::Result<_>>()? })
     }
 
-    /// Whether SQLite finds its file whole; reads all of it, about a second for a million learners.
+    /// Whether `SQLite` finds its file whole; reads all of it, about a second for a million learners.
     pub fn sound(&self) -> Result<bool> {
         let verdict: rusqlite::Result<String> = self.0.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
         match verdict.map_err(ReadModelError::from) {

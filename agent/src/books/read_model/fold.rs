@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 
 use daybook_protocol::{
-    date::Date,
     entry::{Entry, Sealed, Source},
     event::{
         Alarm, Event, FileReceived, HeldResolved, LearnerDetailsAmended, LearnerEnrolled, PersonTokens, RowHeld, Totals,
     },
-    ids::{KeyId, LogId, RegistrationNo, Sequence},
+    ids::{KeyId, LogId, Sequence},
 };
 use rusqlite::{Connection, OptionalExtension as _, Params, Row, Statement, params};
 
 use super::{ReadModelError, packed};
+use crate::desk::Action;
 
 type Done = Result<(), ReadModelError>;
 
 pub(super) struct Fold<'a> {
     connection: &'a Connection,
-    // Prepared once a transaction rather than looked up for each entry: 1.5 of 7 microseconds an enrolment.
+    // Prepared once a transaction rather than looked up for each entry: 1.6 of 6 microseconds an enrolment.
     learner: Statement<'a>,
     registration: Statement<'a>,
     log: LogId,
@@ -52,9 +52,7 @@ impl<'a> Fold<'a> {
             Event::HeldRefused(event) => return self.resolved(entry, event, false),
             Event::RowHeld(event) => self.held(entry, Some(event))?,
             Event::LearnerDetailsAmended(event) => self.amended(entry, event)?,
-            Event::LearnerDeferred(event) => self.state(entry, event.registration)?,
-            Event::LearnerResumed(event) => self.state(entry, event.registration)?,
-            Event::LearnerWithdrawn(event) => self.state(entry, event.registration)?,
+            Event::LearnerDeferred(_) | Event::LearnerResumed(_) | Event::LearnerWithdrawn(_) => self.step(entry)?,
             Event::CertificateDispatched(_) | Event::CertificateReturned(_) | Event::CertificateRedispatched(_) => {
                 self.certificate(entry)?;
             }
@@ -176,27 +174,24 @@ impl<'a> Fold<'a> {
         self.found_by(entry, event.learner, event.tokens)
     }
 
-    /// A fact that gives a registration its state, unless one that is effective later came before it.
-    fn state(&self, entry: &Entry, registration: RegistrationNo) -> Done {
-        let state = match entry.event {
-            Event::LearnerDeferred(_) => "DEFERRED",
-            Event::LearnerWithdrawn(_) => "WITHDRAWN",
-            _ => "ENROLLED",
-        };
-        let (registration, sequence) = (place(registration.sequence), place(entry.sequence));
-        let since = since(entry);
+    /// A step in the life of a registration. It gives the state that it leads to, unless one that is effective later came
+    /// before it.
+    fn step(&self, entry: &Entry) -> Done {
+        let Some((registration, action)) = Action::of(&entry.event) else { return Ok(()) };
+        let state = action.leads_to().and_then(|state| word(&state));
         self.run(
             "UPDATE registration SET last_at = ?4,
-                 state = iif(state_since <= ?3, ?2, state), state_at = iif(state_since <= ?3, ?4, state_at),
-                 state_since = max(state_since, ?3)
+                 state = iif(?2 IS NOT NULL AND state_since <= ?3, ?2, state),
+                 state_at = iif(?2 IS NOT NULL AND state_since <= ?3, ?4, state_at),
+                 state_since = iif(?2 IS NOT NULL, max(state_since, ?3), state_since)
              WHERE sequence = ?1",
-            params![registration, state, since.0, sequence],
+            params![place(registration.sequence), state, entry.holds_from().0, place(entry.sequence)],
         )?;
         Ok(())
     }
 
     fn certificate(&self, entry: &Entry) -> Done {
-        let (sequence, since) = (place(entry.sequence), since(entry).0);
+        let (sequence, since) = (place(entry.sequence), entry.holds_from().0);
         match &entry.event {
             Event::CertificateDispatched(event) => {
                 let registration = place(event.registration.sequence);
@@ -205,7 +200,7 @@ impl<'a> Fold<'a> {
                      VALUES (?1, ?2, ?3, 'DISPATCHED', ?4, 1, ?5)",
                     params![event.certificate, registration, packed(event.learner), since, sequence],
                 )?;
-                self.run("UPDATE registration SET last_at = ?2 WHERE sequence = ?1", params![registration, sequence])?;
+                self.step(entry)?;
             }
             Event::CertificateReturned(event) => {
                 self.run(
@@ -381,13 +376,6 @@ impl<'a> Fold<'a> {
 
 fn place(sequence: Sequence) -> i64 {
     sequence.0.cast_signed()
-}
-
-/// From which day a fact holds; one that names no day holds from the day on which it was recorded.
-fn since(entry: &Entry) -> Date {
-    entry
-        .effective_on
-        .unwrap_or_else(|| Date::from(entry.recorded_at.instant().to_zoned(jiff::tz::TimeZone::UTC).date()))
 }
 
 fn parts(sealed: Option<&Sealed>) -> (Option<&[u8]>, Option<&[u8]>) {

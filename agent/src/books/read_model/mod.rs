@@ -1,6 +1,6 @@
-//! The read model: a fold of the log in SQLite, which people query. It can be thrown away and is then made anew.
+//! The read model: a fold of the log in `SQLite`, which people query. It can be thrown away and is then made anew.
 //!
-//! This folder is the only place that names SQLite. It knows entries and nothing of stores, keys or files: entries are
+//! This folder is the only place that names `SQLite`. It knows entries and nothing of stores, keys or files: entries are
 //! handed to it, and whoever asks for what is personal hands in the means to reveal it. Tables and their conventions
 //! stand in `schema.sql`.
 //!
@@ -20,7 +20,7 @@ use std::{
 use daybook_protocol::{
     DecodeError,
     entry::Entry,
-    ids::{Digest, KeyId, LogId, Sequence},
+    ids::{Digest, Epoch, KeyId, LogId, Sequence},
     tree,
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
@@ -55,7 +55,7 @@ pub enum ReadModelError {
     /// The file is damaged. [`ReadModel::begin_anew`] mends it.
     #[error("the books are damaged; `daybook rebuild` makes them anew from the log")]
     Damaged(#[source] rusqlite::Error),
-    /// SQLite cannot do what it should: the disk is full, rights are missing, another process has the file locked.
+    /// `SQLite` cannot do what it should: the disk is full, rights are missing, another process has the file locked.
     #[error("the books cannot be read or written")]
     Database(#[source] rusqlite::Error),
     /// The entries handed over do not continue what is folded in.
@@ -127,10 +127,7 @@ impl ReadModel {
     pub fn stands_on(&self, last: Option<&Entry>) -> bool {
         match (self.last_leaf, last) {
             (None, None) => true,
-            (Some(leaf), Some(last)) => {
-                last.sequence.plus(1).0 == self.applied_through
-                    && last.encode().is_ok_and(|bytes| tree::leaf(&bytes) == leaf)
-            }
+            (Some(leaf), Some(last)) => last.encode().is_ok_and(|bytes| tree::leaf(&bytes) == leaf),
             _ => false,
         }
     }
@@ -146,6 +143,7 @@ impl ReadModel {
     /// Folds in entries that follow one another, all of them or none; those that are folded in already are passed over.
     /// Hand over many at a time, 100,000 or 200,000 when catching up: a page is then written once for all of them.
     pub fn apply(&mut self, entries: &[Entry]) -> Result<(), ReadModelError> {
+        let Some(last) = entries.last().filter(|last| last.sequence.0 >= self.applied_through) else { return Ok(()) };
         let mut next = self.applied_through;
         let fresh = entries.iter().skip_while(|entry| entry.sequence.0 < self.applied_through);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -157,7 +155,6 @@ impl ReadModel {
             fold.entry(entry)?;
             next += 1;
         }
-        let Some(last) = entries.last().filter(|_| next > self.applied_through) else { return Ok(()) };
         let bytes = last.encode().map_err(|source| ReadModelError::Entry { sequence: last.sequence, source })?;
         let leaf = tree::leaf(&bytes);
         fold.finish()?;
@@ -230,7 +227,7 @@ fn file(home: &Home) -> PathBuf {
 ///
 /// `synchronous = NORMAL` syncs when the write-ahead log is carried over and not at each commit: a power cut may cost the
 /// last transactions, which are folded in again, but cannot leave a file that is half one state and half another. `OFF`
-/// could, and SQLite would not notice.
+/// could, and `SQLite` would not notice.
 fn connect(path: &Path) -> Result<Connection, ReadModelError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -250,9 +247,7 @@ fn packed(key: KeyId) -> i64 {
 
 /// What [`packed`] packed.
 fn unpacked(id: i64) -> KeyId {
-    let [a, b, c, d, e, f, g, h] = id.to_be_bytes();
-    KeyId {
-        epoch: daybook_protocol::ids::Epoch(u32::from_be_bytes([a, b, c, d])),
-        number: u32::from_be_bytes([e, f, g, h]),
-    }
+    let id = id.cast_unsigned();
+    let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default();
+    KeyId { epoch: Epoch(half(id >> 32)), number: half(id) }
 }

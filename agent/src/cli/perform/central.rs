@@ -1,0 +1,220 @@
+//! The central node: running it, asking it, and looking at the copies that it keeps.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use daybook_protocol::{date::Timestamp, ids::LogId};
+
+use super::{asking, upkeep};
+use crate::{
+    central::{AgentStatus, CentralHandle, Purpose},
+    cli::{
+        Command, Exit, Files, Globals, Request, Screen,
+        agents::{AgentReport, CentralReport},
+        args::Central,
+        failed,
+        status::{AlarmStatus, DiskStatus},
+    },
+    config::Config,
+    control::{self, Handler},
+    home::Home,
+    keyring::{Keyring, OperatorKey},
+    office::Reading,
+    store::{self, Store},
+    supervise::Shutdown,
+};
+
+/// What sled may keep in memory of a copy, in bytes.
+const CACHE_BYTES: u64 = 8 << 20;
+
+fn config(path: &Path) -> anyhow::Result<Config> {
+    if path.exists() { Ok(Config::load(path)?.0) } else { Ok(Config::default()) }
+}
+
+/// Runs the central node until it is told to stop.
+pub(super) fn run(
+    home: &Home,
+    config_path: &Path,
+    shutdown: &Shutdown,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let config = config(config_path)?;
+    let central = CentralHandle::open(home)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let listen = config.central.listen;
+    let listener = runtime.block_on(tokio::net::TcpListener::bind(listen)).with_context(|| {
+        format!("cannot listen on {listen}: another program may use the port; set `listen` under [central] in the configuration")
+    })?;
+    let commands = serve_commands(home, &central)?;
+    screen.note(&format!("daybook: the central node listens on {}; stop it with Ctrl-C", listener.local_addr()?));
+    runtime.block_on(crate::central::serve(listener, central, shutdown.token()));
+    commands.stop();
+    Ok(Exit::Good)
+}
+
+/// Takes commands for a running central node.
+pub(super) fn serve_commands(home: &Home, central: &CentralHandle) -> anyhow::Result<control::Control> {
+    let desk = CentralDesk { home: home.clone(), central: central.clone() };
+    control::serve(home, Arc::new(desk)).context("cannot take commands")
+}
+
+struct CentralDesk {
+    home: Home,
+    central: CentralHandle,
+}
+
+impl Handler for CentralDesk {
+    fn perform(&self, request: Request, _: &mut dyn Files, _: &str, screen: &mut dyn Screen) -> Exit {
+        let done = match &request.command {
+            Command::Central { what: Some(what) } => {
+                // How long codes are good is the configuration's; a running node was started with it.
+                let hours = Config::default().central.code_hours;
+                answer(&self.central, &self.home, what, (hours, true), request.json, screen)
+            }
+            _ => match request.log {
+                Some(log) => self.look(log, &request, screen),
+                None => Err(anyhow::anyhow!("a central node keeps many logs: say which with --log ID")),
+            },
+        };
+        done.unwrap_or_else(|error| failed(screen, &error))
+    }
+}
+
+impl CentralDesk {
+    fn look(&self, log: LogId, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+        let copy = self.home.copy_of(log);
+        if matches!(request.command, Command::Verify { export: None }) {
+            return upkeep::verify_home(&copy, request.json, screen);
+        }
+        let reading = match self.central.reader(log) {
+            Some(entries) => reading(&copy, log, entries, request)?,
+            None => return look_closed(&copy, log, request, screen),
+        };
+        at_copy(&reading, request, screen)
+    }
+}
+
+fn reading(copy: &Home, log: LogId, entries: store::StoreReader, request: &Request) -> anyhow::Result<Reading> {
+    let keys = match &request.operator_key {
+        Some(path) => {
+            let operator = OperatorKey::load(path)?;
+            let keyring = Keyring::open_to_read(&copy.keyring(), &operator)?;
+            Some((Arc::new(keyring), operator))
+        }
+        None => None,
+    };
+    let keys = keys.as_ref().map(|(keyring, operator)| (Arc::clone(keyring), operator));
+    Ok(Reading::open(copy, log, entries, keys)?)
+}
+
+fn at_copy(reading: &Reading, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    match &request.command {
+        Command::Entries(entries) => asking::entries(reading, entries, request.json, screen),
+        Command::History(history) => asking::history(reading, history, request.json, screen),
+        Command::Export { directory } => upkeep::export(reading, None, directory, request.json, screen),
+        Command::Rebuild => upkeep::refold(reading, request.json, screen),
+        _ => Err(anyhow::anyhow!("on a copy there are entries, history, verify, export and rebuild")),
+    }
+}
+
+/// Looks at a copy that no central node has open.
+pub(super) fn look(globals: &Globals, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let copy = globals.home()?;
+    let log = request.log.ok_or_else(|| anyhow::anyhow!("say which log with --log ID"))?;
+    look_closed(&copy, log, request, screen)
+}
+
+fn look_closed(copy: &Home, log: LogId, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let store = Store::open(copy, CACHE_BYTES)?;
+    let done = reading(copy, log, store.reader(), request).and_then(|reading| at_copy(&reading, request, screen));
+    store.close()?;
+    done
+}
+
+/// Asks a central node that is not running.
+pub(super) fn ask(
+    home: &Home,
+    globals: &Globals,
+    what: &Central,
+    request: &Request,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let hours = config(&globals.config_path())?.central.code_hours;
+    let central = CentralHandle::open(home)?;
+    answer(&central, home, what, (hours, false), request.json, screen)
+}
+
+fn answer(
+    central: &CentralHandle,
+    home: &Home,
+    what: &Central,
+    (hours, running): (u32, bool),
+    json: bool,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    match what {
+        Central::Invite { recover } => {
+            let purpose = recover.map_or(Purpose::Join, Purpose::Recover);
+            let invite = central.invite(purpose, Duration::from_secs(u64::from(hours) * 3600))?;
+            if json {
+                screen.out(&serde_json::json!({ "code": invite.to_string(), "hours": hours }).to_string())?;
+            } else {
+                screen.out(&invite.to_string())?;
+                let command = if recover.is_some() { "recover" } else { "join" };
+                screen.note(&format!("good once, for {hours} hours: daybook {command} ADDRESS {invite}"));
+            }
+        }
+        Central::Agents => {
+            let report = report(central, home, running)?;
+            if json {
+                screen.out(&report.json()?)?;
+            } else {
+                for line in report.text() {
+                    screen.out(&line)?;
+                }
+            }
+        }
+        Central::Revoke { log, reason } => {
+            central.revoke(*log, reason)?;
+            screen.out(&format!("the agent of log {log} is shut out; what it sent is kept"))?;
+        }
+        Central::Clear { log } => {
+            let cleared = central.clear_alarms(*log)?;
+            screen.out(&format!("{cleared} alarms are cleared"))?;
+        }
+    }
+    Ok(Exit::Good)
+}
+
+fn report(central: &CentralHandle, home: &Home, running: bool) -> anyhow::Result<CentralReport> {
+    let alarm = |raised: crate::central::Raised| AlarmStatus {
+        alarm: raised.alarm,
+        detail: raised.detail,
+        since: raised.first_at,
+    };
+    let agent = |agent: AgentStatus| AgentReport {
+        name: agent.name,
+        log: agent.log,
+        epoch: agent.epoch,
+        joined_at: agent.joined_at,
+        revoked: agent.revoked,
+        fenced_at: agent.fenced_at,
+        connected: agent.connected,
+        last_contact_at: agent.last_contact,
+        entries: agent.count,
+        originals_through: agent.originals_through,
+        alarms: agent.alarms.into_iter().map(alarm).collect(),
+    };
+    let at: Timestamp = jiff::Timestamp::now().into();
+    Ok(CentralReport {
+        at,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        running,
+        disk: DiskStatus {
+            free_bytes: store::free_bytes(home.path())?,
+            free_bytes_min: Config::default().agent.free_bytes_min,
+        },
+        agents: central.agents().into_iter().map(agent).collect(),
+        alarms: central.alarms().into_iter().map(alarm).collect(),
+    })
+}

@@ -1,0 +1,218 @@
+//! Commands that put something on record: import, record, and a person's word on what is held.
+
+use daybook_protocol::{
+    entry::{Actor, Private, Source},
+    event::{Completion, Event, FileId, HeldResolved},
+    field::Field,
+    finding::Finding,
+    ids::Sequence,
+};
+use serde::Serialize;
+
+use super::signed_by;
+use crate::{
+    books::index::{Held, Stage},
+    cli::{
+        Exit, Files, Screen,
+        args::{Import, Ruling},
+        record::Record,
+    },
+    desk::{self, Context, Given},
+    journal::{Answer, Draft, today},
+    office::{Arrived, Handed, Office},
+};
+
+/// Takes in files that a command hands over, one after the other.
+pub(super) fn import(
+    office: &Office,
+    import: &Import,
+    files: &mut dyn Files,
+    json: bool,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let resumed = office.resume_handed(&mut |done, total| screen.progress(done, total, "rows"))?;
+    while let Some((offered, mut bytes)) = files.next()? {
+        let preserved = office.preserve(&mut bytes)?;
+        // An import that was cut off and is begun again goes on: it is the same arrival.
+        let same = resumed.iter().find(|arrival| arrival.received.sha256 == preserved.sha256);
+        let arrival = match same.filter(|arrival| arrival.received.centre == import.centre) {
+            Some(arrival) => arrival.arrival,
+            None => {
+                let handed = Handed {
+                    name: offered.file_name().to_owned(),
+                    folder: None,
+                    centre: import.centre.clone(),
+                    brand: import.brand.clone(),
+                    kind: import.kind,
+                    file_id: FileId { device: 0, number: 0 },
+                    modified_at: offered.modified_at(),
+                    completed_by: Completion::Handed,
+                };
+                office.receive(&handed, &preserved)?
+            }
+        };
+        office.proceed(arrival, &mut |done, total| screen.progress(done, total, "rows"))?;
+        let arrived = Arrived { file: offered.name.clone(), ..office.arrived(arrival)? };
+        if json {
+            screen.out(&serde_json::to_string(&arrived)?)?;
+        } else {
+            told(&arrived, screen)?;
+        }
+        screen.flush()?;
+        if screen.gone() {
+            return Ok(Exit::CouldNot);
+        }
+    }
+    if !json {
+        screen.note(&format!("receipts are in {}", office.reading.home.receipts().display()));
+    }
+    Ok(Exit::Good)
+}
+
+fn told(arrived: &Arrived, screen: &mut dyn Screen) -> std::io::Result<()> {
+    let totals = arrived.totals;
+    let kind = arrived.kind.map_or("of unknown kind", |kind| kind.name());
+    screen.out(&format!(
+        "{}: {kind}, {} rows: {} accepted, {} rejected, {} duplicate, {} held; receipt {}",
+        arrived.file, totals.rows, totals.accepted, totals.rejected, totals.duplicate, totals.held, arrived.receipt
+    ))?;
+    for Finding { code, field } in &arrived.findings {
+        let field = field.map_or(String::new(), |field| format!(" ({field})"));
+        screen.out(&format!("  {code}{field}: {}. {}", code.meaning(), code.mend()))?;
+    }
+    if let Some(earlier) = arrived.same_as {
+        screen.out(&format!("  the same file was received before: see receipt {earlier}"))?;
+    }
+    Ok(())
+}
+
+/// What became of an order, for `--json`.
+#[derive(Serialize)]
+struct Recorded<'a> {
+    sequence: Sequence,
+    #[serde(flatten)]
+    event: &'a Event,
+    findings: &'a [Finding],
+}
+
+/// Puts an operator's fact on record, judged by the same rules as a row of a file.
+pub(super) fn record(
+    office: &Office,
+    what: &Record,
+    user: &str,
+    json: bool,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let (kind, row) = what.row();
+    let tokens = office.tokens();
+    // An operator speaks for every centre: the registration says which one is meant.
+    let centre = row.iter().find(|(field, _)| *field == Field::CentreNo).map_or("", |(_, value)| value.as_str());
+    let context = Context { tokens, policy: &office.config.policy, centre, brand: "", today: today() };
+    let command = match desk::read(kind, &Given::new(row.clone()), &context) {
+        Ok(command) => command,
+        Err(rejected) => {
+            findings(&rejected.findings, screen);
+            anyhow::bail!("nothing was recorded");
+        }
+    };
+    let answer = office.journal.order(command, &signed_by(what.operator(), user))?;
+    if json {
+        let Answer { sequence, event, findings } = &answer;
+        screen.out(&serde_json::to_string(&Recorded { sequence: *sequence, event, findings })?)?;
+    } else {
+        screen.out(&format!("entry {}: {}", answer.sequence, answer.event.name()))?;
+    }
+    findings(&answer.findings, screen);
+    let refused = matches!(answer.event, Event::RowRejected(_) | Event::RowHeld(_));
+    Ok(if refused { Exit::Problem } else { Exit::Good })
+}
+
+fn findings(findings: &[Finding], screen: &mut dyn Screen) {
+    for Finding { code, field } in findings {
+        let field = field.map_or(String::new(), |field| format!(" ({field})"));
+        screen.note(&format!("{code}{field}: {}. {}", code.meaning(), code.mend()));
+    }
+}
+
+fn find(office: &Office, sequence: Sequence) -> anyhow::Result<Held> {
+    let held = office.journal.look(move |index| index.held().into_iter().find(|held| held.held == sequence))?;
+    held.ok_or_else(|| anyhow::anyhow!("nothing is held under entry {sequence}; `daybook held list` shows what is"))
+}
+
+fn resolved(ruling: &Ruling, held: &Held, user: &str, event: fn(HeldResolved) -> Event) -> Draft {
+    let source = Source::Command;
+    let actor = Actor::Operator(signed_by(ruling.by.operator.as_deref(), user));
+    Draft { actor, source, ..Draft::plain(event(HeldResolved { held: held.held })) }
+}
+
+/// Lets a held file or row go on: the file is judged row by row whatever its share of errors, the row is judged again as
+/// things stand now.
+pub(super) fn release(
+    office: &Office,
+    ruling: &Ruling,
+    user: &str,
+    json: bool,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let held = find(office, ruling.sequence)?;
+    let draft = with_reason(office, &held, ruling, resolved(ruling, &held, user, Event::HeldReleased))?;
+    match held.line {
+        None => {
+            office.journal.note(draft)?;
+            let state = office.arrival(held.arrival)?;
+            debug_assert_eq!(state.stage, Stage::Received, "a released file is read again");
+            office.proceed(held.arrival, &mut |done, total| screen.progress(done, total, "rows"))?;
+            let arrived = office.arrived(held.arrival)?;
+            if json {
+                screen.out(&serde_json::to_string(&arrived)?)?;
+            } else {
+                told(&arrived, screen)?;
+            }
+        }
+        Some(line) => {
+            office.journal.note(draft)?;
+            let totals = office.judge_again(held.arrival, line)?;
+            let verdict = match totals {
+                totals if totals.accepted > 0 => "accepted",
+                totals if totals.rejected > 0 => "rejected",
+                totals if totals.duplicate > 0 => "duplicate",
+                _ => "held again",
+            };
+            if json {
+                screen.out(&serde_json::json!({ "held": held.held, "verdict": verdict }).to_string())?;
+            } else {
+                screen.out(&format!("line {line} of arrival {}: {verdict}", held.arrival))?;
+            }
+        }
+    }
+    Ok(Exit::Good)
+}
+
+/// Refuses a held file or row for good.
+pub(super) fn refuse(
+    office: &Office,
+    ruling: &Ruling,
+    user: &str,
+    json: bool,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let held = find(office, ruling.sequence)?;
+    let draft = with_reason(office, &held, ruling, resolved(ruling, &held, user, Event::HeldRefused))?;
+    let sequence = office.journal.note(draft)?;
+    if held.line.is_none() {
+        office.proceed(held.arrival, &mut |_, _| {})?;
+    }
+    if json {
+        screen.out(&serde_json::json!({ "held": held.held, "refused_by": sequence }).to_string())?;
+    } else {
+        screen.out(&format!("entry {} is refused, as entry {sequence} records", held.held))?;
+    }
+    Ok(Exit::Good)
+}
+
+/// Seals the operator's reason under the key of the arrival: it may name the person.
+fn with_reason(office: &Office, held: &Held, ruling: &Ruling, draft: Draft) -> anyhow::Result<Draft> {
+    let key = office.arrival(held.arrival)?.received.key;
+    let private = Some((key, Private(vec![(Field::Reason, ruling.reason.clone())])));
+    Ok(Draft { private, ..draft })
+}

@@ -1,0 +1,281 @@
+//! Commands that run for long: the agent, and agent and central node together; and those that tie the two.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use anyhow::Context as _;
+use daybook_protocol::invite::Invite;
+use tokio::sync::watch;
+
+use super::{AgentDesk, central, sample};
+use crate::{
+    central::{CentralHandle, Purpose},
+    cli::{Exit, Screen, globals::CENTRAL_BELOW},
+    control,
+    home::Home,
+    identity::Identity,
+    journal::Draft,
+    office::{self, Location, Office},
+    replicate::{self, LocalLog, Mirroring},
+    supervise::Shutdown,
+};
+
+/// How soon a waiting thread notices a stop.
+const NOTICE: Duration = Duration::from_millis(200);
+/// For how long the code is good by which `up` joins its own agent.
+const UP_CODE: Duration = Duration::from_mins(10);
+
+/// Runs the agent until it is told to stop.
+pub(super) fn run(place: &Location, shutdown: &Shutdown, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let office = Office::open(place, true)?;
+    let home = office.reading.home.path().display().to_string();
+    screen.note(&format!("daybook: the agent runs in {home}; stop it with Ctrl-C"));
+    attend(office, shutdown)?;
+    Ok(Exit::Good)
+}
+
+/// An agent at work: folders watched, commands served, log mirrored.
+struct Agent {
+    office: Arc<Office>,
+    control: Option<control::Control>,
+    threads: Vec<thread::JoinHandle<()>>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Agent {
+    fn start(office: Office, shutdown: &Shutdown) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let office = Arc::new(office);
+        let control = control::serve(&office.reading.home, Arc::new(AgentDesk { office: Arc::clone(&office) }))
+            .map(Some)
+            .context("cannot take commands")?;
+        let mut threads = office::watch_folders(&office, shutdown)?;
+        threads.push(mirror(&office, &runtime, shutdown));
+        let (resuming, stop) = (Arc::clone(&office), shutdown.clone());
+        threads.push(thread::spawn(move || {
+            if let Err(error) = resuming.resume_handed(&mut |_, _| {}) {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a file that was handed over is not finished"
+                );
+            }
+            drop(stop);
+        }));
+        Ok(Self { office, control, threads, runtime })
+    }
+
+    /// Waits for the wish to stop, then brings everything to its end: first whoever asks, then the folders, then the log.
+    fn finish(self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        while !shutdown.is_asked() {
+            thread::sleep(NOTICE);
+        }
+        if let Some(control) = self.control {
+            control.stop();
+        }
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the agent ended unexpectedly");
+            }
+        }
+        self.runtime.shutdown_timeout(NOTICE);
+        match Arc::try_unwrap(self.office) {
+            Ok(office) => Ok(office.close()?),
+            Err(shared) => {
+                // A command that would not end still holds it. The log bears being left as it is.
+                shared.journal.stop();
+                anyhow::bail!("a command was still at work; what it had committed is safe")
+            }
+        }
+    }
+}
+
+fn attend(office: Office, shutdown: &Shutdown) -> anyhow::Result<()> {
+    Agent::start(office, shutdown)?.finish(shutdown)
+}
+
+/// Mirrors the log to its central node, and keeps the books up with it; the thread ends when the stop is asked for.
+fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Shutdown) -> thread::JoinHandle<()> {
+    let (tell, news) = watch::channel(0);
+    if office.identity.central.is_some() {
+        let journal = office.journal.clone();
+        let alarm = move |alarm: daybook_protocol::event::Alarm| {
+            let name = alarm.alarm.clone();
+            let known = journal.look(move |index| index.alarms().iter().any(|(open, _)| *open == name));
+            if known.is_ok_and(|known| !known) {
+                let raised = daybook_protocol::event::Event::AlarmRaised(alarm);
+                if let Err(error) = journal.note(Draft::plain(raised)) {
+                    tracing::error!(error = &error as &dyn std::error::Error, "an alarm was not recorded");
+                }
+            }
+        };
+        let outbound = LocalLog::new(
+            &office.reading.home,
+            office.reading.entries.clone(),
+            office.keyring(),
+            Arc::clone(&office.vault),
+        );
+        let mirroring = Mirroring {
+            outbound: Arc::new(outbound),
+            news,
+            home: office.reading.home.clone(),
+            identity: office.identity.clone(),
+            position: office.mirror.clone(),
+            alarm: Arc::new(alarm),
+        };
+        let token = shutdown.token();
+        runtime.spawn(async move {
+            if let Err(error) = replicate::run_session(mirroring, token).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "mirroring has ended");
+            }
+        });
+    }
+    let (office, shutdown) = (Arc::clone(office), shutdown.clone());
+    thread::spawn(move || {
+        let mut seen = 0;
+        while !shutdown.is_asked() {
+            let count = office.reading.entries.wait_beyond(seen, NOTICE);
+            if count > seen {
+                seen = count;
+                tell.send_replace(count);
+                if let Err(error) = office.reading.catch_up() {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the books lag behind the log");
+                }
+            }
+        }
+    })
+}
+
+/// Joins this agent to a central node.
+pub(super) fn join(
+    place: &Location,
+    address: &str,
+    code: &str,
+    name: Option<&str>,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let invite: Invite = code.parse()?;
+    // The log is made first, so that an identity never stands without one.
+    Office::open(place, true)?.close()?;
+    let identity = block_on(replicate::join(address, &invite, &place.home, &named(name)))??;
+    screen.out(&format!("log {} is joined to {address}; start the agent: daybook run", identity.log))?;
+    Ok(Exit::Good)
+}
+
+/// Rebuilds a lost agent in this home.
+pub(super) fn recover(
+    place: &Location,
+    address: &str,
+    code: &str,
+    name: Option<&str>,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let invite: Invite = code.parse()?;
+    let (tell, told) = std::sync::mpsc::channel();
+    let home = place.home.clone();
+    let (at, name) = (address.to_owned(), named(name));
+    let work = thread::spawn(move || {
+        block_on(async {
+            replicate::recover(&at, &invite, &home, &name, move |progress| drop(tell.send(progress))).await
+        })
+    });
+    for progress in told {
+        let (done, total) = (progress.entries + progress.originals, progress.entries_total + progress.originals_total);
+        screen.progress(done, total, "entries and originals");
+    }
+    let recovered = work.join().map_err(|_| anyhow::anyhow!("the recover ended unexpectedly"))???;
+    screen.out(&format!(
+        "log {} is back: {} entries, root {}, {} originals; epoch {}",
+        recovered.identity.log, recovered.count, recovered.root, recovered.originals, recovered.identity.epoch
+    ))?;
+    for missing in &recovered.missing {
+        screen.note(&format!(
+            "the central node never had the original {missing}: look for it in done/ on the old machine"
+        ));
+    }
+    let written = office::restore_config(place)?;
+    if let Some(path) = written {
+        screen.out(&format!("the configuration is back: {}", path.display()))?;
+    }
+    if let Some(from) = &place.operator_key
+        && !place.home.operator_key().exists()
+    {
+        std::fs::copy(from, place.home.operator_key()).context("cannot keep the operator's key")?;
+    }
+    if !place.home.operator_key().exists() {
+        screen.note("the operator's key is not here: put it back as operator.key before starting the agent");
+        return Ok(Exit::Problem);
+    }
+    let office = Office::rebuild(place)?;
+    let verified = super::upkeep::verify_home(&place.home, false, screen);
+    office.close()?;
+    verified
+}
+
+/// Runs agent and central node together, made and joined on first start.
+pub(super) fn up(
+    place: &Location,
+    with_sample: bool,
+    shutdown: &Shutdown,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let home = &place.home;
+    if place.config.is_none() && !home.config().exists() {
+        sample::write_config(home)?;
+    }
+    let central_home = Home::new(home.path().join(CENTRAL_BELOW));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let central = CentralHandle::open(&central_home)?;
+    let joined = Identity::load(home)?.and_then(|identity| identity.central);
+    // The port of the first start is kept: the agent's identity names it.
+    let wanted = joined.as_ref().map_or("127.0.0.1:0", |central| central.address.as_str());
+    let listener = runtime
+        .block_on(tokio::net::TcpListener::bind(wanted))
+        .with_context(|| format!("cannot listen on {wanted}: is another `daybook up` running?"))?;
+    let address = listener.local_addr()?.to_string();
+    let serving = runtime.spawn(crate::central::serve(listener, central.clone(), shutdown.token()));
+    let commands = central::serve_commands(&central_home, &central)?;
+    if joined.is_none() {
+        Office::open(place, true)?.close()?;
+        let invite = central.invite(Purpose::Join, UP_CODE)?;
+        block_on(replicate::join(&address, &invite, home, &named(None)))??;
+    }
+    let agent = Agent::start(Office::open(place, true)?, shutdown)?;
+    welcome(&agent.office, &address, screen)?;
+    if with_sample {
+        sample::show(&agent.office, shutdown, screen)?;
+    } else {
+        sample::next_steps(&agent.office, screen)?;
+    }
+    let ended = agent.finish(shutdown);
+    commands.stop();
+    runtime.block_on(serving).context("the central node ended unexpectedly")?;
+    ended.map(|()| Exit::Good)
+}
+
+fn welcome(office: &Office, address: &str, screen: &mut dyn Screen) -> std::io::Result<()> {
+    let home = office.reading.home.path().display();
+    screen.out(&format!("Daybook {} runs in {home}", env!("CARGO_PKG_VERSION")))?;
+    screen.out(&format!("  log           {}", office.identity.log))?;
+    screen.out(&format!("  central node  on {address}, in {home}/{CENTRAL_BELOW}"))?;
+    for folder in &office.config.folders {
+        screen.out(&format!("  drop folder   {} (centre {})", folder.drop().display(), folder.centre))?;
+    }
+    screen
+        .out(&format!("  keep a copy of {home}/operator.key apart: without it nothing personal can be read again"))?;
+    screen.flush()
+}
+
+/// The name under which a central node lists this machine: the one given, else the machine's own.
+fn named(given: Option<&str>) -> String {
+    if let Some(name) = given {
+        return name.to_owned();
+    }
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { "agent".to_owned() } else { name }
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(NOTICE);
+    Ok(done)
+}

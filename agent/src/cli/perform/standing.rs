@@ -1,0 +1,116 @@
+//! `daybook status`: gathers how things stand.
+
+use std::fs;
+
+use daybook_protocol::date::Timestamp;
+
+use crate::{
+    cli::{
+        Exit, Screen,
+        status::{AlarmStatus, DiskStatus, FolderStatus, HeldStatus, MirrorStatus, StatusReport},
+    },
+    intake,
+    office::Office,
+    store,
+};
+
+/// The reference data that a desk can be given; none can be loaded yet.
+const REFERENCE: [&str; 3] = ["centres", "qualifications", "prices"];
+
+/// Shows how things stand; with `check` the exit status says whether anything is wrong.
+pub(super) fn status(
+    office: &Office,
+    check: bool,
+    running: bool,
+    json: bool,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let report = report(office, running)?;
+    if json {
+        screen.out(&report.json()?)?;
+    } else {
+        for line in report.text() {
+            screen.out(&line)?;
+        }
+    }
+    Ok(if check && !report.problems().is_empty() { Exit::Problem } else { Exit::Good })
+}
+
+fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
+    let (held, alarms) = office.journal.look(|index| (index.held(), index.alarms()))?;
+    let reading = &office.reading;
+    let entries = reading.entries.count();
+    let last = entries.checked_sub(1).map(daybook_protocol::ids::Sequence);
+    let last = last.map(|last| reading.entry(last)).transpose()?.flatten();
+    let root =
+        last.as_ref().map(|last| reading.entries.frames(last.sequence).next().transpose()).transpose()?.flatten();
+    let since = |sequence| {
+        let entry = reading.entry(sequence).ok().flatten();
+        entry.map(|entry| entry.recorded_at).unwrap_or_default()
+    };
+    let alarms = alarms
+        .into_iter()
+        .map(|(alarm, open)| AlarmStatus { alarm, detail: open.detail, since: since(open.sequence) })
+        .collect();
+    Ok(StatusReport {
+        at: jiff::Timestamp::now().into(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        agent_running: Some(running),
+        log: reading.log,
+        epoch: office.identity.epoch,
+        entries,
+        root: root.map_or_else(|| daybook_protocol::tree::Frontier::default().root(), |frame| frame.header().root),
+        last_recorded_at: last.map(|last| last.recorded_at),
+        folders: folders(office)?,
+        held: HeldStatus {
+            files: held.iter().filter(|held| held.line.is_none()).count() as u64,
+            rows: held.iter().filter(|held| held.line.is_some()).count() as u64,
+            oldest_at: held.first().map(|held| Timestamp(held.since)),
+        },
+        alarms,
+        mirror: mirror(office)?,
+        disk: DiskStatus {
+            free_bytes: store::free_bytes(reading.home.path())?,
+            free_bytes_min: office.config.agent.free_bytes_min,
+        },
+        checks_off: REFERENCE.map(str::to_owned).to_vec(),
+        verified: None,
+        others: Vec::new(),
+    })
+}
+
+fn folders(office: &Office) -> anyhow::Result<Vec<FolderStatus>> {
+    let latest = office.journal.look(|index| index.latest_by_folder())?;
+    Ok(office
+        .config
+        .folders
+        .iter()
+        .map(|folder| FolderStatus {
+            name: folder.name.clone(),
+            centre: folder.centre.clone(),
+            // Markers and files that are still being written wait too.
+            waiting: fs::read_dir(folder.drop()).map_or(0, |names| names.count() as u64),
+            last_file_at: latest.get(&folder.name).copied(),
+            problem: intake::inspect(folder).into_iter().next(),
+        })
+        .collect())
+}
+
+fn mirror(office: &Office) -> anyhow::Result<Option<MirrorStatus>> {
+    let Some(central) = &office.identity.central else { return Ok(None) };
+    let position = office.mirror.borrow().clone();
+    let signed = office.reading.signed_for();
+    let question = format!("SELECT count(*) FROM file WHERE arrival >= {}", position.originals_through.0);
+    let answer = office.reading.books()?.ask(&question)?;
+    let missing = answer.rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0);
+    Ok(Some(MirrorStatus {
+        central: central.address.clone(),
+        connected: position.connected,
+        last_contact_at: position.last_contact,
+        entries: position.log_through.max(signed.unwrap_or(0)),
+        signed_for: signed,
+        originals_missing: missing,
+        refused: position.refused.map(|refused| refused.to_string()),
+        trouble: position.trouble,
+    }))
+}

@@ -1,0 +1,175 @@
+//! Commands that look after the log itself: verify, export, rebuild, salvage.
+
+use std::{
+    fs::{self, File},
+    io::{BufWriter, Write as _},
+    path::Path,
+};
+
+use anyhow::Context as _;
+use daybook_protocol::ids::Sequence;
+
+use crate::{
+    cli::{Exit, Globals, Screen},
+    home::Home,
+    identity::{CentralNode, Identity},
+    office::{Location, Office, Reading},
+    store,
+    verify::{self, Report},
+};
+
+/// Checks the log of the home that `globals` name, or an export.
+pub(super) fn verify(
+    globals: &Globals,
+    export: Option<&Path>,
+    json: bool,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    match export {
+        Some(directory) => tell(verify::verify_export(directory, None), json, screen),
+        None => verify_home(&globals.home()?, json, screen),
+    }
+}
+
+/// Checks the log of a home, from the bytes on disk, whether or not it is open.
+pub(super) fn verify_home(home: &Home, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let central = Identity::load(home)?.and_then(|identity| identity.central);
+    let verifier = match central {
+        Some(central) => Some(central.verifier),
+        None => fs::read_to_string(home.verifier()).ok(),
+    };
+    tell(verify::verify(&store::places(home), verifier.as_deref()), json, screen)
+}
+
+fn tell(checked: Result<Report, verify::CouldNotCheck>, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let report = checked?;
+    let faults: Vec<_> =
+        report.faults.iter().map(|fault| serde_json::json!({ "at": fault.at, "what": fault.what })).collect();
+    if json {
+        let line = serde_json::json!({
+            "entries": report.entries,
+            "root": report.root,
+            "anchored_through": report.anchored_through,
+            "ok": report.ok(),
+            "faults": faults,
+        });
+        screen.out(&line.to_string())?;
+    } else {
+        let anchored = match report.anchored_through {
+            Some(count) => format!("the central node has signed for {count} of them"),
+            None => "no central node has signed for them yet".to_owned(),
+        };
+        screen.out(&format!("{} entries, root {}; {anchored}", report.entries, report.root))?;
+        for fault in &report.faults {
+            let at = fault.at.map_or_else(String::new, |at| format!("entry {at}: "));
+            screen.out(&format!("damaged: {at}{}", fault.what))?;
+        }
+        screen.out(if report.ok() {
+            "good: nothing was lost or changed"
+        } else {
+            "DAMAGED: see above; next: daybook salvage, or daybook recover"
+        })?;
+    }
+    Ok(if report.ok() { Exit::Good } else { Exit::Problem })
+}
+
+/// Writes the log so that anyone can check it.
+pub(super) fn export(
+    reading: &Reading,
+    central: Option<&CentralNode>,
+    directory: &Path,
+    json: bool,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    if fs::read_dir(directory)?.next().is_some() {
+        anyhow::bail!("{} is not empty: name a directory that does not exist yet", directory.display());
+    }
+    // The checkpoint first: the log goes on and is then at least as long as what was signed for.
+    let checkpoint = fs::read(reading.home.checkpoint()).ok();
+    let total = reading.entries.count();
+    let path = directory.join("log.frames");
+    let mut out = BufWriter::with_capacity(1 << 20, File::create_new(&path)?);
+    let (mut entries, mut root) = (0, None);
+    for frame in reading.entries.frames(Sequence(0)) {
+        let frame = frame?;
+        out.write_all(frame.bytes())?;
+        (entries, root) = (frame.header().end().0, Some(frame.header().root));
+        screen.progress(entries, total.max(entries), "entries");
+    }
+    out.into_inner()?.sync_all()?;
+    if let Some(checkpoint) = &checkpoint {
+        write_synced(&directory.join("checkpoint"), checkpoint)?;
+        let verifier = central.map(|central| central.verifier.clone());
+        if let Some(verifier) = verifier.or_else(|| fs::read_to_string(reading.home.verifier()).ok()) {
+            write_synced(&directory.join("verifier"), verifier.as_bytes())?;
+        }
+    }
+    let head = serde_json::json!({ "log": reading.log, "entries": entries, "root": root });
+    write_synced(&directory.join("head.json"), format!("{head}\n").as_bytes())?;
+    File::open(directory)?.sync_all()?;
+    if json {
+        screen.out(&head.to_string())?;
+    } else {
+        screen.out(&format!("{entries} entries are in {}", directory.display()))?;
+        screen.out(&format!("check them: daybook verify --export {}", directory.display()))?;
+    }
+    Ok(Exit::Good)
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Throws away the books of a home that no agent has open, and folds them from the log again.
+pub(super) fn rebuild(place: &Location, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let office = Office::rebuild(place)?;
+    let told = counts(&office.reading, json, screen);
+    office.close()?;
+    told
+}
+
+/// Throws away the books of an open log, and folds them again.
+pub(super) fn refold(reading: &Reading, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    reading.refold()?;
+    counts(reading, json, screen)
+}
+
+fn counts(reading: &Reading, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let counts = reading.books()?.counts()?;
+    if json {
+        let mut object: serde_json::Map<String, serde_json::Value> =
+            counts.into_iter().map(|(name, count)| (name, count.into())).collect();
+        object.insert("applied_through".into(), reading.entries.count().into());
+        screen.out(&serde_json::Value::from(object).to_string())?;
+    } else {
+        screen.out(&format!("the books are folded from {} entries:", reading.entries.count()))?;
+        for (name, count) in counts {
+            screen.out(&format!("  {name:<14} {count}"))?;
+        }
+    }
+    Ok(Exit::Good)
+}
+
+/// Brings back what a damaged store still holds.
+pub(super) fn salvage(home: &Home, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let salvaged = store::salvage(home, &[])?;
+    if json {
+        let line = serde_json::json!({
+            "entries": salvaged.entries,
+            "batches": salvaged.batches,
+            "beyond_head": salvaged.beyond_head,
+            "evidence": salvaged.evidence,
+        });
+        screen.out(&line.to_string())?;
+    } else {
+        screen.out(&format!("{} entries in {} batches are back", salvaged.entries, salvaged.batches))?;
+        if let Some(evidence) = &salvaged.evidence {
+            screen.out(&format!("the damaged store is kept in {}", evidence.display()))?;
+        }
+        screen.out("check them: daybook verify")?;
+    }
+    Ok(Exit::Good)
+}
