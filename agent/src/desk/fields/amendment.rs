@@ -98,8 +98,11 @@ fn afterwards(row: &mut Reading, field: Field, new: &str, held: Option<&Held>) -
         }
         Field::Uln => match row.uln(Field::NewValue) {
             Some(digits) => afterwards.uln = Some(row.uln_token(&digits)),
-            // A placeholder was noted as a warning, but there is nothing to amend to.
-            None => row.found(Code::REQUIRED_MISSING, Field::NewValue),
+            // A placeholder only warns, but here it leaves nothing to amend to.
+            None if row.noted(Code::ULN_PLACEHOLDER, Field::NewValue) => {
+                row.found(Code::REQUIRED_MISSING, Field::NewValue);
+            }
+            None => {}
         },
         contact => row.contact(contact, new, Field::NewValue),
     }

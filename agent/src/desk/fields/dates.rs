@@ -28,37 +28,32 @@ pub(super) struct Day {
     pub(super) date: Date,
     year: i16,
     month: i8,
-    day: i8,
+    of_month: i8,
 }
 
 impl Day {
     fn new(year: i16, month: i8, day: i8) -> Option<Self> {
         let date = Date::new(year, month, day)?;
-        YEARS.contains(&year).then_some(Self { date, year, month, day })
+        YEARS.contains(&year).then_some(Self { date, year, month, of_month: day })
     }
 
     /// Whole years from this day to a later one.
     pub(super) fn years_until(self, later: Self) -> i16 {
-        later.year - self.year - i16::from((later.month, later.day) < (self.month, self.day))
+        later.year - self.year - i16::from((later.month, later.of_month) < (self.month, self.of_month))
     }
 
     /// As `YYYY-MM-DD`.
     pub(super) fn iso(self) -> String {
-        let digit = |number: i16| char::from(b'0' + u8::try_from(number % 10).unwrap_or(0));
-        let (year, month, day) = (self.year, i16::from(self.month), i16::from(self.day));
-        let mut text = String::with_capacity(10);
-        for part in [[year / 1000, year / 100].as_slice(), &[year / 10, year]] {
-            text.extend(part.iter().map(|number| digit(*number)));
-        }
-        for part in [month, day] {
-            text.extend(['-', digit(part / 10), digit(part)]);
-        }
-        text
+        let (year, month, day) = (self.year, i16::from(self.month), i16::from(self.of_month));
+        // -1 is no digit and comes out as the hyphen.
+        let digits = [year / 1000, year / 100, year / 10, year, -1, month / 10, month, -1, day / 10, day];
+        let text = digits.map(|number| u8::try_from(number % 10).map_or(b'-', |digit| b'0' + digit));
+        text.iter().map(|byte| char::from(*byte)).collect()
     }
 
     /// Whether spreadsheets show this day for an empty cell or for a zero.
     pub(super) fn is_default(self) -> bool {
-        matches!((self.year, self.month, self.day), (1899, 12, 30) | (1900 | 1970, 1, 1))
+        matches!((self.year, self.month, self.of_month), (1899, 12, 30) | (1900 | 1970, 1, 1))
     }
 }
 
@@ -74,6 +69,12 @@ pub(in crate::desk) enum Order {
 /// Reads a value that is not empty: `2005-02-01`, `1/2/2005`, `01.02.2005`, `01-02-2005`, `1 Feb 2005`, `01022005`, each
 /// with midnight behind it or not.
 pub(super) fn parse(text: &str) -> Result<Day, Code> {
+    // Most dates are written year first, and in full.
+    if let [_, _, _, _, b'-', _, _, b'-', _, _] = text.as_bytes()
+        && let (Some(year), Some(month), Some(day)) = (text.get(..4), text.get(5..7), text.get(8..))
+    {
+        return day_of(year, number(month, 2), day);
+    }
     let Some(text) = without_midnight(text) else { return Err(Code::DATE_INVALID) };
     let Some((separator, [first, second, third])) = parts(text) else { return run_together(text) };
     if first.len() == 4 && separator != ' ' {
@@ -89,7 +90,8 @@ pub(super) fn parse(text: &str) -> Result<Day, Code> {
 
 /// The order of a date in figures; `None` where either is possible, or neither.
 pub(in crate::desk) fn order(text: &str) -> Option<Order> {
-    if text.as_bytes().get(4) == Some(&b'-') {
+    // Most dates are written year first.
+    if let [_, _, _, _, b'-', _, _, b'-', ..] = text.as_bytes() {
         return None;
     }
     let (separator, [first, second, third]) = parts(without_midnight(text)?)?;
@@ -150,7 +152,7 @@ fn month_named(text: &str) -> Option<i16> {
 
 /// Without the time that a database or spreadsheet hangs on a date, as long as it is midnight; `None` if it is not.
 fn without_midnight(text: &str) -> Option<&str> {
-    let Some(colon) = text.find(':') else { return Some(text) };
+    let Some(colon) = text.bytes().position(|byte| byte == b':') else { return Some(text) };
     let (date, time) =
         text.get(..colon)?.rsplit_once([' ', 'T']).and_then(|(date, _)| text.split_at_checked(date.len()))?;
     let midnight = time.bytes().skip(1).all(|byte| matches!(byte, b'0' | b':' | b'.' | b'Z'));
@@ -240,6 +242,8 @@ mod tests {
             ("12/31/2005", Some(Order::MonthFirst)),
             ("1-13-05 00:00", Some(Order::MonthFirst)),
             ("01/02/2005", None),
+            ("12/01/2005", None),
+            ("01/12/2005", None),
             ("31/13/2005", None),
             ("2005-12-31", None),
             ("2005/12/31", None),

@@ -3,7 +3,7 @@
 //!
 //! **Matching keys.** Tokens are made of texts in one form, and that form is part of the log's format: a change to it would
 //! part a learner's past from their future.
-//! - A *name's key*: NFKD; lower case letter by letter; NFKD again; without accents (marks of a canonical combining class from
+//! - A *name's key*: NFKD; lower case letter by letter; without accents (marks of a canonical combining class from
 //!   200) and Hebrew and Arabic vowel points (classes 10 to 35); ß æ œ þ ø ł đ ð ħ ı ς as ss ae oe th o l d d h i σ; and of
 //!   what is left only letters, digits and marks, without the letters that are apostrophes by use (U+02B9 to U+02BF, U+02C8,
 //!   U+A78C). So `O'Brien`, `O’Brien` and `OBRIEN` are one, as are `de la Cruz` and `De La  Cruz`.

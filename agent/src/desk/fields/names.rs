@@ -1,7 +1,7 @@
 //! Names: what may stand in one, and the key by which two spellings of one are matched.
 
 use daybook_protocol::finding::Code;
-use unicode_normalization::{UnicodeNormalization as _, char::canonical_combining_class};
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, char::canonical_combining_class, is_nfc_quick};
 
 /// The Learning Records Service keeps this many letters.
 const USUAL_CHARS_MAX: usize = 35;
@@ -30,6 +30,7 @@ const TITLES: [&str; 16] = [
 
 /// What was seen in a name.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each was seen or not, whatever else was")]
 struct Seen {
     chars: usize,
     letters: usize,
@@ -56,8 +57,10 @@ impl Seen {
 
     fn unicode(name: &str) -> Self {
         let mut seen = Self::default();
-        for letter in name.nfc() {
-            seen.chars += 1;
+        // Marks that could be composed do not count as letters of their own.
+        let composed = matches!(is_nfc_quick(name.chars()), IsNormalized::Yes);
+        seen.chars = if composed { name.chars().count() } else { name.nfc().count() };
+        for letter in name.chars() {
             if is_letter(letter) {
                 seen.letters += 1;
                 seen.upper |= letter.is_uppercase();
@@ -103,11 +106,14 @@ pub(super) fn is_titled(given: &str) -> bool {
 
 /// The key by which spellings of a name are matched, as the documentation of [`super`] defines it.
 pub(super) fn key(name: &str) -> String {
-    if name.is_ascii() {
-        return name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
-    }
     let mut key = String::with_capacity(name.len());
-    for letter in name.nfkd().flat_map(char::to_lowercase).nfkd() {
+    if name.is_ascii() {
+        key.push_str(name);
+        key.retain(|letter| letter.is_ascii_alphanumeric());
+        key.make_ascii_lowercase();
+        return key;
+    }
+    for letter in name.nfkd().flat_map(char::to_lowercase) {
         match letter {
             'ß' => key.push_str("ss"),
             'æ' => key.push_str("ae"),
@@ -120,11 +126,8 @@ pub(super) fn key(name: &str) -> String {
             'ı' => key.push('i'),
             'ς' => key.push('σ'),
             apostrophe if is_apostrophe(apostrophe) => {}
-            other if other.is_alphanumeric() || is_mark(other) => {
-                if !is_accent(other) {
-                    key.push(other);
-                }
-            }
+            accent if is_accent(accent) => {}
+            other if other.is_alphanumeric() || is_mark(other) => key.push(other),
             _ => {}
         }
     }
@@ -266,6 +269,16 @@ mod tests {
         }
         for (one, other) in [("राम", "रमा"), ("か", "が"), ("Ann", "Anne"), ("王", "玉")] {
             assert_ne!(key(one), key(other), "{one} {other}");
+        }
+    }
+
+    /// Goal: what is decomposed stays so in lower case, so that a key is the same however its name was written. Method: every
+    /// character there is.
+    #[test]
+    fn lower_case_leaves_nothing_to_decompose() {
+        for letter in '\0'..=char::MAX {
+            let lower: String = [letter].into_iter().nfkd().flat_map(char::to_lowercase).collect();
+            assert!(lower.nfkd().eq(lower.chars()), "{letter:?}");
         }
     }
 

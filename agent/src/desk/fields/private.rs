@@ -4,7 +4,7 @@ use daybook_protocol::{
     entry::Private,
     field::{Field, Kind},
 };
-use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
 use super::{Cells, present};
 
@@ -49,7 +49,7 @@ fn in_clear(kind: Kind) -> &'static [Field] {
 /// fact may be cut off.
 pub(super) fn of_accepted(kind: Kind, cells: &dyn Cells) -> Result<Private, Field> {
     let clear = in_clear(kind);
-    let mut values = Vec::with_capacity(8);
+    let mut values = Vec::with_capacity(cells.columns().len());
     let mut bytes = 0;
     for (field, text) in present(cells).filter(|(field, _)| !clear.contains(field)) {
         bytes += text.len();
@@ -64,7 +64,7 @@ pub(super) fn of_accepted(kind: Kind, cells: &dyn Cells) -> Result<Private, Fiel
 
 /// All that a rejected row says, as sent but for what is beyond the limits.
 pub(super) fn of_rejected(cells: &dyn Cells) -> Private {
-    let mut values = Vec::with_capacity(12);
+    let mut values = Vec::with_capacity(cells.columns().len());
     let mut room = ROW_BYTES_MAX;
     for (field, text) in present(cells) {
         let end = text.char_indices().nth(VALUE_CHARS_MAX).map_or(text.len(), |(end, _)| end);
@@ -100,5 +100,34 @@ fn composed(field: Field, text: &str) -> String {
             | Field::PreviousFamilyName
             | Field::NewValue
     );
-    if name && !text.is_ascii() { text.nfc().collect() } else { text.to_owned() }
+    if name && !text.is_ascii() && !matches!(is_nfc_quick(text.chars()), IsNormalized::Yes) {
+        text.nfc().collect()
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::Given;
+
+    /// Goal: many long values never make an entry too long: a rejected row is cut, an accepted one refused instead. Method:
+    /// values of the longest kind that is let pass one by one, in every column.
+    #[test]
+    fn many_long_values_stay_within_the_limit() {
+        let longest = "\u{1F600}".repeat(VALUE_CHARS_MAX);
+        let all = Given::new(Field::ALL.into_iter().map(|field| (field, longest.clone())).collect());
+        let kept = of_rejected(&all);
+        assert_eq!(kept.0.iter().map(|(_, text)| text.len()).sum::<usize>(), ROW_BYTES_MAX);
+        assert_eq!(kept.0.first(), Some(&(Field::Uln, longest.clone())));
+        assert!(kept.encode().is_ok());
+        for kind in Kind::ALL {
+            let fields: Vec<Field> = Field::ALL.into_iter().filter(|field| !in_clear(kind).contains(field)).collect();
+            let fit = ROW_BYTES_MAX / longest.len();
+            assert_eq!(of_accepted(kind, &all), Err(fields[fit]), "{kind}");
+            let some = Given::new(fields.iter().take(fit).map(|field| (*field, longest.clone())).collect());
+            assert_eq!(of_accepted(kind, &some).map(|private| private.0.len()), Ok(fit), "{kind}");
+        }
+    }
 }

@@ -56,6 +56,11 @@ impl<'a> Reading<'a> {
         self.findings.push(Finding::of(code, field));
     }
 
+    /// Whether something was found in a column.
+    pub(super) fn noted(&self, code: Code, field: Field) -> bool {
+        self.findings.contains(&Finding::of(code, field))
+    }
+
     /// The value of a column; empty if there is none.
     pub(super) fn value(&self, field: Field) -> &'a str {
         self.cells.value(field)
@@ -274,11 +279,10 @@ impl<'a> Reading<'a> {
 
     /// The person whom a row is about: family name and date of birth as held, and the ULN or the registration's number.
     pub(super) fn held(&mut self) -> Option<Held<'a>> {
-        let given_before = self.findings.len();
         let uln = self.uln(Field::Uln);
         let registration = self.registration();
-        let wrong = self.findings.iter().skip(given_before).any(|found| found.code.severity() == Severity::Error);
-        if uln.is_none() && registration.is_none() && !wrong {
+        let said = |field| !self.value(field).is_empty() && !self.noted(Code::ULN_PLACEHOLDER, field);
+        if !said(Field::Uln) && !said(Field::RegistrationNo) {
             self.found(Code::REQUIRED_MISSING, Field::Uln);
         }
         let named = self.required(Field::FamilyName).is_some();
