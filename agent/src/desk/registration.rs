@@ -269,7 +269,6 @@ mod tests {
             Err(Obstacle::Doubtful(objection)) => {
                 format!("hold {} {}", objection.finding.code, objection.against.map_or(0, |sequence| sequence.0))
             }
-            Err(other) => format!("{other:?}"),
         }
     }
 
