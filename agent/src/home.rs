@@ -63,6 +63,8 @@ impl Home {
         books = "books";
         /// In a copy of a log: the key that checks its checkpoints.
         verifier = "verifier";
+        /// What the last `verify` found, for `status`.
+        verified = "verified.json";
         /// The latest signed checkpoint of the central node.
         checkpoint = "checkpoint";
         /// The machine's TLS key and certificate, and the authority's certificate.

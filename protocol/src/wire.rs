@@ -128,6 +128,21 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every refusal, in the order of their tags.
+    pub const ALL: [Self; 11] = [
+        Self::Version,
+        Self::Identity,
+        Self::Revoked,
+        Self::Fenced,
+        Self::Fork,
+        Self::Rollback,
+        Self::Gap,
+        Self::Code,
+        Self::Damaged,
+        Self::Protocol,
+        Self::Busy,
+    ];
+
     /// The word that stands for it in alarms and in output.
     pub fn name(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use daybook_protocol::{
     date::Timestamp,
     ids::{Digest, Epoch, LogId},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::figures::{ago, bytes, moment, number, printable, seconds};
 
@@ -121,7 +121,7 @@ pub struct DiskStatus {
 }
 
 /// What the last `verify` found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyStatus {
     /// When it was.
     pub at: Timestamp,

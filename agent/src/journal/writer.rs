@@ -18,7 +18,7 @@ use crate::{
     books::index::Index,
     crash,
     desk::{Command, Decision, Fact, Objection, Occasion, Policy, Rejected},
-    keyring::{self, Keyring},
+    keyring::{self, Key, Keyring, KeyringError},
     store::Store,
 };
 
@@ -71,6 +71,7 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
         frontier,
         batch: None,
         scratch: Vec::with_capacity(1024),
+        key: None,
         answers: Vec::new(),
         opening,
     };
@@ -95,6 +96,8 @@ struct Writer {
     snapshot_at: u64,
     batch: Option<Builder>,
     scratch: Vec<u8>,
+    /// The key used last: a new learner's was just made, and the rows of a file that concern no known person share one.
+    key: Option<(KeyId, Key)>,
     /// What to say once the barrier has passed.
     answers: Vec<Box<dyn FnOnce() + Send>>,
 }
@@ -223,9 +226,14 @@ impl Writer {
 
     /// Gives a fact its ids: a new learner's key, and the number of a new registration, which is its place.
     fn event_of(&mut self, fact: Fact) -> Result<(Event, KeyId), JournalError> {
-        let allocate = || self.opening.keyring.allocate().map(|(key, _)| key);
         let registration = RegistrationNo { epoch: self.opening.epoch, sequence: Sequence(self.frontier.count()) };
-        fact.into_event(registration, allocate).map_err(|error| failed(&error))
+        let Self { opening, key, .. } = self;
+        let allocate = || {
+            let (id, made) = opening.keyring.allocate()?;
+            *key = Some((id, made));
+            Ok(id)
+        };
+        fact.into_event(registration, allocate).map_err(|error: KeyringError| failed(&error))
     }
 
     fn append(&mut self, draft: Draft) -> Result<(Sequence, Timestamp), JournalError> {
@@ -263,11 +271,15 @@ impl Writer {
         Ok((sequence, recorded_at))
     }
 
-    fn seal(&self, key: KeyId, sequence: Sequence, private: &Private) -> Result<Sealed, JournalError> {
+    fn seal(&mut self, id: KeyId, sequence: Sequence, private: &Private) -> Result<Sealed, JournalError> {
         let keyring = &self.opening.keyring;
-        let opened = keyring.key(key).map_err(|error| failed(&error))?;
-        keyring::seal(&opened, key, keyring.nonce(), self.opening.log, sequence, private)
-            .map_err(|error| failed(&error))
+        let key = match self.key.take() {
+            Some((used, key)) if used == id => key,
+            _ => keyring.key(id).map_err(|error| failed(&error))?,
+        };
+        let sealed = keyring::seal(&key, id, keyring.nonce(), self.opening.log, sequence, private);
+        self.key = Some((id, key));
+        sealed.map_err(|error| failed(&error))
     }
 
     fn close_batch(&mut self) -> Result<(), JournalError> {

@@ -39,7 +39,7 @@ use crate::{
     post::PostError,
     reader::ReadError,
     replicate::Position,
-    store::{Store, StoreError},
+    store::{self, Store, StoreError},
     vault::{Vault, VaultError},
 };
 
@@ -159,6 +159,10 @@ impl Office {
             None if create || home.head().exists() => found(home)?,
             None => return Err(OfficeError::NoLog { home: home.path().to_owned() }),
         };
+        // A start after a full disk takes its reserve back once there is room for it.
+        if store::free_bytes(home.path())? > config.agent.free_bytes_min.saturating_add(RESERVE_BYTES) {
+            store::hold_reserve(home, RESERVE_BYTES)?;
+        }
         let head = store.head();
         if head.log != identity.log {
             let home = home.path().to_owned();

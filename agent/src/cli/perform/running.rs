@@ -3,11 +3,16 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
-use daybook_protocol::invite::Invite;
+use daybook_protocol::{
+    event::{Alarm, Event},
+    invite::Invite,
+    wire::Refusal,
+};
 use tokio::sync::watch;
 
 use super::{AgentDesk, central, sample};
 use crate::{
+    books::index::Index,
     central::{CentralHandle, Purpose},
     cli::{Exit, Screen, globals::CENTRAL_BELOW},
     control,
@@ -97,11 +102,11 @@ fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Sh
     let (tell, news) = watch::channel(0);
     if office.identity.central.is_some() {
         let journal = office.journal.clone();
-        let alarm = move |alarm: daybook_protocol::event::Alarm| {
+        let alarm = move |alarm: Alarm| {
             let name = alarm.alarm.clone();
             let known = journal.look(move |index| index.alarms().iter().any(|(open, _)| *open == name));
             if known.is_ok_and(|known| !known) {
-                let raised = daybook_protocol::event::Event::AlarmRaised(alarm);
+                let raised = Event::AlarmRaised(alarm);
                 if let Err(error) = journal.note(Draft::plain(raised)) {
                     tracing::error!(error = &error as &dyn std::error::Error, "an alarm was not recorded");
                 }
@@ -131,7 +136,14 @@ fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Sh
     let (office, shutdown) = (Arc::clone(office), shutdown.clone());
     thread::spawn(move || {
         let mut seen = 0;
+        let mut position = office.mirror.subscribe();
         while !shutdown.is_asked() {
+            if position.has_changed().unwrap_or(false) {
+                let through = position.borrow_and_update().clone();
+                if through.connected && through.refused.is_none() {
+                    clear_refusals(&office);
+                }
+            }
             let count = office.reading.entries.wait_beyond(seen, NOTICE);
             if count > seen {
                 seen = count;
@@ -142,6 +154,19 @@ fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Sh
             }
         }
     })
+}
+
+/// The central node takes this agent: what was raised because it did not is over.
+fn clear_refusals(office: &Office) {
+    let refusals = Refusal::ALL.map(Refusal::name);
+    let open = office.journal.look(Index::alarms).unwrap_or_default();
+    for (alarm, _) in open.into_iter().filter(|(alarm, _)| refusals.contains(&alarm.as_str())) {
+        let detail = "the central node takes this agent again".to_owned();
+        let cleared = Event::AlarmCleared(Alarm { alarm, detail });
+        if let Err(error) = office.journal.note(Draft::plain(cleared)) {
+            tracing::error!(error = &error as &dyn std::error::Error, "the end of an alarm was not recorded");
+        }
+    }
 }
 
 /// Joins this agent to a central node.

@@ -10,7 +10,8 @@ use anyhow::Context as _;
 use daybook_protocol::ids::Sequence;
 
 use crate::{
-    cli::{Exit, Globals, Screen},
+    cli::{Exit, Globals, Screen, status::VerifyStatus},
+    durable,
     home::Home,
     identity::{CentralNode, Identity},
     office::{Location, Office, Reading},
@@ -38,7 +39,14 @@ pub(super) fn verify_home(home: &Home, json: bool, screen: &mut dyn Screen) -> a
         Some(central) => Some(central.verifier),
         None => fs::read_to_string(home.verifier()).ok(),
     };
-    tell(verify::verify(&store::places(home), verifier.as_deref()), json, screen)
+    let checked = verify::verify(&store::places(home), verifier.as_deref());
+    if let Ok(report) = &checked {
+        let at = jiff::Timestamp::now().into();
+        let found = VerifyStatus { at, entries: report.entries, ok: report.ok() };
+        // An auditor may not write here, and need not: only `status` would then not know of it.
+        let _ = serde_json::to_vec(&found).map(|found| durable::write_whole(&home.verified(), &found));
+    }
+    tell(checked, json, screen)
 }
 
 fn tell(checked: Result<Report, verify::CouldNotCheck>, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
