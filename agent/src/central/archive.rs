@@ -275,3 +275,105 @@ impl<A: Archive> Serving<A> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc as plain;
+
+    use daybook_protocol::{checkpoint::Signer, tree::Frontier, wire::Role};
+
+    use super::*;
+    use crate::replicate::{
+        Outbound as _,
+        memory::{LOG, Memory},
+    };
+
+    type Kept = plain::Receiver<Memory>;
+
+    fn keep(memory: Memory) -> (mpsc::Sender<Request>, Kept) {
+        let (closed, kept) = plain::channel();
+        let signer = Signer::new("central", &[7; 32]);
+        let surroundings = Surroundings {
+            sign: Box::new(move |checkpoint| checkpoint.sign(&signer)),
+            moved: Box::new(|_| {}),
+            now: || Timestamp(1),
+        };
+        let close = move |memory| closed.send(memory).expect("the test waits");
+        (start(None, || Ok(memory), close, surroundings).expect("a thread").0, kept)
+    }
+
+    /// Attaches an agent that has nothing yet.
+    fn attach(requests: &mpsc::Sender<Request>, connection: u64, epoch: u32) -> mpsc::Receiver<Reply> {
+        let (replies, answers) = mpsc::channel(100);
+        let (epoch, root) = (Epoch(epoch), Frontier::default().root());
+        let hello = Hello { version: 1, role: Role::Agent, log: LOG, epoch, count: 0, root };
+        requests.blocking_send(Request::Attach { connection, hello, replies }).expect("it runs");
+        answers
+    }
+
+    fn send(requests: &mpsc::Sender<Request>, connection: u64, log: &Memory) {
+        let records = log.key_records(Epoch::FIRST, 0, 1 << 20).expect("in memory");
+        let keys = Message::Keys { epoch: Epoch::FIRST, first: 0, records };
+        let batch = batch_message(log.frames.first().expect("a batch"));
+        for message in [keys, batch] {
+            requests.blocking_send(Request::Take { connection, message }).expect("it runs");
+        }
+    }
+
+    /// Goal: what an earlier connection still has in the queue when a new one is attached is not taken, and an earlier epoch
+    /// cannot attach behind a later one. Method: send in the name of the first of two connections, attach a third.
+    #[test]
+    fn leftovers_of_an_earlier_connection_are_not_taken() {
+        let (requests, kept) = keep(Memory::new(LOG));
+        let mut first = attach(&requests, 1, 1);
+        let mut second = attach(&requests, 2, 2);
+        let mut third = attach(&requests, 3, 1);
+        send(&requests, 1, &Memory::sample(1));
+        assert!(matches!(first.blocking_recv(), Some(Reply::Met(_))));
+        assert!(first.blocking_recv().is_none(), "its answers have ended");
+        assert!(matches!(second.blocking_recv(), Some(Reply::Met(_))));
+        assert!(
+            matches!(third.blocking_recv(), Some(Reply::Refuse(refused)) if refused.refusal == Refusal::Fenced),
+            "an earlier epoch"
+        );
+        drop(requests);
+        let memory = kept.recv().expect("closed in order");
+        assert!(memory.frames.is_empty() && memory.keys.is_empty());
+    }
+
+    /// Goal: messages share a barrier and are acknowledged behind it; at the end the copy is closed. Method: send, look at the
+    /// answers, let go.
+    #[test]
+    fn what_is_acknowledged_is_kept() {
+        let (requests, kept) = keep(Memory::new(LOG));
+        let mut answers = attach(&requests, 1, 1);
+        let log = Memory::sample(1);
+        send(&requests, 1, &log);
+        drop(requests);
+        let mut last = 0;
+        while let Some(answer) = answers.blocking_recv() {
+            if let Reply::Say(Message::Mirrored(mirrored)) = answer {
+                last = mirrored.count;
+            }
+        }
+        assert_eq!(last, log.durable.count());
+        let memory = kept.recv().expect("closed in order");
+        assert_eq!((memory.frames, memory.durable), (log.frames, log.durable));
+    }
+
+    /// Goal: after a failure of the disk nothing more is taken, and the copy is let go of so that it is opened anew. Method: a
+    /// full disk.
+    #[test]
+    fn a_failed_copy_is_let_go() {
+        let mut full = Memory::new(LOG);
+        full.full = true;
+        let (requests, kept) = keep(full);
+        let mut answers = attach(&requests, 1, 1);
+        send(&requests, 1, &Memory::sample(1));
+        let refused = std::iter::from_fn(|| answers.blocking_recv())
+            .any(|answer| matches!(answer, Reply::Refuse(refused) if refused.refusal == Refusal::Busy));
+        assert!(refused);
+        assert!(kept.recv().expect("closed").frames.is_empty());
+        assert!(requests.is_closed());
+    }
+}

@@ -13,7 +13,11 @@ use daybook_protocol::{
 use serde::{Deserialize, Serialize};
 
 use super::keeper::fenced;
-use crate::{durable, replicate::Refused, tls};
+use crate::{
+    durable,
+    replicate::{ANY_LOG, Refused},
+    tls,
+};
 
 /// The registry's file has at most this many bytes: some tens of thousands of agents.
 const BYTES_MAX: u64 = 64 << 20;
@@ -187,6 +191,16 @@ impl Registry {
             return Err(refused("this code is out of date: ask for a new one by `daybook central invite`"));
         }
         let purpose = code.purpose;
+        // Using the wrong command must not take a log from its machine.
+        match purpose {
+            Purpose::Join if asked.hello.log == ANY_LOG => {
+                return Err(refused("this code is for a new agent: use it with `daybook join`"));
+            }
+            Purpose::Recover(log) if ![ANY_LOG, log].contains(&asked.hello.log) => {
+                return Err(refused("this code is for taking over a log: use it with `daybook recover`"));
+            }
+            _ => {}
+        }
         let before = |log| self.agents.iter().filter(|agent| agent.log == log).map(|agent| agent.epoch).max();
         let (log, epoch) = match purpose {
             Purpose::Recover(log) => (log, Epoch(before(log).map_or(0, |epoch| epoch.0).saturating_add(1))),

@@ -60,7 +60,7 @@ pub enum JoinError {
 }
 
 /// What the central node certified, checked.
-pub(super) struct Certified {
+pub(crate) struct Certified {
     pub(super) log: LogId,
     pub(super) epoch: Epoch,
     pub(super) verifier: Verifier,
@@ -103,7 +103,7 @@ fn known_log(home: &Home) -> Result<Option<(LogId, Epoch)>, JoinError> {
 }
 
 /// Asks to be certified, checks the answer and keeps key and certificates; the identity is for the caller to keep, last.
-pub(super) async fn certify(
+pub(crate) async fn certify(
     address: &str,
     invite: &Invite,
     home: &Home,

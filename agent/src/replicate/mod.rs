@@ -31,6 +31,8 @@ pub(crate) use client::{TlsFiles, connect};
 pub use copy::{LocalLog, LogCopy};
 pub use exchange::{Exchange, Stop};
 pub(crate) use exchange::{fork, rollback};
+#[cfg(test)]
+pub(crate) use join::certify;
 pub use join::{JoinError, join};
 pub(crate) use link::{
     HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, Link, LinkError, Reader, Writer, farewell, read_hello, write_hello,
@@ -41,6 +43,8 @@ pub use session::{Mirroring, Position, SessionError, run_session};
 
 /// The port of a central node, where an address names none.
 pub const PORT: u16 = 7310;
+/// What a recovering machine says for its log: which one it is, the code says.
+pub(crate) const ANY_LOG: LogId = LogId([0; 16]);
 /// The level that compresses batches: higher ones cost more than the network gains.
 const ZSTD_LEVEL: i32 = 1;
 

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use daybook_protocol::{
     checkpoint::CheckpointError,
-    ids::{Digest, LogId},
+    ids::{Digest, Epoch, LogId},
     invite::Invite,
     wire::{Hello, Message, Mirrored, Refusal, Role, VERSION},
 };
@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    ConnectError, CopyError, JoinError, Link, LogCopy, Reader, Recovery, Refused, Stop, Writer,
+    ANY_LOG, ConnectError, CopyError, JoinError, Link, LogCopy, Reader, Recovery, Refused, Stop, Writer,
     client::{Stream, TlsFiles, TlsFilesError, connect},
     farewell,
     join::certify,
@@ -184,8 +184,7 @@ async fn begin(
     name: &str,
     half: Option<LogId>,
 ) -> Result<Identity, RecoverError> {
-    // Which log it is, the code says; the hello need not know.
-    let hello = (half.unwrap_or(LogId([0; 16])), daybook_protocol::ids::Epoch::FIRST);
+    let hello = (half.unwrap_or(ANY_LOG), Epoch::FIRST);
     let certified = certify(address, invite, home, name, hello).await?;
     if let Some(half) = half.filter(|half| *half != certified.log) {
         return Err(RecoverError::AnotherLog { half });

@@ -110,6 +110,20 @@ fn a_cut_anywhere_loses_and_repeats_nothing() {
     }
 }
 
+/// Goal: an agent that has less than its copy may fetch, and nothing it sends is taken, whatever it says. Method: it goes on
+/// regardless.
+#[test]
+fn an_agent_that_lost_its_end_cannot_write() {
+    let (copy, _) = converse(&Memory::sample(4), Memory::new(LOG), UNCUT);
+    let old = Memory::sample(3);
+    let mut keeper = Keeper::open(copy).expect("in memory");
+    keeper.meet(&hello(&old)).expect("it may fetch");
+    let records = record(Epoch::FIRST, 4, 4);
+    for message in [batch_message(&agent_further(&old)), Message::Keys { epoch: Epoch::FIRST, first: 4, records }] {
+        assert_eq!(keeper.take(message).expect_err("it lost its end").refusal, Refusal::Rollback);
+    }
+}
+
 /// Goal: keys are there before the batches that use them. Method: the order in which the copy was written.
 #[test]
 fn keys_come_first() {
@@ -133,6 +147,14 @@ fn a_growing_log_arrives() {
     agent.grow(Epoch(2), 5);
     let next = exchange.produce(&agent).expect("more to send").expect("more to send");
     assert!(matches!(next.as_slice(), [Message::Keys { epoch: Epoch(2), first: 1, .. }]), "{next:?}");
+    // What becomes durable after the keys were looked at waits for its own.
+    agent.grow(Epoch(2), 6);
+    let next = exchange.produce(&agent).expect("more to send").expect("more to send");
+    assert!(matches!(next.as_slice(), [Message::Batch { .. }]), "{} messages", next.len());
+    let next = exchange.produce(&agent).expect("more to send").expect("an original's turn");
+    assert!(next.is_empty());
+    let next = exchange.produce(&agent).expect("more to send").expect("more to send");
+    assert!(matches!(next.as_slice(), [Message::Keys { epoch: Epoch(2), first: 2, .. }]), "{next:?}");
 }
 
 /// Goal: at most a window of messages is under way. Method: take everything that is produced and answer nothing.
@@ -523,6 +545,22 @@ fn a_recover_takes_nothing_on_trust() {
         }),
         protocol
     );
+    let [mut signed, mut sent] = [Memory::sample(3), Memory::sample(3)];
+    signed.grow(Epoch::FIRST, 50);
+    sent.grow(Epoch::FIRST, 53);
+    let keeper = Keeper::open(signed).expect("in memory");
+    let mut recovery = Recovery::open(Memory::new(LOG), Epoch(2), signer().verifier());
+    let mut request = recovery.received(Message::Mirrored(keeper.position(&sign, NOW))).expect("signed");
+    let ended = loop {
+        let answers = request.iter().flat_map(|request| served(&sent, request)).collect::<Vec<_>>();
+        let taken: Result<Vec<_>, _> = answers.into_iter().map(|answer| recovery.received(answer)).collect();
+        match taken {
+            Ok(next) => request = next.into_iter().flatten().next(),
+            Err(stop) => break stop,
+        }
+    };
+    assert_eq!(refusal::<()>(Err(ended)), ("agent", Refusal::Fork), "another log of the same length");
+
     let mut copy = Memory::sample(3);
     let lost = Digest::of(&1_u32.to_be_bytes());
     copy.objects.remove(&lost);

@@ -14,7 +14,9 @@ use crate::{
     central::{CentralError, CentralHandle, Purpose},
     home::Home,
     identity::Identity,
-    replicate::{ConnectError, JoinError, Link, Outbound as _, RecoverError, TlsFiles, connect, join, recover},
+    replicate::{
+        ConnectError, JoinError, Link, Outbound as _, RecoverError, TlsFiles, certify, connect, join, recover,
+    },
 };
 
 /// Goal: what is mirrored is the same, byte for byte, over a line that breaks again and again; and more of it follows while it
@@ -99,6 +101,28 @@ async fn another_machine_takes_over() {
     node.alarmed(Some(log), "fenced").await;
     let central = node.stop().await;
     assert!(everything(&recovered.outbound()) == copied(&central, log), "the copy differs");
+}
+
+/// Goal: when another machine is certified for a log, whoever wrote it until then is out, before the new one has connected.
+/// Method: certify by a code, with the old connection open.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_old_machine_is_out_before_the_new_one_is_in() {
+    let (central, agent, new) = (place(), place(), place());
+    let node = Node::start(central.path()).await;
+    let office = Office::join(agent.path(), &node).await;
+    let connector = TlsFiles(&office.home).connector().expect("its own files");
+    let (count, root) = office.outbound().head().expect("the log is read");
+    let Identity { log, epoch, .. } = office.identity;
+    let hello = Hello { version: VERSION, role: Role::Agent, log, epoch, count, root };
+    let (_, mut old) = connect(&node.address, &connector, &hello).await.expect("let in");
+    assert!(matches!(old.reader.next().await, Ok(Message::Mirrored(_))));
+    let code = node.invite(Purpose::Recover(log));
+    let wrong = join(&node.address, &code, &Home::new(new.path()), "new").await;
+    assert!(matches!(wrong, Err(JoinError::Connect(ConnectError::Refused(_)))), "the wrong command");
+    certify(&node.address, &code, &Home::new(new.path()), "new", (log, epoch)).await.expect("a good code");
+    let ended = tokio::time::timeout(Duration::from_secs(1), old.reader.next()).await.expect("at once");
+    assert!(matches!(ended, Ok(Message::Refused { refusal: Refusal::Fenced, .. })), "{ended:?}");
+    node.stop().await;
 }
 
 /// Goal: a code lets in once, in time, at the central node that made it. Method: used, out of date, unknown, of another node.

@@ -95,6 +95,12 @@ fn a_certificate_is_for_one_log_and_epoch() {
     assert_eq!(nobody.1.refusal, Refusal::Identity);
 
     desk.invite("r", Purpose::Recover(LOG));
+    desk.invite("c", Purpose::Join);
+    let wrong = desk.join("r", &request("joins"), LogId([7; 16]), 2).expect_err("the wrong command");
+    assert!(wrong.detail.contains("daybook recover"), "{wrong}");
+    let wrong = desk.join("c", &request("recovers"), LogId([0; 16]), 2).expect_err("the wrong command");
+    assert!(wrong.detail.contains("daybook join"), "{wrong}");
+    assert_eq!(desk.admit(first, LOG, 1), None);
     let (epoch, recovered) = desk.join("r", &request("new"), LogId([0; 16]), 2).expect("a good code");
     assert_eq!(epoch, Epoch(2));
     assert_eq!(desk.admit(recovered, LOG, 2), None);
