@@ -10,7 +10,7 @@ use std::{
 
 use daybook_protocol::{
     entry::Private,
-    event::{ArrivalRefused, Event},
+    event::{Alarm, ArrivalRefused, Event},
     field::Field,
     ids::Sequence,
 };
@@ -76,6 +76,11 @@ fn nudge(ears: &[mpsc::SyncSender<HintKind>], folder: usize, kind: HintKind) {
     }
 }
 
+/// The name of the alarm that says that an arrival cannot be handled.
+fn trouble_with(arrival: Sequence) -> String {
+    format!("arrival {arrival}")
+}
+
 /// One folder's door.
 struct Door {
     office: Arc<Office>,
@@ -83,6 +88,8 @@ struct Door {
     scanner: Scanner,
     /// Arrivals of this folder that are not finished.
     open: Vec<Sequence>,
+    /// Those of them that cannot be handled.
+    stuck: HashSet<Sequence>,
     /// Whether the folder's last trouble was told, so that it is told once.
     troubled: bool,
 }
@@ -90,7 +97,7 @@ struct Door {
 impl Door {
     fn new(office: Arc<Office>, folder: Folder) -> Self {
         let scanner = Scanner::new(folder.clone(), office.config.agent.file_bytes_max);
-        Self { office, folder, scanner, open: Vec::new(), troubled: false }
+        Self { office, folder, scanner, open: Vec::new(), stuck: HashSet::new(), troubled: false }
     }
 
     fn attend(mut self, heard: &mpsc::Receiver<HintKind>, shutdown: &Shutdown) {
@@ -204,12 +211,17 @@ impl Door {
             if shutdown.is_asked() {
                 return Ok(());
             }
-            if self.office.proceed(arrival, &mut |_, _| {})? == Waiting::Mirror {
-                waiting.insert(arrival);
-            } else {
-                let state = self.office.arrival(arrival)?;
-                let totals = state.totals;
-                info!(folder = self.folder.name, arrival = arrival.0, verdict = ?state.verdict, ?totals, "a file was answered");
+            match self.office.proceed(arrival, &mut |_, _| {}) {
+                Ok(Waiting::Mirror) => {
+                    waiting.insert(arrival);
+                }
+                Ok(Waiting::Nothing) => self.answered(arrival)?,
+                Err(error @ OfficeError::Journal(_)) => return Err(error),
+                // One file that cannot be handled must not stop the rest.
+                Err(error) => {
+                    waiting.insert(arrival);
+                    self.stuck(arrival, &error)?;
+                }
             }
         }
         self.open.retain(|arrival| waiting.contains(arrival));
@@ -219,6 +231,40 @@ impl Door {
         for arrival in open.into_iter().filter(|arrival| arrival.received.folder == name) {
             if !self.open.contains(&arrival.arrival) {
                 self.open.push(arrival.arrival);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells that an arrival is finished, and that it is no longer in trouble if it was.
+    fn answered(&mut self, arrival: Sequence) -> Result<(), OfficeError> {
+        let state = self.office.arrival(arrival)?;
+        let (verdict, totals) = (state.verdict, state.totals);
+        info!(folder = self.folder.name, arrival = arrival.0, ?verdict, ?totals, "a file was answered");
+        if self.stuck.remove(&arrival) {
+            let detail = "the file was handled after all".to_owned();
+            let cleared = Event::AlarmCleared(Alarm { alarm: trouble_with(arrival), detail });
+            self.office.journal.note(Draft::of_file(arrival, cleared))?;
+        }
+        Ok(())
+    }
+
+    /// An arrival cannot be handled now: raises an alarm once, and tries again with every look.
+    fn stuck(&mut self, arrival: Sequence, error: &OfficeError) -> Result<(), OfficeError> {
+        if self.stuck.insert(arrival) {
+            let cause: &dyn std::error::Error = error;
+            error!(
+                folder = self.folder.name,
+                arrival = arrival.0,
+                error = cause,
+                "a file cannot be handled; trying again"
+            );
+            let alarm = trouble_with(arrival);
+            let name = alarm.clone();
+            let open = self.office.journal.look(move |index| index.alarms().iter().any(|(open, _)| *open == name))?;
+            if !open {
+                let raised = Event::AlarmRaised(Alarm { alarm, detail: error.to_string() });
+                self.office.journal.note(Draft::of_file(arrival, raised))?;
             }
         }
         Ok(())
