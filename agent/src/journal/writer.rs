@@ -11,7 +11,7 @@ use daybook_protocol::{
     ids::{Epoch, KeyId, LogId, RegistrationNo, Sequence},
     tree::Frontier,
 };
-use tracing::{error, info, warn};
+use tracing::{debug, error, warn};
 
 use super::{Answer, Draft, JournalError, ReadRow, Reply, Work, clock::Clock, today};
 use crate::{
@@ -348,7 +348,7 @@ impl Writer {
         }
         let entries = self.committed;
         self.opening.store.close().map_err(|error| failed(&error))?;
-        info!(entries, "the journal is closed");
+        debug!(entries, "the journal is closed");
         Ok(())
     }
 }
