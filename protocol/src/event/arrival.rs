@@ -1,0 +1,291 @@
+//! What happens to a file, from its arrival to its filing, and to the rows that become no fact.
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use super::Event;
+use crate::{
+    date::Timestamp,
+    field::{Field, Kind},
+    ids::{Digest, KeyId, Sequence},
+};
+
+/// How it was known that a file is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Completion {
+    /// It was renamed into the folder.
+    Renamed,
+    /// Its marker `NAME.done` stood beside it.
+    Marked,
+    /// Size, time and file id did not change for the folder's quiet period.
+    Quiet,
+    /// It was handed over whole by a command.
+    Handed,
+}
+
+/// What tells one file from another that has its name: device and file number of the file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+pub struct FileId {
+    /// The device (on Windows the volume's serial number); 0 for a file handed over by a command.
+    pub device: u64,
+    /// The file number; 0 for a file handed over by a command.
+    pub number: u64,
+}
+
+/// Fields of [`super::Event::FileReceived`]. Sealed: the file's name.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct FileReceived {
+    /// The drop folder's name in the configuration; empty for a file handed over by a command.
+    pub folder: String,
+    /// The centre that the folder belongs to.
+    pub centre: String,
+    /// The brand that the folder belongs to; may be empty.
+    pub brand: String,
+    /// The kind that was asked for, where one was.
+    pub kind: Option<Kind>,
+    /// SHA-256 of the original's bytes.
+    pub sha256: Digest,
+    /// The original's length in bytes.
+    pub bytes: u64,
+    /// Which file it was.
+    pub file_id: FileId,
+    /// When the file was last changed, by its file system.
+    pub modified_at: Timestamp,
+    /// How it was known to be complete.
+    pub completed_by: Completion,
+    /// The key that seals the original, its name and the rows of no known person.
+    pub key: KeyId,
+    /// The earlier arrival of the same bytes, where there was one.
+    pub same_as: Option<Sequence>,
+}
+
+/// Why something in a drop folder is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// A symbolic link.
+    SymbolicLink,
+    /// A folder inside the drop folder.
+    Folder,
+    /// A device, a pipe or a socket.
+    NotAFile,
+    /// A name with control or path characters, or one that is not text.
+    Name,
+    /// A file with more than one hard link: it could change behind our back.
+    HardLink,
+    /// A file over the size limit.
+    TooLarge,
+}
+
+/// Fields of [`super::Event::ArrivalRefused`]. Sealed: the name, under a key of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct ArrivalRefused {
+    /// The drop folder's name in the configuration.
+    pub folder: String,
+    /// The centre that the folder belongs to.
+    pub centre: String,
+    /// Why it is not taken.
+    pub reason: Refusal,
+    /// Which file it was.
+    pub file_id: FileId,
+}
+
+/// How the bytes of a text file are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub enum Encoding {
+    /// UTF-8, with or without a byte order mark.
+    #[serde(rename = "utf-8")]
+    Utf8,
+    /// UTF-16, little-endian.
+    #[serde(rename = "utf-16le")]
+    Utf16Le,
+    /// UTF-16, big-endian.
+    #[serde(rename = "utf-16be")]
+    Utf16Be,
+    /// Windows-1252.
+    #[serde(rename = "windows-1252")]
+    Windows1252,
+}
+
+/// The plan by which pass two reads a file, so that a resumed file is read as it was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Plan {
+    /// What the file is about.
+    pub kind: Kind,
+    /// How its bytes are read.
+    pub encoding: Encoding,
+    /// What separates its columns: a comma, semicolon, tab or pipe, as ASCII.
+    pub delimiter: u8,
+    /// The physical line of the header, counted from 1.
+    pub header_line: u32,
+    /// What each column means; `None` for one that is ignored.
+    pub columns: Vec<Option<Field>>,
+    /// The version of the reader's rules.
+    pub reader_version: u16,
+}
+
+/// How every physical line of a file is accounted for. A row of several physical lines (a line break inside quotes)
+/// counts once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Lines {
+    /// Header rows and `sep=` lines.
+    pub header: u64,
+    /// Titles above the header.
+    pub title: u64,
+    /// Lines without a value.
+    pub blank: u64,
+    /// Total rows below the data.
+    pub total: u64,
+    /// Notes below the data.
+    pub note: u64,
+    /// Rows of data.
+    pub row: u64,
+}
+
+/// Fields of [`super::Event::FileParsed`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct FileParsed {
+    /// The file's `FileReceived`.
+    pub arrival: Sequence,
+    /// How it is read.
+    pub plan: Plan,
+    /// How its lines are accounted for.
+    pub lines: Lines,
+}
+
+/// Fields of [`super::Event::FileRejected`] and [`super::Event::FileHeld`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct FileClosed {
+    /// The file's `FileReceived`.
+    pub arrival: Sequence,
+    /// How its lines are accounted for, as far as it could be read.
+    pub lines: Lines,
+}
+
+/// Control totals: `rows = accepted + rejected + duplicate + held`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Totals {
+    /// Rows of data.
+    pub rows: u64,
+    /// Rows that became a fact.
+    pub accepted: u64,
+    /// Rows refused.
+    pub rejected: u64,
+    /// Rows that asked for what was already done.
+    pub duplicate: u64,
+    /// Rows that wait for a person.
+    pub held: u64,
+}
+
+impl Totals {
+    /// Counts one more row, with this verdict.
+    pub fn count(&mut self, verdict: &Event) {
+        self.rows += 1;
+        match verdict {
+            Event::RowRejected(_) => self.rejected += 1,
+            Event::RowHeld(_) => self.held += 1,
+            Event::RowDuplicate(_) => self.duplicate += 1,
+            _ => self.accepted += 1,
+        }
+    }
+
+    /// Counts what another part of the same file came to.
+    pub fn add(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+        self.duplicate += other.duplicate;
+        self.held += other.held;
+    }
+
+    /// Whether every row has exactly one verdict.
+    pub fn balanced(&self) -> bool {
+        self.rows == self.accepted + self.rejected + self.duplicate + self.held
+    }
+}
+
+/// Fields of [`super::Event::FileProcessed`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct FileProcessed {
+    /// The file's `FileReceived`.
+    pub arrival: Sequence,
+    /// What became of its rows.
+    pub totals: Totals,
+}
+
+/// How safe a receipt's facts were when it was issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Durable on the machine where the work arrived.
+    Local,
+    /// Durable on the central node too: batch, original and keys.
+    Mirrored,
+}
+
+/// Fields of [`super::Event::ReceiptIssued`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct ReceiptIssued {
+    /// The file's `FileReceived`; also the receipt's number.
+    pub arrival: Sequence,
+    /// How safe its facts were.
+    pub level: Level,
+    /// SHA-256 of the row report.
+    pub report: Digest,
+}
+
+/// Where an original was moved to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// `done/`
+    Done,
+    /// `held/`
+    Held,
+    /// It was handed over by a command: there is nothing to move.
+    Nowhere,
+}
+
+/// Fields of [`super::Event::OriginalFiled`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct OriginalFiled {
+    /// The file's `FileReceived`.
+    pub arrival: Sequence,
+    /// Where it was moved to.
+    pub place: Place,
+}
+
+/// Fields of [`super::Event::HeldReleased`] and [`super::Event::HeldRefused`]. Sealed: the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct HeldResolved {
+    /// The `FileHeld` or `RowHeld`.
+    pub held: Sequence,
+}
+
+/// Fields of [`super::Event::RowRejected`]. Sealed: the row's values.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct RowRejected {
+    /// The learner, where one is known.
+    pub learner: Option<KeyId>,
+    /// The entry that stands in the way, where one does.
+    pub against: Option<Sequence>,
+}
+
+/// Fields of [`super::Event::RowHeld`]. Sealed: the row's values.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct RowHeld {
+    /// What the row asks for.
+    pub kind: Kind,
+    /// The learner, where one is known.
+    pub learner: Option<KeyId>,
+    /// The entry that stands in the way, where one does.
+    pub against: Option<Sequence>,
+}
+
+/// Fields of [`super::Event::RowDuplicate`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct RowDuplicate {
+    /// The entry that did what the row asks for.
+    pub first: Sequence,
+}

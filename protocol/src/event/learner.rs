@@ -1,0 +1,147 @@
+//! What happens to learners and their registrations.
+
+use bincode::{Decode, Encode};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    date::Date,
+    field::Field,
+    ids::{KeyId, RegistrationNo, Token},
+};
+
+/// The look-up values of a person. Each is a keyed HMAC of normalised text, see `README.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct PersonTokens {
+    /// Of the ULN, where one was given.
+    pub uln: Option<Token>,
+    /// Of family name, given names, date of birth and centre.
+    pub person: Token,
+    /// Of family name and date of birth: what a later request must match.
+    pub identity: Token,
+}
+
+/// Fields of [`super::Event::LearnerEnrolled`]; effective on the start date. Sealed under the learner's key: what the row said of
+/// the person.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct LearnerEnrolled {
+    /// The new registration's number.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
+    /// Whether the learner's record was opened by this entry (`LearnerRecordOpened` of DOMAIN.md 3.1).
+    pub opened: bool,
+    /// How the learner is found again.
+    pub tokens: PersonTokens,
+    /// The centre.
+    pub centre: String,
+    /// The brand; may be empty.
+    pub brand: String,
+    /// The qualification number without slashes, such as `60158864`, with the route code behind a slash where one was given.
+    pub qualification: String,
+    /// The last day of the registration (DOMAIN.md 3.2).
+    pub expires_on: Date,
+}
+
+/// Amendment classes of DOMAIN.md 3.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize)]
+pub enum AmendmentClass {
+    /// Case, spacing, diacritics.
+    A,
+    /// Contact details.
+    B,
+    /// Identity: names, date of birth, ULN, sex.
+    C,
+}
+
+/// Fields of [`super::Event::LearnerDetailsAmended`]. Sealed: the new value and the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct LearnerDetailsAmended {
+    /// The learner.
+    pub learner: KeyId,
+    /// What was amended.
+    pub field: Field,
+    /// Which class of amendment it is.
+    pub class: AmendmentClass,
+    /// How the learner is found from here on.
+    pub tokens: PersonTokens,
+    /// Keyed HMAC of the field and its new value, so that the same request is known again.
+    pub change: Token,
+}
+
+/// Fields of [`super::Event::LearnerDeferred`]; effective on the first day of the deferral. Sealed: the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct LearnerDeferred {
+    /// The registration.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
+    /// The day by which the learner is to resume.
+    pub resume_by: Date,
+    /// Which deferral of this registration it is, from 1.
+    pub ordinal: u8,
+}
+
+/// Fields of [`super::Event::LearnerResumed`]; effective on the day of resumption.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct LearnerResumed {
+    /// The registration.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
+    /// For how many days the registration was deferred.
+    pub days_deferred: u32,
+}
+
+/// Reasons of withdrawal (DOMAIN.md 2.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(missing_docs, reason = "each is the reason of that name in DOMAIN.md 2.8")]
+pub enum WithdrawalReason {
+    LeftCourse,
+    Illness,
+    TransferCentre,
+    TransferQual,
+    Redundant,
+    Financial,
+    RegisteredInError,
+    DuplicateRegistration,
+    NonAttendance,
+    CentreClosed,
+    Deceased,
+    Sanction,
+    OutsideProviderControl,
+    Other,
+}
+
+impl WithdrawalReason {
+    /// Every reason, in the order of their tags.
+    pub const ALL: [Self; 14] = [
+        Self::LeftCourse,
+        Self::Illness,
+        Self::TransferCentre,
+        Self::TransferQual,
+        Self::Redundant,
+        Self::Financial,
+        Self::RegisteredInError,
+        Self::DuplicateRegistration,
+        Self::NonAttendance,
+        Self::CentreClosed,
+        Self::Deceased,
+        Self::Sanction,
+        Self::OutsideProviderControl,
+        Self::Other,
+    ];
+}
+
+/// Fields of [`super::Event::LearnerWithdrawn`]; effective on the day of withdrawal. Sealed: notes.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct LearnerWithdrawn {
+    /// The registration.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
+    /// Why.
+    pub reason: WithdrawalReason,
+    /// The last day of attendance, where given.
+    pub last_attended_on: Option<Date>,
+}

@@ -1,0 +1,42 @@
+//! What happens to the log itself.
+
+use bincode::{Decode, Encode};
+use serde::Serialize;
+
+use crate::ids::{Epoch, LogId};
+
+/// Fields of [`super::Event::LogOpened`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct LogOpened {
+    /// The log's name for ever.
+    pub log: LogId,
+    /// The version of the entry format, [`crate::entry::FORMAT`].
+    pub format: u16,
+    /// The program that opened it, with its version.
+    pub program: String,
+}
+
+/// Fields of [`super::Event::EpochBegan`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct EpochBegan {
+    /// The new epoch.
+    pub epoch: Epoch,
+    /// The program that began it, with its version.
+    pub program: String,
+}
+
+/// Fields of [`super::Event::ConfigAdopted`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct ConfigAdopted {
+    /// The configuration file's text, at most [`crate::entry::CONFIG_BYTES_MAX`] bytes.
+    pub text: String,
+}
+
+/// Fields of [`super::Event::AlarmRaised`] and [`super::Event::AlarmCleared`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct Alarm {
+    /// What is wrong, as a word that scripts can rely on, such as `fork`.
+    pub alarm: String,
+    /// What is wrong and what to do, for a person; nothing personal.
+    pub detail: String,
+}

@@ -1,0 +1,147 @@
+//! The events: what happened, in the field's words (DOMAIN.md section 5). Only clear facts stand here: ids of ours, codes,
+//! dates. Whatever is personal goes into the sealed part of the entry.
+//!
+//! The order of variants and of fields is the format. A variant is never changed or removed: a new version of an event is
+//! a new variant at the end.
+
+mod arrival;
+mod certificate;
+mod learner;
+mod log;
+
+use bincode::{Decode, Encode};
+use serde::Serialize;
+
+pub use arrival::{
+    ArrivalRefused, Completion, Encoding, FileClosed, FileId, FileParsed, FileProcessed, FileReceived, HeldResolved,
+    Level, Lines, OriginalFiled, Place, Plan, ReceiptIssued, Refusal, RowDuplicate, RowHeld, RowRejected, Totals,
+};
+pub use certificate::{CertificateDispatched, CertificateRedispatched, CertificateReturned, ReturnReason};
+pub use learner::{
+    AmendmentClass, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed, LearnerWithdrawn,
+    PersonTokens, WithdrawalReason,
+};
+pub use log::{Alarm, ConfigAdopted, EpochBegan, LogOpened};
+
+use crate::ids::{KeyId, RegistrationNo};
+
+/// What an entry records.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+#[serde(tag = "type")]
+pub enum Event {
+    /// The first entry of every log.
+    LogOpened(LogOpened),
+    /// A new writing end took over (`recover`).
+    EpochBegan(EpochBegan),
+    /// The configuration that governs the entries from here on; never holds a secret.
+    ConfigAdopted(ConfigAdopted),
+    /// Something is wrong and a person should look.
+    AlarmRaised(Alarm),
+    /// It is no longer wrong.
+    AlarmCleared(Alarm),
+    /// An original is preserved; its handling begins.
+    FileReceived(FileReceived),
+    /// Something in a drop folder that is not taken: a link, a device, a name that could lead elsewhere.
+    ArrivalRefused(ArrivalRefused),
+    /// Pass one is done and the file is to be judged row by row, by this plan.
+    FileParsed(FileParsed),
+    /// The file as a whole is refused; the findings say why.
+    FileRejected(FileClosed),
+    /// The file as a whole waits for a person; the findings say why.
+    FileHeld(FileClosed),
+    /// Every row of the file has its verdict.
+    FileProcessed(FileProcessed),
+    /// The sender was answered.
+    ReceiptIssued(ReceiptIssued),
+    /// The original left the drop folder.
+    OriginalFiled(OriginalFiled),
+    /// An operator let a held file or row go on.
+    HeldReleased(HeldResolved),
+    /// An operator refused a held file or row.
+    HeldRefused(HeldResolved),
+    /// A row was refused; the findings say why.
+    RowRejected(RowRejected),
+    /// A row waits for a person; the findings say why.
+    RowHeld(RowHeld),
+    /// A row asks for what was already done.
+    RowDuplicate(RowDuplicate),
+    /// A learner was enrolled: a registration was opened.
+    LearnerEnrolled(LearnerEnrolled),
+    /// What is held of a learner was amended.
+    LearnerDetailsAmended(LearnerDetailsAmended),
+    /// A registration was deferred.
+    LearnerDeferred(LearnerDeferred),
+    /// A deferred registration was taken up again.
+    LearnerResumed(LearnerResumed),
+    /// A registration was withdrawn.
+    LearnerWithdrawn(LearnerWithdrawn),
+    /// A certificate was sent out.
+    CertificateDispatched(CertificateDispatched),
+    /// A certificate came back.
+    CertificateReturned(CertificateReturned),
+    /// A returned certificate was sent out again.
+    CertificateRedispatched(CertificateRedispatched),
+}
+
+impl Event {
+    /// The event's name, as in `entries --json`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::LogOpened(_) => "LogOpened",
+            Self::EpochBegan(_) => "EpochBegan",
+            Self::ConfigAdopted(_) => "ConfigAdopted",
+            Self::AlarmRaised(_) => "AlarmRaised",
+            Self::AlarmCleared(_) => "AlarmCleared",
+            Self::FileReceived(_) => "FileReceived",
+            Self::ArrivalRefused(_) => "ArrivalRefused",
+            Self::FileParsed(_) => "FileParsed",
+            Self::FileRejected(_) => "FileRejected",
+            Self::FileHeld(_) => "FileHeld",
+            Self::FileProcessed(_) => "FileProcessed",
+            Self::ReceiptIssued(_) => "ReceiptIssued",
+            Self::OriginalFiled(_) => "OriginalFiled",
+            Self::HeldReleased(_) => "HeldReleased",
+            Self::HeldRefused(_) => "HeldRefused",
+            Self::RowRejected(_) => "RowRejected",
+            Self::RowHeld(_) => "RowHeld",
+            Self::RowDuplicate(_) => "RowDuplicate",
+            Self::LearnerEnrolled(_) => "LearnerEnrolled",
+            Self::LearnerDetailsAmended(_) => "LearnerDetailsAmended",
+            Self::LearnerDeferred(_) => "LearnerDeferred",
+            Self::LearnerResumed(_) => "LearnerResumed",
+            Self::LearnerWithdrawn(_) => "LearnerWithdrawn",
+            Self::CertificateDispatched(_) => "CertificateDispatched",
+            Self::CertificateReturned(_) => "CertificateReturned",
+            Self::CertificateRedispatched(_) => "CertificateRedispatched",
+        }
+    }
+
+    /// The learner that the event itself names; a duplicate names only the entry that it repeats.
+    pub fn learner(&self) -> Option<KeyId> {
+        match self {
+            Self::LearnerEnrolled(event) => Some(event.learner),
+            Self::LearnerDetailsAmended(event) => Some(event.learner),
+            Self::LearnerDeferred(event) => Some(event.learner),
+            Self::LearnerResumed(event) => Some(event.learner),
+            Self::LearnerWithdrawn(event) => Some(event.learner),
+            Self::CertificateDispatched(event) => Some(event.learner),
+            Self::CertificateReturned(event) => Some(event.learner),
+            Self::CertificateRedispatched(event) => Some(event.learner),
+            Self::RowRejected(event) => event.learner,
+            Self::RowHeld(event) => event.learner,
+            _ => None,
+        }
+    }
+
+    /// The registration that the event names.
+    pub fn registration(&self) -> Option<RegistrationNo> {
+        match self {
+            Self::LearnerEnrolled(event) => Some(event.registration),
+            Self::LearnerDeferred(event) => Some(event.registration),
+            Self::LearnerResumed(event) => Some(event.registration),
+            Self::LearnerWithdrawn(event) => Some(event.registration),
+            Self::CertificateDispatched(event) => Some(event.registration),
+            _ => None,
+        }
+    }
+}
