@@ -1,0 +1,90 @@
+//! One record of the keyring: a key, wrapped. Knows the bytes of a record and nothing of files.
+
+use chacha20poly1305::{AeadInOut as _, XChaCha20Poly1305};
+use daybook_protocol::ids::KeyId;
+use sha2::{Digest as _, Sha256};
+
+use super::{Key, KeyringError};
+
+/// The length of a record: nonce, key, tag and checksum.
+pub const RECORD_BYTES: usize = 80;
+/// Where the checksum begins: behind everything it covers.
+const CHECKSUM_AT: usize = RECORD_BYTES - 8;
+
+/// The bytes of a record.
+pub(super) type Record = [u8; RECORD_BYTES];
+
+/// What can be said of a record without the operator's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// It is as it was written.
+    Intact,
+    /// It was overwritten with zeros.
+    Destroyed,
+    /// Its checksum does not hold.
+    Damaged,
+}
+
+/// Epoch and number: what is bound to the wrapped key, so that a record cannot be moved to another place.
+fn associated_data(id: KeyId) -> [u8; 8] {
+    (u64::from(id.epoch.0) << 32 | u64::from(id.number)).to_be_bytes()
+}
+
+/// The record of `key`. The nonce is fresh and random.
+pub(super) fn wrap(
+    wrapping: &XChaCha20Poly1305,
+    id: KeyId,
+    nonce: [u8; 24],
+    key: &Key,
+) -> Result<Record, KeyringError> {
+    let mut record = [0; RECORD_BYTES];
+    let (front, wrapped) = record.split_at_mut(nonce.len());
+    let (wrapped, tag) = wrapped.split_at_mut(32);
+    front.copy_from_slice(&nonce);
+    wrapped.copy_from_slice(key.bytes());
+    let sealed = wrapping.encrypt_inout_detached(&nonce.into(), &associated_data(id), wrapped.into());
+    let sealed = sealed.map_err(|_| KeyringError::SealTooLong { id })?;
+    tag.split_at_mut(sealed.len()).0.copy_from_slice(&sealed);
+    let checksum = checksum(id, &record);
+    record.split_at_mut(CHECKSUM_AT).1.copy_from_slice(&checksum);
+    Ok(record)
+}
+
+/// The key of a record. Only where it does not open is its checksum asked for the reason: the tag says more than the
+/// checksum, and this is done for every learner who comes back.
+pub(super) fn unwrap(wrapping: &XChaCha20Poly1305, id: KeyId, record: &Record) -> Result<Key, KeyringError> {
+    let (nonce, wrapped) = record.split_at(24);
+    let (wrapped, tag) = wrapped.split_at(32);
+    let (tag, _) = tag.split_at(16);
+    let mut key = Key::zero();
+    key.bytes_mut().copy_from_slice(wrapped);
+    let opened = nonce.try_into().ok().zip(tag.try_into().ok()).is_some_and(|(nonce, tag)| {
+        wrapping.decrypt_inout_detached(nonce, &associated_data(id), key.bytes_mut().as_mut_slice().into(), tag).is_ok()
+    });
+    if opened {
+        return Ok(key);
+    }
+    match condition(id, record) {
+        Condition::Intact => Err(KeyringError::WrongOperatorKey { epoch: id.epoch }),
+        Condition::Destroyed => Err(KeyringError::KeyDestroyed { id }),
+        Condition::Damaged => Err(KeyringError::KeyDamaged { id }),
+    }
+}
+
+/// Whether the record is as it was written.
+pub(super) fn condition(id: KeyId, record: &Record) -> Condition {
+    if record.iter().all(|byte| *byte == 0) {
+        Condition::Destroyed
+    } else if record.ends_with(&checksum(id, record)) {
+        Condition::Intact
+    } else {
+        Condition::Damaged
+    }
+}
+
+fn checksum(id: KeyId, record: &Record) -> [u8; 8] {
+    let hash = Sha256::new().chain_update(associated_data(id)).chain_update(record.split_at(CHECKSUM_AT).0).finalize();
+    let mut checksum = [0; 8];
+    checksum.copy_from_slice(hash.split_at(8).0);
+    checksum
+}
