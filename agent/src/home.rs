@@ -39,12 +39,20 @@ impl Home {
         config = "daybook.toml";
         /// The directory of the log's store.
         log = "log";
+        /// A store that is being made; it becomes `log` when it is whole.
+        log_making = "log.making";
+        /// A copy of a suspect store, to see whether it opens.
+        log_probe = "log.probe";
         /// How far the log is durable.
         head = "head";
+        /// A head that is being made.
+        head_making = "head.making";
         /// Space set aside, to be given up when the disk is full.
         reserve = "reserve";
         /// Set while the store is open for writing; found on opening, it says that the last stop was not clean.
         unclean = "unclean";
+        /// What the end of the store's file and the head were when the store was last closed in order.
+        closed = "closed";
         /// Wrapped keys, a file an epoch.
         keyring = "keyring";
         /// The key that wraps them, unless the configuration keeps it elsewhere.

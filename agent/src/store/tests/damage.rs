@@ -1,0 +1,183 @@
+use daybook_protocol::{
+    checkpoint::{Checkpoint, Signer},
+    head::SLOT_BYTES,
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use super::*;
+use crate::verify::verify;
+
+/// Goal: one flipped bit is found or changes nothing, and salvage brings everything back or says which batch is gone.
+/// Method: 200 flips at random places of the engine's file; salvage wherever one was found and for some others. Some are
+/// opened too, which must not break this process and must not open short.
+#[test]
+fn a_flipped_bit_is_found_or_changes_nothing() {
+    let book = Book::closed(60);
+    let path = Engine::file(&book.home().log());
+    let good = fs::read(&path).expect("the batches");
+    let used = batches_in(&good).iter().map(|(at, header)| at + header.bytes as usize).max().expect("batches");
+    let mut random = StdRng::seed_from_u64(3);
+    let (mut restored, mut stopped, mut opened, mut refused) = (0, 0, 0, 0);
+    for turn in 0..200 {
+        let mut bytes = good.clone();
+        bytes[random.random_range(0..used)] ^= 1 << random.random_range(0..8);
+        // The rest is filler, which would only take time.
+        fs::write(&path, &bytes[..used]).expect("written");
+        let report = verify(&places(&book.home()), None).expect("checked");
+        assert_eq!((report.entries, report.root), (480, book.frontier.root()));
+        if turn % 10 == 0 {
+            let copy = book.copy();
+            fs::write(Engine::file(&copy.home().log()), &bytes).expect("written");
+            mark(&copy.home());
+            match copy.open() {
+                Ok(store) => {
+                    assert_eq!(store.head().frontier, book.frontier);
+                    opened += 1;
+                }
+                Err(error) => {
+                    assert!(error.to_string().contains("daybook salvage"), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        if report.ok() && turn % 10 != 0 {
+            continue;
+        }
+        let copy = book.copy();
+        match salvage(&copy.home(), &[]) {
+            Ok(salvaged) => {
+                assert_eq!((salvaged.entries, report.ok()), (480, true));
+                copy.check().close().expect("closed");
+                restored += 1;
+            }
+            Err(StoreError::Incomplete { missing, .. }) => {
+                assert_eq!(missing.len(), 1);
+                assert_eq!(missing[0].end - missing[0].start, 8);
+                assert_eq!(report.faults[0].at, Some(Sequence(missing[0].start)));
+                stopped += 1;
+            }
+            Err(error) => assert_eq!(error.to_string(), ""),
+        }
+    }
+    assert!(restored > 0 && stopped > 0 && opened + refused == 20);
+}
+
+/// Goal: salvage keeps everything acknowledged and what validly follows, moves the old store to `evidence/`, and can be
+/// run again. Method: a log with batches behind its head, its engine's file cut into garbage and frames; then salvage
+/// broken off between its two renames.
+#[test]
+fn salvage_builds_the_log_from_raw_bytes() {
+    let (mut book, mut store) = Book::new();
+    book.write(&mut store, 12);
+    book.append(&mut store, 3);
+    store.close().expect("closed");
+    let home = book.home();
+    let path = Engine::file(&home.log());
+    let mut jumbled = vec![0x44; 1000];
+    for frame in book.frames.iter().rev() {
+        jumbled.extend_from_slice(frame.bytes());
+        jumbled.extend_from_slice(&frame.bytes()[..HEADER_BYTES + 40]);
+    }
+    fs::write(&path, &jumbled).expect("written");
+    let error = book.open().err().expect("it does not open");
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert!(fs::read(&path).expect("the batches") == jumbled, "something was touched");
+
+    let salvaged = salvage(&home, &[]).expect("salvaged");
+    assert_eq!((salvaged.entries, salvaged.batches, salvaged.beyond_head), (120, 15, 24));
+    assert!(!salvaged.head_was_missing && !home.unclean().exists());
+    let evidence = salvaged.evidence.expect("the old store is kept");
+    assert!(fs::read(Engine::file(&evidence)).expect("kept") == jumbled);
+    book.check().close().expect("closed");
+
+    disk::remove_tree(&home.log()).expect("as if broken off");
+    assert!(matches!(book.open(), Err(StoreError::LogMissing { .. })));
+    let salvaged = salvage(&home, &[]).expect("salvaged from the evidence");
+    assert_eq!((salvaged.entries, salvaged.evidence), (120, None));
+    book.check().close().expect("closed");
+}
+
+/// Goal: salvage never builds less than was acknowledged: it names what is missing, and takes it from a copy that is
+/// named. Method: two batches wiped from a log; then an older copy given that still has them.
+#[test]
+fn salvage_stops_where_entries_are_missing() {
+    let book = Book::closed(10);
+    let copy = book.copy();
+    wipe(&book.home(), 16);
+    wipe(&book.home(), 24);
+    wipe(&book.home(), 72);
+    let report = verify(&places(&book.home()), None).expect("checked");
+    let at: Vec<_> = report.faults.iter().map(|fault| fault.at).collect();
+    assert_eq!(at, [Some(Sequence(16)), Some(Sequence(72))]);
+    let before = book.bytes();
+    let error = salvage(&book.home(), &[]).expect_err("incomplete");
+    assert!(error.to_string().contains("missing: 16 to 31, 72 to 79") && error.to_string().contains("daybook recover"));
+    assert!(book.bytes() == before, "something was touched");
+    assert!(book.open().is_err());
+
+    let salvaged = salvage(&book.home(), &[copy.home().log()]).expect("salvaged");
+    assert_eq!(salvaged.entries, 80);
+    book.check().close().expect("closed");
+}
+
+/// Goal: without a head the longest history is kept, and the report says that nothing could be compared. Method: the head
+/// taken away; then everything.
+#[test]
+fn salvage_without_a_head_keeps_the_longest_history() {
+    let book = Book::closed(5);
+    let home = book.home();
+    fs::remove_file(home.head()).expect("removed");
+    let salvaged = salvage(&home, &[]).expect("salvaged");
+    assert_eq!((salvaged.entries, salvaged.head_was_missing), (40, true));
+    book.check().close().expect("closed");
+    let empty = Home::new(book.directory.path());
+    assert!(matches!(salvage(&empty, &[]), Err(StoreError::NoLog { .. })));
+}
+
+/// Goal: damage that comes after a clean stop is found before the engine walks over it. Method: one batch wiped in a
+/// closed store; what is there is not touched, and all the others can still be had.
+#[test]
+fn damage_after_a_clean_stop_is_not_walked_over() {
+    let book = Book::closed(40);
+    wipe(&book.home(), 80);
+    let before = book.bytes();
+    let error = book.open().err().expect("not opened");
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    assert!(book.bytes() == before, "something was touched");
+}
+
+/// Goal: a damaged batch that the engine hands out is an error with its place, not an entry. Method: one batch wiped
+/// under an open store whose cache is too small to hold it.
+#[test]
+fn a_damaged_batch_is_not_read() {
+    let book = Book::closed(40);
+    let store = Store::open(&book.home(), 1).expect("opened");
+    wipe(&book.home(), 80);
+    let reader = store.reader();
+    let error = reader.frames(Sequence(0)).find_map(Result::err).expect("one batch is damaged");
+    assert!(matches!(error, StoreError::Unreadable { .. }), "{error}");
+    assert!(reader.frames(Sequence(312)).all(|frame| frame.is_ok()));
+}
+
+/// Goal: the check says which part is gone, and says that it could not check where there is nothing. Method: each part
+/// taken away, and a checkpoint of another history put in.
+#[test]
+fn the_check_tells_damage_from_nothing_to_check() {
+    let book = Book::closed(4);
+    let home = book.home();
+    let check = |verifier: Option<&str>| verify(&places(&home), verifier);
+    let signer = Signer::new("central", &[1; 32]);
+    let verifier = signer.verifier().to_string();
+    let note = Checkpoint { log: LOG, count: 32, root: book.frontier.root() };
+    fs::write(home.checkpoint(), note.sign(&signer)).expect("written");
+    assert_eq!(check(Some(&verifier)).expect("checked").anchored_through, Some(32));
+    assert_eq!(check(None).expect("checked").anchored_through, None);
+    fs::write(home.checkpoint(), Checkpoint { count: 33, ..note }.sign(&signer)).expect("written");
+    assert!(!check(Some(&verifier)).expect("checked").ok());
+    fs::write(home.head(), [1; 2 * SLOT_BYTES]).expect("written");
+    assert!(!check(None).expect("checked").ok(), "a head in neither slot");
+    fs::remove_file(home.head()).expect("removed");
+    assert!(!check(None).expect("checked").ok(), "no head");
+    disk::remove_tree(&home.log()).expect("removed");
+    assert!(check(None).is_err(), "nothing there");
+}
