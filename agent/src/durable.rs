@@ -4,22 +4,23 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Replaces the file at `path` by `bytes`, readable by its owner only. When this returns, file and name are durable.
 /// There is one writer for each such file, so that a fixed temporary name beside it is enough.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"));
-    };
-    let mut temporary = name.to_owned();
-    temporary.push(".new");
-    let temporary = directory.join(temporary);
+    let temporary = beside(path);
     write_private(&temporary, bytes)?;
     fs::rename(&temporary, path)?;
     // DURABLE: the new content under its name; the old one may be forgotten.
-    sync_directory(directory)
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
 }
 
 /// Writes and syncs a file that its owner alone can read; its name is durable after [`sync_directory`].

@@ -1,1 +1,327 @@
-//! Yet to come.
+//! The central node: keeps a verified copy of each agent's log, and decides who may connect.
+//!
+//! [`CentralHandle`] is what commands and connections share. The rules of who may come in are in [`Registry`], those of a copy
+//! in [`Keeper`]; `server` is the network, `archive` the thread of one log, `copies` which of them are open. A damaged copy
+//! stops its own log only.
+
+mod archive;
+mod authority;
+mod copies;
+mod keeper;
+mod registry;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use daybook_protocol::{
+    date::Timestamp,
+    head::Head,
+    ids::{Digest, Epoch, LogId, Sequence},
+    invite::Invite,
+    wire::{Hello, Message, Mirrored, Refusal},
+};
+use tokio::sync::watch;
+
+pub use authority::{Authority, AuthorityError};
+use copies::Copies;
+pub use copies::{COPIES_OPEN_MAX, LINGER};
+pub use keeper::{Keeper, Sign};
+pub use registry::{Agent, Purpose, Raised, Registry, RegistryError, Revoked};
+pub use server::{CONNECTIONS_MAX, serve};
+
+use crate::{
+    durable,
+    home::Home,
+    replicate::{Refused, now},
+    tls::{Acceptor, SigningRequest, TlsError},
+};
+
+/// A head file is two slots.
+const HEAD_BYTES_MAX: u64 = 64 * 1024;
+
+/// Why the central node cannot do what it is asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CentralError {
+    /// Its directory cannot be used.
+    #[error("cannot use {path}")]
+    Io {
+        /// Which path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process has it open.
+    #[error("{path} is in use by another process: ask that one, or stop it first")]
+    InUse {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// Its authority cannot be used.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// Its keys and certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Its registry cannot be read or changed, or does not allow it.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+/// An agent as `central agents` and `status` show it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct AgentStatus {
+    /// What people call it.
+    pub name: String,
+    /// Its log.
+    pub log: LogId,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// SHA-256 of its certificate.
+    pub fingerprint: Digest,
+    /// When it joined.
+    pub joined_at: Timestamp,
+    /// When and why it was revoked.
+    pub revoked: Option<String>,
+    /// When another machine took its log over.
+    pub fenced_at: Option<Timestamp>,
+    /// Whether it is connected now.
+    pub connected: bool,
+    /// When its copy last moved, since this process began.
+    pub last_contact: Option<Timestamp>,
+    /// How many entries of its log are mirrored.
+    pub count: u64,
+    /// Before which place no original is missing; `None` if it was not connected since this process began.
+    pub originals_through: Option<Sequence>,
+    /// The alarms of its log.
+    pub alarms: Vec<Raised>,
+}
+
+/// The central node, for whoever commands it and for its connections. Its calls block on disks: async callers use
+/// `spawn_blocking`.
+#[derive(Clone)]
+pub struct CentralHandle(Arc<Inner>);
+
+struct Inner {
+    home: Home,
+    authority: Arc<Authority>,
+    acceptor: Acceptor,
+    registry: Mutex<registry::Kept>,
+    live: Mutex<HashMap<LogId, Live>>,
+    positions: Mutex<HashMap<LogId, Mirrored>>,
+    copies: Copies,
+    connections: AtomicU64,
+    /// Keeps every other process out for as long as this one is there.
+    _lock: File,
+}
+
+/// The present connection of a log.
+struct Live {
+    connection: u64,
+    end: watch::Sender<Option<Refused>>,
+}
+
+/// A connection that was let in.
+struct Admission {
+    connection: u64,
+    /// Says when, and why, the connection must end.
+    end: watch::Receiver<Option<Refused>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whatever is behind these locks is changed in one step, so that a panic elsewhere has left it whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl CentralHandle {
+    /// Opens the central node at `home`; on the first time its authority and registry are made.
+    pub fn open(home: &Home) -> Result<Self, CentralError> {
+        let failed = |path: PathBuf| move |source| CentralError::Io { path, source };
+        durable::make_directory(home.path()).map_err(failed(home.path().to_owned()))?;
+        let lock = OpenOptions::new().create(true).append(true).open(home.lock()).map_err(failed(home.lock()))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(CentralError::InUse { path: home.path().to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(CentralError::Io { path: home.lock(), source }),
+        }
+        let authority = Authority::create_or_load(&home.authority())?;
+        let acceptor = authority.acceptor()?;
+        let registry = registry::Kept::load(home.registry())?;
+        Ok(Self(Arc::new(Inner {
+            home: home.clone(),
+            authority: Arc::new(authority),
+            acceptor,
+            registry: Mutex::new(registry),
+            live: Mutex::default(),
+            positions: Mutex::default(),
+            copies: Copies::default(),
+            connections: AtomicU64::new(0),
+            _lock: lock,
+        })))
+    }
+
+    /// A one-time code that can be used for `valid`.
+    pub fn invite(&self, purpose: Purpose, valid: Duration) -> Result<Invite, CentralError> {
+        let invite = self.0.authority.invite(rand::random());
+        let now = now();
+        let valid = i64::try_from(valid.as_micros()).unwrap_or(i64::MAX);
+        let expires_at = Timestamp(now.0.saturating_add(valid));
+        locked(&self.0.registry).change(|registry| registry.invite(invite.secret_hash(), purpose, now, expires_at))?;
+        Ok(invite)
+    }
+
+    /// All agents and how they are.
+    pub fn agents(&self) -> Vec<AgentStatus> {
+        let registry = locked(&self.0.registry).registry().clone();
+        registry.agents().iter().map(|agent| self.status_of(agent, &registry)).collect()
+    }
+
+    /// Alarms that belong to no agent, such as a certificate of another authority.
+    pub fn alarms(&self) -> Vec<Raised> {
+        let registry = locked(&self.0.registry);
+        registry.registry().alarms().iter().filter(|raised| raised.log.is_none()).cloned().collect()
+    }
+
+    /// Clears the alarms of a log, or those that belong to none, once a person has seen to them; gives how many there were.
+    pub fn clear_alarms(&self, log: Option<LogId>) -> Result<usize, CentralError> {
+        Ok(locked(&self.0.registry).change(|registry| Ok(registry.clear(log)))?)
+    }
+
+    /// Revokes whoever may write `log` now, and closes its connection. Durable when this returns.
+    pub fn revoke(&self, log: LogId, reason: &str) -> Result<(), CentralError> {
+        let mut registry = locked(&self.0.registry);
+        let refused = registry.change(|registry| registry.revoke(log, reason, now()))?;
+        // Still under the registry's lock: nobody is let in between the change and this.
+        self.0.end(log, refused);
+        Ok(())
+    }
+
+    fn status_of(&self, agent: &Agent, registry: &Registry) -> AgentStatus {
+        let current = registry.epoch_of(agent.log) == Some(agent.epoch);
+        let position = locked(&self.0.positions).get(&agent.log).cloned();
+        let count = match &position {
+            Some(position) => position.count,
+            None => self.0.stored_count(agent.log),
+        };
+        AgentStatus {
+            name: agent.name.clone(),
+            log: agent.log,
+            epoch: agent.epoch,
+            fingerprint: agent.fingerprint,
+            joined_at: agent.joined_at,
+            revoked: agent.revoked.as_ref().map(|revoked| format!("{}: {}", revoked.at, revoked.reason)),
+            fenced_at: agent.fenced_at,
+            connected: current && locked(&self.0.live).contains_key(&agent.log),
+            last_contact: position.as_ref().filter(|_| current).map(|position| position.now),
+            count,
+            originals_through: position.map(|position| position.originals_through),
+            alarms: registry.alarms().iter().filter(|raised| raised.log == Some(agent.log)).cloned().collect(),
+        }
+    }
+}
+
+impl Inner {
+    /// Lets a connection in or turns it away. The newest connection of a log replaces the one before, which may be a dead
+    /// one that nobody has noticed yet.
+    fn admit(&self, certificate: Option<Digest>, hello: &Hello) -> Result<Admission, Refused> {
+        let mut registry = locked(&self.registry);
+        let admitted = registry.registry().admit(certificate, hello).map(|agent| agent.log);
+        let log = match admitted {
+            Ok(log) => log,
+            Err((log, refused)) => {
+                if let Err(error) = registry.raise(log, refused.refusal.name(), refused.in_public(), now()) {
+                    tracing::error!(error = &error as &dyn std::error::Error, "an alarm cannot be noted");
+                }
+                return Err(refused);
+            }
+        };
+        // Under the registry's lock, so that a revocation finds either no connection or this one.
+        let connection = self.connections.fetch_add(1, Ordering::Relaxed);
+        let (end, ended) = watch::channel(None);
+        let replaced = locked(&self.live).insert(log, Live { connection, end });
+        if let Some(replaced) = replaced {
+            replaced.end.send_replace(Some(Refused::new(
+                Refusal::Busy,
+                "a newer connection of the same agent took the place of this one",
+            )));
+        }
+        Ok(Admission { connection, end: ended })
+    }
+
+    /// Ends the present connection of a log.
+    fn end(&self, log: LogId, refused: Refused) {
+        if let Some(live) = locked(&self.live).get(&log) {
+            live.end.send_replace(Some(refused));
+        }
+    }
+
+    /// A connection has ended.
+    fn left(&self, log: LogId, connection: u64) {
+        let mut live = locked(&self.live);
+        if live.get(&log).is_some_and(|live| live.connection == connection) {
+            live.remove(&log);
+        }
+    }
+
+    /// Certifies a newcomer. Durable when this returns; only then may the certificate be sent.
+    fn certify(&self, hello: Hello, secret: &[u8; 16], request: &[u8]) -> Result<(Agent, Vec<u8>), Refused> {
+        let request = SigningRequest::read(request).map_err(|error| Refused::protocol(error.to_string()))?;
+        let asked = registry::Asked { secret_hash: Digest::of(secret), request: &request, hello };
+        let mut registry = locked(&self.registry);
+        let certified = registry.change(|registry| {
+            registry.certify(&asked, now(), |log, epoch| self.authority.issue(&request, log, epoch))
+        });
+        match certified {
+            Ok((agent, certificate)) => {
+                if agent.fenced_at.is_none() {
+                    // Under the registry's lock still: whoever wrote the log until now is out before the new one is in.
+                    self.end(agent.log, keeper::fenced(agent.epoch));
+                }
+                Ok((agent, certificate))
+            }
+            Err(RegistryError::Refused(refused)) => Err(refused),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the registry cannot be changed");
+                Err(Refused::new(Refusal::Busy, "the central node cannot write its registry: see its own log"))
+            }
+        }
+    }
+
+    /// [`Inner::certify`], as the message that answers a newcomer.
+    fn certified(&self, hello: Hello, secret: &[u8; 16], request: &[u8]) -> Result<Message, Refused> {
+        let (agent, certificate) = self.certify(hello, secret, request)?;
+        tracing::info!(log = %agent.log, epoch = %agent.epoch, "an agent was certified");
+        Ok(Message::Certified {
+            certificate,
+            authority: self.authority.certificate().to_vec(),
+            verifier: self.authority.signer().verifier().to_string(),
+            log: agent.log,
+            epoch: agent.epoch,
+        })
+    }
+
+    /// Notes that something went wrong, for a person to see.
+    fn alarm(&self, log: Option<LogId>, refused: &Refused) {
+        let (log_id, name) = (log.map(tracing::field::display), refused.refusal.name());
+        tracing::warn!(log = log_id, refusal = name, "{}", refused.in_public());
+        if let Err(error) = locked(&self.registry).raise(log, name, refused.in_public(), now()) {
+            tracing::error!(error = &error as &dyn std::error::Error, "an alarm cannot be noted");
+        }
+    }
+
+    fn stored_count(&self, log: LogId) -> u64 {
+        let head = durable::read_bounded(&self.home.copy_of(log).head(), HEAD_BYTES_MAX).ok().flatten();
+        head.and_then(|bytes| Head::of_file(&bytes)).map_or(0, |head| head.frontier.count())
+    }
+}

@@ -5,12 +5,15 @@
 
 use daybook_protocol::ids::{Digest, Epoch, LogId};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, DnValue,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKey, PublicKeyData as _, date_time_ymd,
 };
 use zeroize::Zeroizing;
 
 use super::{SERVER_NAME, TlsError};
+
+/// What people call a machine has at most this many letters.
+const NAME_CHARS_MAX: usize = 64;
 
 /// A private key as PKCS#8, wiped from memory when dropped.
 pub type PrivateKey = Zeroizing<Vec<u8>>;
@@ -21,12 +24,19 @@ pub fn new_key() -> Result<PrivateKey, TlsError> {
     Ok(Zeroizing::new(pair.serialize_der()))
 }
 
-/// A request for a certificate for `key`, signed by it. It names nothing: the authority says what the certificate is for.
-pub fn signing_request(key: &PrivateKey) -> Result<Vec<u8>, TlsError> {
+/// A request for a certificate for `key`, signed by it. `name` is what people call the machine; what the certificate is
+/// for is for the authority to say.
+pub fn signing_request(key: &PrivateKey, name: &str) -> Result<Vec<u8>, TlsError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
     let request = params.serialize_request(&pair(key)?).map_err(TlsError::Make)?;
     Ok(request.der().to_vec())
+}
+
+/// A name from outside is shown on terminals: it loses what could play tricks there.
+fn printable(name: &str) -> String {
+    name.chars().filter(|letter| !letter.is_control()).take(NAME_CHARS_MAX).collect()
 }
 
 fn pair(key: &PrivateKey) -> Result<KeyPair, TlsError> {
@@ -52,13 +62,23 @@ pub struct CertificateAuthority {
 /// A request whose signature shows that the asking machine holds the private key.
 pub struct SigningRequest {
     public_key: PublicKey,
+    name: String,
 }
 
 impl SigningRequest {
     /// Reads a request (DER) and checks its signature.
     pub fn read(der: &[u8]) -> Result<Self, TlsError> {
         let request = CertificateSigningRequestParams::from_der(&der.into()).map_err(TlsError::Request)?;
-        Ok(Self { public_key: request.public_key })
+        let name = match request.params.distinguished_name.get(&DnType::CommonName) {
+            Some(DnValue::Utf8String(name)) => printable(name),
+            _ => String::new(),
+        };
+        Ok(Self { public_key: request.public_key, name })
+    }
+
+    /// What people call the asking machine, made safe to print; may be empty.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What tells this key from every other.

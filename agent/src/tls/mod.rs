@@ -21,7 +21,7 @@ use rustls::{
     server::{NoServerSessionStorage, WebPkiClientVerifier},
     version::TLS13,
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub use certificates::{CertificateAuthority, PrivateKey, SigningRequest, new_key, signing_request};
@@ -110,12 +110,22 @@ impl Acceptor {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// Does the handshake; gives the fingerprint of the certificate that the other side showed, if it did.
+    /// Does the handshake; gives the fingerprint of the certificate that the other side showed, if it did. The caller
+    /// bounds the time.
     pub async fn accept<S>(&self, stream: S) -> io::Result<(Accepted<S>, Option<Digest>)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let stream = self.0.accept(stream).await?;
+        let stream = match self.0.accept(stream).into_fallible().await {
+            Ok(stream) => stream,
+            Err((error, mut stream)) => {
+                // The other side may have said more already. Closing with that unread would reset the connection, and it
+                // would never learn from the alert that its certificate is not taken.
+                stream.shutdown().await?;
+                tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+                return Err(error);
+            }
+        };
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let fingerprint = certificate.map(|certificate| fingerprint(certificate));
         Ok((stream, fingerprint))

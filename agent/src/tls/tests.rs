@@ -21,7 +21,8 @@ fn node() -> Node {
 
 fn agent_of(node: &Node) -> Credentials {
     let key = new_key().expect("a key");
-    let request = SigningRequest::read(&signing_request(&key).expect("a request")).expect("its own request");
+    let request =
+        SigningRequest::read(&signing_request(&key, "post room").expect("a request")).expect("its own request");
     let certificate = node.authority.issue_agent(&request, LogId([1; 16]), Epoch(1)).expect("a certificate");
     Credentials { key, chain: vec![certificate] }
 }
@@ -79,8 +80,10 @@ async fn another_authority_is_not_trusted() {
 #[test]
 fn a_request_is_signed_by_its_key() {
     let key = new_key().expect("a key");
-    let request = signing_request(&key).expect("a request");
-    let digest = SigningRequest::read(&request).expect("a good request").key_digest();
+    let request = signing_request(&key, "post room").expect("a request");
+    let read = SigningRequest::read(&request).expect("a good request");
+    assert_eq!(read.name(), "post room");
+    let digest = read.key_digest();
     for at in 0..request.len() {
         let mut changed = request.clone();
         if let Some(byte) = changed.get_mut(at) {

@@ -1,0 +1,146 @@
+//! Who may come in.
+
+use daybook_protocol::{
+    date::Timestamp,
+    ids::{Digest, Epoch, LogId},
+    tree::Frontier,
+    wire::{Hello, Refusal, Role, VERSION},
+};
+
+use crate::{
+    central::{
+        Purpose, Registry,
+        registry::{Asked, Kept, RegistryError},
+    },
+    replicate::Refused,
+    tls::{self, CertificateAuthority, SigningRequest},
+};
+
+const LOG: LogId = LogId([1; 16]);
+const OTHER: LogId = LogId([2; 16]);
+const HOUR: i64 = 3_600_000_000;
+
+fn hello(log: LogId, epoch: u32) -> Hello {
+    let root = Frontier::default().root();
+    Hello { version: VERSION, role: Role::Agent, log, epoch: Epoch(epoch), count: 0, root }
+}
+
+fn request(name: &str) -> SigningRequest {
+    let der = tls::signing_request(&tls::new_key().expect("a key"), name).expect("a request");
+    SigningRequest::read(&der).expect("its own request")
+}
+
+struct Desk {
+    registry: Registry,
+    authority: CertificateAuthority,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let (key, certificate) = CertificateAuthority::generate("test").expect("an authority");
+        let authority = CertificateAuthority::load(&key, certificate).expect("its own key");
+        Self { registry: Registry::default(), authority }
+    }
+
+    fn invite(&mut self, code: &str, purpose: Purpose) {
+        self.registry.invite(Digest::of(code.as_bytes()), purpose, Timestamp(0), Timestamp(HOUR)).expect("a code");
+    }
+
+    fn join(&mut self, code: &str, request: &SigningRequest, log: LogId, at: i64) -> Result<(Epoch, Digest), Refused> {
+        let asked = Asked { secret_hash: Digest::of(code.as_bytes()), request, hello: hello(log, 1) };
+        let issue = |log, epoch| self.authority.issue_agent(request, log, epoch);
+        let (agent, certificate) = self.registry.certify(&asked, Timestamp(at), issue)?;
+        assert_eq!(agent.fingerprint, tls::fingerprint(&certificate));
+        Ok((agent.epoch, agent.fingerprint))
+    }
+
+    fn admit(&self, certificate: Digest, log: LogId, epoch: u32) -> Option<Refusal> {
+        self.registry.admit(Some(certificate), &hello(log, epoch)).err().map(|(_, refused)| refused.refusal)
+    }
+}
+
+/// Goal: each code lets in one machine, once, in time. Method: unknown, out of date, used by another key, used by the same key
+/// again.
+#[test]
+fn a_code_is_used_once() {
+    let mut desk = Desk::new();
+    desk.invite("a", Purpose::Join);
+    desk.invite("b", Purpose::Join);
+    let (first, second) = (request("first"), request("second"));
+    let refused = |joined: Result<_, Refused>| joined.expect_err("refused").refusal;
+    assert_eq!(refused(desk.join("x", &first, LOG, 1)), Refusal::Code);
+    assert_eq!(refused(desk.join("a", &first, LOG, HOUR)), Refusal::Code);
+    let joined = desk.join("a", &first, LOG, 1).expect("a good code");
+    assert_eq!(joined.0, Epoch::FIRST);
+    assert_eq!(refused(desk.join("a", &second, OTHER, 2)), Refusal::Code);
+    assert_eq!(desk.join("a", &first, LOG, 2 * HOUR).expect("the same key is answered again"), joined);
+    assert_eq!(refused(desk.join("b", &second, LOG, 2)), Refusal::Code, "the log has an agent");
+    assert_eq!(desk.registry.agents().len(), 1);
+}
+
+/// Goal: a certificate lets in for its own log and epoch only, and not any more when another took over or it was revoked.
+/// Method: a life of two agents.
+#[test]
+fn a_certificate_is_for_one_log_and_epoch() {
+    let mut desk = Desk::new();
+    desk.invite("a", Purpose::Join);
+    desk.invite("b", Purpose::Join);
+    let (_, first) = desk.join("a", &request("first"), LOG, 1).expect("a good code");
+    let (_, second) = desk.join("b", &request("second"), OTHER, 1).expect("a good code");
+    assert_eq!(desk.admit(first, LOG, 1), None);
+    assert_eq!(desk.admit(first, OTHER, 1), Some(Refusal::Identity));
+    assert_eq!(desk.admit(first, LOG, 2), Some(Refusal::Identity));
+    assert_eq!(desk.admit(Digest::of(b"made up"), LOG, 1), Some(Refusal::Identity));
+    let nobody = desk.registry.admit(None, &hello(LOG, 1)).expect_err("no certificate");
+    assert_eq!(nobody.1.refusal, Refusal::Identity);
+
+    desk.invite("r", Purpose::Recover(LOG));
+    desk.invite("c", Purpose::Join);
+    let wrong = desk.join("r", &request("joins"), LogId([7; 16]), 2).expect_err("the wrong command");
+    assert!(wrong.detail.contains("daybook recover"), "{wrong}");
+    let wrong = desk.join("c", &request("recovers"), LogId([0; 16]), 2).expect_err("the wrong command");
+    assert!(wrong.detail.contains("daybook join"), "{wrong}");
+    assert_eq!(desk.admit(first, LOG, 1), None);
+    let (epoch, recovered) = desk.join("r", &request("new"), LogId([0; 16]), 2).expect("a good code");
+    assert_eq!(epoch, Epoch(2));
+    assert_eq!(desk.admit(recovered, LOG, 2), None);
+    assert_eq!(desk.admit(first, LOG, 1), Some(Refusal::Fenced));
+    assert_eq!(desk.admit(second, OTHER, 1), None);
+
+    desk.registry.revoke(LOG, "stolen", Timestamp(3)).expect("it is known");
+    let (_, refused) = desk.registry.admit(Some(recovered), &hello(LOG, 2)).expect_err("revoked");
+    assert!(refused.refusal == Refusal::Revoked && refused.detail.contains("stolen"), "{refused}");
+    assert_eq!(desk.admit(second, OTHER, 1), None);
+    desk.registry.revoke(LogId([9; 16]), "", Timestamp(3)).expect_err("not known");
+    let unknown = Purpose::Recover(LogId([9; 16]));
+    desk.registry.invite(Digest::of(b"z"), unknown, Timestamp(0), Timestamp(1)).expect_err("not known");
+}
+
+/// Goal: what the registry says is what its file says: all of a change or none. Method: change, read back; make the file
+/// unwritable, see that nothing has changed; damage it, see that it is named.
+#[test]
+fn a_change_is_kept_or_did_not_happen() {
+    let home = tempfile::tempdir().expect("a directory");
+    let directory = home.path().join("central");
+    std::fs::create_dir(&directory).expect("a directory");
+    let path = directory.join("registry.json");
+    let mut kept = Kept::load(path.clone()).expect("none is fine");
+    let invite = |registry: &mut Registry, code: &[u8]| {
+        registry.invite(Digest::of(code), Purpose::Join, Timestamp(0), Timestamp(HOUR))
+    };
+    kept.change(|registry| invite(registry, b"a")).expect("written");
+    kept.raise(Some(LOG), "fork", "what to do", Timestamp(0)).expect("written");
+    kept.raise(Some(LOG), "fork", "again", Timestamp(1)).expect("counted");
+    assert_eq!(kept.registry().alarms().first().map(|raised| raised.times), Some(2));
+    let loaded = Kept::load(path.clone()).expect("its own file");
+    assert_eq!(loaded.registry().alarms().first().map(|raised| raised.times), Some(1), "not written each time");
+
+    std::fs::rename(&directory, home.path().join("away")).expect("moved");
+    let before = kept.registry().clone();
+    assert!(matches!(kept.change(|registry| invite(registry, b"b")), Err(RegistryError::Io { .. })));
+    assert_eq!(*kept.registry(), before);
+
+    std::fs::create_dir(&directory).expect("a directory");
+    std::fs::write(&path, "{\"format\":1").expect("written");
+    assert!(matches!(Kept::load(path), Err(RegistryError::Wrong { .. })));
+}
