@@ -27,7 +27,7 @@ use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
 const MAGIC: [u8; 8] = *b"DBKINDEX";
 /// Raised with every change of the layout; an older snapshot is then ignored.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
 
@@ -326,6 +326,8 @@ fn restore(index: &mut Index, rest: Rest) {
         .map(|(folder, device, number, at)| ((folder, FileId { device, number }), Timestamp(at)))
         .collect();
     index.held = rest.held.into_iter().map(|held| (held.held.0, held)).collect();
+    let released = index.held.values().filter(|held| held.released);
+    index.released = released.filter_map(|held| Some(((held.arrival, held.line?), held.held.0))).collect();
     index.alarms = rest.alarms.into_iter().collect();
     index.config = rest.config;
     index.keys = rest.keys.into_iter().collect();
