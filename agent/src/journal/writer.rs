@@ -31,6 +31,9 @@ const COMMIT_ENTRIES: u64 = 16_384;
 /// The index is written to disk after this many entries, so that the next start need not read the whole log.
 const SNAPSHOT_ENTRIES: u64 = 100_000;
 
+/// The alarm that says that the clock jumped. While it is open nothing is taken in.
+pub const CLOCK: &str = "clock";
+
 /// The rules by which rows are judged, and the entry that says which they are.
 #[derive(Debug, Clone)]
 pub struct Desk {
@@ -65,7 +68,8 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
     let frontier = opening.store.head().frontier.clone();
     let mut writer = Writer {
         clock: Clock::new(opening.last_recorded_at),
-        jumped: false,
+        // An earlier run's alarm is still open: this one has to clear it.
+        jumped: opening.index.alarms().iter().any(|(alarm, _)| alarm == CLOCK),
         committed: frontier.count(),
         snapshot_at: opening.index.applied_through(),
         frontier,
@@ -310,7 +314,7 @@ impl Writer {
 
     /// Tells of a jump of the clock once, and of its end once.
     fn watch_clock(&mut self) -> Result<(), JournalError> {
-        let (jump, alarm) = (self.clock.jump(), "clock".to_owned());
+        let (jump, alarm) = (self.clock.jump(), CLOCK.to_owned());
         if jump.is_some() == self.jumped {
             return Ok(());
         }
