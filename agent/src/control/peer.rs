@@ -34,17 +34,16 @@ pub fn own_user() -> String {
     name_of(getuid())
 }
 
-/// On whose behalf a command is performed. Whoever could open the log by themselves, the agent's own user and the
-/// superuser, may name another person, since they could do so without the agent too; anybody else is who they are.
+/// The user who has a command performed. Whoever could open the log by themselves, the agent's own user and the superuser,
+/// may sign with another name, since they could do so without the agent too, and is recorded beside it as there; anybody
+/// else is who they are.
 pub(super) fn operator(peer: Uid, asked: Option<&str>) -> Result<String, String> {
     let known_as = name_of(peer);
     match asked {
-        Some(asked) if asked == known_as => Ok(known_as),
-        Some(asked) if peer.is_root() || peer == geteuid() => Ok(asked.to_owned()),
-        Some(_) => {
+        Some(asked) if asked != known_as && !peer.is_root() && peer != geteuid() => {
             Err(format!("daybook: you are known as {known_as} and cannot sign as somebody else: leave out --operator"))
         }
-        None => Ok(known_as),
+        _ => Ok(known_as),
     }
 }
 
@@ -62,12 +61,13 @@ mod tests {
         assert_eq!(named(users, 1), None);
     }
 
-    /// Goal: only who could do without the agent signs as somebody else. Method: ourselves, the superuser and a stranger.
+    /// Goal: only who could do without the agent signs with another name, and nobody hides who they are behind one. Method:
+    /// ourselves, the superuser and a stranger.
     #[test]
     fn a_stranger_signs_as_themself() {
         let stranger = Uid::from_raw(geteuid().as_raw() + 54_321);
-        assert_eq!(operator(geteuid(), Some("jo")).as_deref(), Ok("jo"));
-        assert_eq!(operator(Uid::ROOT, Some("jo")).as_deref(), Ok("jo"));
+        assert_eq!(operator(geteuid(), Some("jo")), Ok(name_of(geteuid())));
+        assert_eq!(operator(Uid::ROOT, Some("jo")), Ok(name_of(Uid::ROOT)));
         let own = name_of(stranger);
         assert_eq!(operator(stranger, None).as_ref(), Ok(&own));
         assert_eq!(operator(stranger, Some(&own)).as_ref(), Ok(&own));

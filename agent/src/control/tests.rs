@@ -61,7 +61,8 @@ fn by_hand(home: &Home, bytes: &[u8]) -> String {
     BufReader::new(stream).lines().map_while(Result::ok).fold(String::new(), |answer, line| answer + &line + "\n")
 }
 
-/// Goal: a command, its switches and its operator arrive as they were typed, and every kind of word comes back in order.
+/// Goal: a command and its switches arrive as they were typed, with the user who typed it, and every kind of word comes back in
+/// order.
 /// Method: an office that says one of each.
 #[test]
 fn a_command_goes_there_and_its_words_come_back() {
@@ -69,19 +70,20 @@ fn a_command_goes_there_and_its_words_come_back() {
         screen.progress(1, 2, "rows");
         screen.out("first")?;
         screen.note("by the way");
-        screen.out(&format!("{} {}", request.json, operator))?;
+        screen.out(&format!("{} {:?} {operator}", request.json, request.command.operator()))?;
         screen.out("\u{e9}\n\"")?;
         let wanted = matches!(request.command, Command::Held { .. });
         Ok(if wanted { Exit::Problem } else { Exit::CouldNot })
     });
     let (exit, screen) = asked(&home, &["held", "refuse", "7", "--reason", "no", "--operator", "jo", "--json"]);
     assert_eq!(exit.expect("answered"), Some(Exit::Problem));
-    assert_eq!(screen.out, ["first", "true jo", "\u{e9}\n\""]);
+    let signed = format!("true Some(\"jo\") {}", own_user());
+    assert_eq!(screen.out, ["first", signed.as_str(), "\u{e9}\n\""]);
     assert_eq!(screen.notes, ["by the way"]);
     assert_eq!(screen.progress, Some((1, 2, "rows".to_owned())));
     let (exit, screen) = asked(&home, &["status"]);
     assert_eq!(exit.expect("answered"), Some(Exit::CouldNot));
-    assert_eq!(screen.out.get(1), Some(&format!("false {}", own_user())));
+    assert_eq!(screen.out.get(1), Some(&format!("false None {}", own_user())));
     control.stop();
 }
 

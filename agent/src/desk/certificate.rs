@@ -112,8 +112,12 @@ fn dispatch(
     dispatched: impl FnOnce(RegistrationNo, KeyId) -> CertificateDispatched,
     policy: &Policy,
 ) -> Decision {
-    let Some(learner) = found.by_registration.as_ref().or(found.by_uln.as_ref()) else {
-        return Decision::Reject(Objection::of(Code::REGISTRATION_NOT_FOUND));
+    let learner = match (&found.by_registration, &found.by_uln) {
+        (Some(one), Some(other)) if one.id != other.id => {
+            return Decision::Reject(Objection::of(Code::IDENTITY_MISMATCH));
+        }
+        (Some(learner), _) | (None, Some(learner)) => learner,
+        (None, None) => return Decision::Reject(Objection::of(Code::REGISTRATION_NOT_FOUND)),
     };
     let meant: Vec<_> = meant(learner, &command.subject).collect();
     match choose(&meant, command.effective_on, Action::Certificated, policy) {
@@ -181,5 +185,47 @@ impl Certificate {
             Ok(event) => Decision::Accept(Fact::Whole(self.learner, event)),
             Err(code) => Decision::Reject(Objection::of(code).about(self.learner)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_protocol::{
+        entry::Private,
+        event::PersonTokens,
+        ids::{Epoch, Token},
+    };
+
+    use super::{super::Learner, *};
+
+    fn learner(number: u32) -> Learner {
+        let token = Token([0; 16]);
+        let tokens = PersonTokens { uln: None, person: token, identity: token };
+        let id = KeyId { epoch: Epoch::FIRST, number };
+        Learner { id, tokens, registrations: Vec::new(), changes: Vec::new() }
+    }
+
+    /// Goal: a dispatch whose ULN and registration lead to two people is refused, not given to one of them. Method: the
+    /// registration's learner with another and with the same holder of the ULN.
+    #[test]
+    fn a_dispatch_to_two_people_is_refused() {
+        let command = Command {
+            ask: Ask::Dispatch { certificate: "C1".into(), carrier: String::new(), tracking: String::new() },
+            subject: super::super::Subject::default(),
+            effective_on: Date(0),
+            findings: Vec::new(),
+            private: Private::default(),
+        };
+        let occasion = Occasion { arrival: None, today: Date(1) };
+        let check = |by_uln: Option<Learner>| {
+            let found = Candidates { by_uln, by_registration: Some(learner(1)), ..Candidates::default() };
+            match decide(None, &found, &command, occasion, &Policy::default()) {
+                Decision::Reject(objection) => Some(objection.finding.code),
+                _ => None,
+            }
+        };
+        assert_eq!(check(Some(learner(2))), Some(Code::IDENTITY_MISMATCH));
+        assert_eq!(check(Some(learner(1))), Some(Code::REGISTRATION_NOT_FOUND), "nothing is registered here");
+        assert_eq!(check(None), Some(Code::REGISTRATION_NOT_FOUND));
     }
 }

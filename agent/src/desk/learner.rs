@@ -24,17 +24,19 @@ pub struct Learner {
     pub tokens: PersonTokens,
     /// The registrations, in the order in which they were recorded.
     pub registrations: Vec<Registration>,
-    /// The latest amendment of each field.
+    /// The amendments, each value of a field from each day once.
     pub changes: Vec<Change>,
 }
 
-/// The latest amendment of a field.
+/// An amendment of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
     /// What was amended.
     pub field: Field,
     /// Token of field and value.
     pub change: Token,
+    /// From which day it holds.
+    pub effective_on: Date,
     /// The entry that records it.
     pub sequence: Sequence,
     /// The file it came in.
@@ -163,7 +165,11 @@ fn amend(learner: &Learner, new_holder: Option<KeyId>, command: &Command, occasi
     let Ask::Amend { field, class, uln, person, identity, change } = &command.ask else {
         return Decision::Reject(Objection::of(Code::AMENDED_FIELD_UNKNOWN));
     };
-    if let Some(known) = learner.changes.iter().find(|known| known.field == *field && known.change == *change) {
+    // What holds now, or was once amended from this very day: a file that comes again brings earlier values back otherwise.
+    let of_field = || learner.changes.iter().filter(|known| known.field == *field);
+    let present = of_field().max_by_key(|known| (known.effective_on, known.sequence));
+    let dated = of_field().filter(|known| known.effective_on == command.effective_on);
+    if let Some(known) = present.into_iter().chain(dated).find(|known| known.change == *change) {
         return repeated(known.sequence, known.arrival, occasion);
     }
     if uln.is_some() && new_holder.is_some_and(|holder| holder != learner.id) {
@@ -258,6 +264,53 @@ pub(super) fn choose<'a>(
                 tried.into_iter().max_by_key(|(it, fits)| (matches!(fits, Err(Obstacle::Doubtful(_))), begun(it)));
             let obstacle = best.and_then(|(_, fits)| fits.err());
             Err(obstacle.unwrap_or(Obstacle::Refused(Objection::of(Code::REGISTRATION_NOT_FOUND))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_protocol::{entry::Private, ids::Epoch};
+
+    use super::*;
+
+    /// Goal: an amendment that was made before is known again, also behind a later one of the same field, and a return to an
+    /// earlier value is not taken for it. Method: two values of one field, and what is asked after them.
+    #[test]
+    fn an_amendment_that_comes_again_is_known() {
+        let token = |byte| Token([byte; 16]);
+        let change = |change, day, sequence| Change {
+            field: Field::Email,
+            change: token(change),
+            effective_on: Date(day),
+            sequence: Sequence(sequence),
+            arrival: None,
+        };
+        let learner = Learner {
+            id: KeyId { epoch: Epoch::FIRST, number: 0 },
+            tokens: PersonTokens { uln: None, person: token(0), identity: token(0) },
+            registrations: Vec::new(),
+            changes: vec![change(1, 10, 7), change(2, 20, 8)],
+        };
+        for (value, day, expected) in
+            [(1, 10, Some(7)), (2, 20, Some(8)), (2, 30, Some(8)), (1, 30, None), (3, 10, None)]
+        {
+            let change = token(value);
+            let (uln, person, identity) = (None, None, None);
+            let ask = Ask::Amend { field: Field::Email, class: AmendmentClass::B, uln, person, identity, change };
+            let command = Command {
+                ask,
+                subject: Subject::default(),
+                effective_on: Date(day),
+                findings: Vec::new(),
+                private: Private::default(),
+            };
+            let decision = amend(&learner, None, &command, Occasion { arrival: None, today: Date(40) });
+            let first = match decision {
+                Decision::Duplicate(first) => Some(first.0),
+                _ => None,
+            };
+            assert_eq!(first, expected, "value {value} from day {day}");
         }
     }
 }

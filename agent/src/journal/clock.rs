@@ -1,6 +1,6 @@
 //! The clock that stamps entries: UTC that never runs backwards, and that notices when the machine's clock jumps.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use daybook_protocol::date::{Date, Timestamp};
 
@@ -18,7 +18,8 @@ pub(super) struct Jump {
 /// Stamps entries.
 #[derive(Debug)]
 pub(super) struct Clock {
-    started: Instant,
+    /// What [`running`] said when this clock was made.
+    started: Duration,
     wall_at_start: Timestamp,
     last: Timestamp,
 }
@@ -26,7 +27,7 @@ pub(super) struct Clock {
 impl Clock {
     /// A clock for a log whose last entry was recorded at `last`.
     pub(super) fn new(last: Timestamp) -> Self {
-        Self { started: Instant::now(), wall_at_start: wall(), last }
+        Self { started: running(), wall_at_start: wall(), last }
     }
 
     /// The time for the next entry: the wall clock, but never before the last entry's.
@@ -37,8 +38,22 @@ impl Clock {
 
     /// Whether the wall clock has jumped since this clock was made, or stands before the last entry's time.
     pub(super) fn jump(&self) -> Option<Jump> {
-        jump(self.wall_at_start, self.started.elapsed(), wall(), self.last)
+        jump(self.wall_at_start, running().saturating_sub(self.started), wall(), self.last)
     }
+}
+
+/// A clock that nobody sets and that goes on while the machine sleeps: a laptop that was shut overnight has not jumped.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn running() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), u32::try_from(now.tv_nsec).unwrap_or_default())
+}
+
+/// A clock that nobody sets. On Windows it goes on while the machine sleeps.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn running() -> Duration {
+    static BEGUN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    BEGUN.get_or_init(std::time::Instant::now).elapsed()
 }
 
 fn wall() -> Timestamp {
@@ -64,6 +79,17 @@ pub fn today() -> Date {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Goal: the clock that nobody sets counts as the machine does, sleep included. Method: beside the system's own figure,
+    /// where there is one.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn sleep_counts_as_time() {
+        let uptime = std::fs::read_to_string("/proc/uptime").expect("the time since the start");
+        let seconds: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).expect("a number");
+        let running = running().as_secs_f64();
+        assert!((running - seconds).abs() < 5.0, "{running} and {seconds}");
+    }
 
     /// Goal: a wrong year is noticed in either direction, an ordinary correction is not. Method: a table of clocks.
     #[test]

@@ -24,7 +24,7 @@ use daybook_protocol::{
 };
 
 pub use clock::today;
-pub use writer::{Desk, Opening};
+pub use writer::{CLOCK, Desk, Opening};
 
 use crate::{
     books::index::Index,

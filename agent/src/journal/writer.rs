@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, sync::mpsc::Receiver};
 
 use daybook_protocol::{
-    batch::Builder,
+    batch::{Builder, Frame},
     date::Timestamp,
     entry::{Actor, Entry, Private, Sealed, Source},
     event::{Alarm, Event, RowDuplicate, RowHeld, RowRejected, Totals},
@@ -30,6 +30,9 @@ const BATCH_ENTRIES: u32 = 256;
 const COMMIT_ENTRIES: u64 = 16_384;
 /// The index is written to disk after this many entries, so that the next start need not read the whole log.
 const SNAPSHOT_ENTRIES: u64 = 100_000;
+
+/// The alarm that says that the clock jumped. While it is open nothing is taken in.
+pub const CLOCK: &str = "clock";
 
 /// The rules by which rows are judged, and the entry that says which they are.
 #[derive(Debug, Clone)]
@@ -65,11 +68,13 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
     let frontier = opening.store.head().frontier.clone();
     let mut writer = Writer {
         clock: Clock::new(opening.last_recorded_at),
-        jumped: false,
+        // An earlier run's alarm is still open: this one has to clear it.
+        jumped: opening.index.alarms().iter().any(|(alarm, _)| alarm == CLOCK),
         committed: frontier.count(),
         snapshot_at: opening.index.applied_through(),
         frontier,
         batch: None,
+        frames: Vec::new(),
         scratch: Vec::with_capacity(1024),
         key: None,
         answers: Vec::new(),
@@ -95,6 +100,8 @@ struct Writer {
     committed: u64,
     snapshot_at: u64,
     batch: Option<Builder>,
+    /// Finished batches that the store has not got yet: at most some megabytes, since [`COMMIT_ENTRIES`] bounds them.
+    frames: Vec<Frame>,
     scratch: Vec<u8>,
     /// The key used last: a new learner's was just made, and the rows of a file that concern no known person share one.
     key: Option<(KeyId, Key)>,
@@ -262,7 +269,7 @@ impl Writer {
         self.scratch.clear();
         entry.encode_into(&mut self.scratch).map_err(|error| JournalError::TooLarge(error.to_string()))?;
         if self.batch.as_ref().is_some_and(|batch| batch.count() >= BATCH_ENTRIES || !batch.fits(self.scratch.len())) {
-            self.close_batch()?;
+            self.close_batch();
         }
         let (log, epoch) = (self.opening.log, self.opening.epoch);
         let batch = self.batch.get_or_insert_with(|| Builder::new(log, epoch, &self.frontier));
@@ -282,18 +289,23 @@ impl Writer {
         sealed.map_err(|error| failed(&error))
     }
 
-    fn close_batch(&mut self) -> Result<(), JournalError> {
-        let Some(batch) = self.batch.take() else { return Ok(()) };
-        self.opening.store.append(&batch.finish(&self.frontier)).map_err(|error| failed(&error))
+    fn close_batch(&mut self) {
+        if let Some(batch) = self.batch.take() {
+            self.frames.push(batch.finish(&self.frontier));
+        }
     }
 
     /// Makes everything appended so far durable, then answers.
     fn commit(&mut self) -> Result<(), JournalError> {
         if self.frontier.count() > self.committed {
             crash::point("journal.commit.before");
-            // The keys go first: an entry whose key was lost would be an entry that nobody can read.
+            self.close_batch();
+            // The keys go first: the store may make a batch durable at any time once it has it, and an entry whose key was
+            // lost would be an entry that nobody can read.
             self.opening.keyring.sync().map_err(|error| failed(&error))?;
-            self.close_batch()?;
+            for frame in self.frames.drain(..) {
+                self.opening.store.append(&frame).map_err(|error| failed(&error))?;
+            }
             self.opening.store.barrier(&self.frontier, self.opening.epoch).map_err(|error| failed(&error))?;
             // DURABLE: every entry appended so far. Whoever waits may forget what they sent.
             self.committed = self.frontier.count();
@@ -322,7 +334,7 @@ impl Writer {
 
     /// Tells of a jump of the clock once, and of its end once.
     fn watch_clock(&mut self) -> Result<(), JournalError> {
-        let (jump, alarm) = (self.clock.jump(), "clock".to_owned());
+        let (jump, alarm) = (self.clock.jump(), CLOCK.to_owned());
         if jump.is_some() == self.jumped {
             return Ok(());
         }

@@ -150,8 +150,10 @@ impl Office {
         Err(unsteady("that line is no row of it"))
     }
 
-    /// Takes an arrival as far along the line as it can go now. `progress` hears of rows done and rows in all.
+    /// Takes an arrival as far along the line as it can go now; where another thread is at it, waits for that one and then
+    /// goes on where it ended. `progress` hears of rows done and rows in all.
     pub fn proceed(&self, arrival: Sequence, progress: &mut dyn FnMut(u64, u64)) -> Result<Waiting, OfficeError> {
+        let _turn = self.turn(arrival);
         loop {
             let state = self.arrival(arrival)?;
             match state.stage {

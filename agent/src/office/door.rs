@@ -13,6 +13,7 @@ use daybook_protocol::{
     event::{Alarm, ArrivalRefused, Event},
     field::Field,
     ids::Sequence,
+    wire::Refusal,
 };
 use tracing::{error, info, warn};
 
@@ -21,7 +22,7 @@ use crate::{
     books::index::Index,
     config::Folder,
     intake::{self, HintKind, IntakeError, Ready, Refused, Scanner, Version, Watcher},
-    journal::Draft,
+    journal::{CLOCK, Draft},
     store,
     supervise::Shutdown,
 };
@@ -175,8 +176,13 @@ impl Door {
         if free < self.office.config.agent.free_bytes_min {
             return Ok(Some("the disk is nearly full: make room, intake goes on by itself"));
         }
-        let clock = self.office.journal.look(|index| index.alarms().iter().any(|(name, _)| name == "clock"))?;
-        Ok(clock.then_some("the clock jumped: set it right, or restart the agent if it is right now"))
+        let alarms = self.office.journal.look(Index::alarms)?;
+        Ok(alarms.iter().find_map(|(name, _)| match name.as_str() {
+            CLOCK => Some("the clock jumped: set it right, or restart the agent if it is right now"),
+            // Whatever was taken and answered here would be in no log that counts.
+            name if name == Refusal::Fenced.name() => Some("another machine has taken over this log"),
+            _ => None,
+        }))
     }
 
     /// Preserves a file and records its arrival.
@@ -303,5 +309,31 @@ impl Door {
                 Err(mpsc::RecvTimeoutError::Disconnected) => thread::sleep(STOP_NOTICED.min(wait)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_protocol::event::Alarm;
+
+    use super::*;
+    use crate::{config::Config, home::Home, office::Location};
+
+    /// Goal: a machine that was replaced takes nothing in any more, also after a restart. Method: the alarm by which it
+    /// learns of it, before and after.
+    #[test]
+    fn a_fenced_machine_takes_nothing_in() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let text = "[[folder]]\nname = \"a\"\npath = \"drop\"\ncentre = \"C1\"\n";
+        let folder = Config::parse(text, directory.path()).expect("a configuration").folders.remove(0);
+        let place = Location { home: Home::new(directory.path().join("home")), config: None, operator_key: None };
+        let office = Arc::new(Office::open(&place, true).expect("a new home"));
+        let closed = |office: &Arc<Office>| Door::new(Arc::clone(office), folder.clone()).closed().expect("looked");
+        assert_eq!(closed(&office), None);
+        let alarm = Alarm { alarm: Refusal::Fenced.name().to_owned(), detail: "replaced".into() };
+        office.journal.note(Draft::plain(Event::AlarmRaised(alarm))).expect("noted");
+        assert!(closed(&office).is_some());
+        Arc::into_inner(office).expect("the only one").close().expect("closed");
+        assert!(closed(&Arc::new(Office::open(&place, false).expect("opened"))).is_some());
     }
 }

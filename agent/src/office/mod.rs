@@ -4,6 +4,7 @@ mod arrival;
 mod door;
 mod reading;
 mod receipt;
+mod turns;
 
 use std::{
     path::{Path, PathBuf},
@@ -23,13 +24,14 @@ use tokio::sync::watch;
 pub use arrival::{Arrived, Handed, Waiting};
 pub use door::watch_folders;
 pub use reading::Reading;
+pub use turns::Turn;
 
 use crate::{
     books::{
         index::{Index, IndexError},
         read_model::ReadModelError,
     },
-    config::{Config, ConfigError},
+    config::{Agent, Config, ConfigError},
     durable,
     home::Home,
     identity::{Identity, IdentityError},
@@ -39,9 +41,10 @@ use crate::{
     post::PostError,
     reader::ReadError,
     replicate::Position,
-    store::{self, Store, StoreError},
+    store::{self, Store, StoreError, StoreReader},
     vault::{Vault, VaultError},
 };
+use turns::Turns;
 
 /// The program's name and version, as entries record it.
 pub const PROGRAM: &str = concat!("daybook ", env!("CARGO_PKG_VERSION"));
@@ -106,13 +109,12 @@ pub struct Location {
 }
 
 impl Location {
-    /// Reads the configuration: the one named, else the home's own, else the defaults.
-    pub fn config(&self) -> Result<(Config, String), ConfigError> {
-        match &self.config {
-            Some(path) => Config::load(path),
-            None if self.home.config().exists() => Config::load(&self.home.config()),
-            None => Ok((Config::default(), String::new())),
-        }
+    /// Reads the configuration: the one named, else the home's own, else the defaults. Gives its text where there is one.
+    pub fn config(&self) -> Result<(Config, Option<String>), ConfigError> {
+        let own = self.home.config();
+        let path = self.config.as_ref().or(own.exists().then_some(&own));
+        let Some(path) = path else { return Ok((Config::default(), None)) };
+        Config::load(path).map(|(config, text)| (config, Some(text)))
     }
 
     /// Where the operator's key lies.
@@ -143,12 +145,13 @@ pub struct Office {
     keyring: Arc<Keyring>,
     tokens: Tokens,
     writing: Writing,
+    turns: Turns,
 }
 
 impl Office {
     /// Opens a home, and makes it first where there is none and `create` allows it.
     pub fn open(place: &Location, create: bool) -> Result<Self, OfficeError> {
-        let (config, text) = place.config()?;
+        let (mut config, text) = place.config()?;
         let home = &place.home;
         if home.recovering().exists() {
             return Err(OfficeError::Recovering { home: home.path().to_owned() });
@@ -180,6 +183,16 @@ impl Office {
             keyring.covers(used)?;
         }
         let governed_by = index.config().unwrap_or(Sequence(1));
+        if text.is_none()
+            && let Some(adopted) = adopted(&index, &entries)?
+        {
+            // No file says otherwise, so the rules that govern the log go on. They say nothing here of folders and keys:
+            // where those lie counts from a file that is not here.
+            let parsed =
+                Config::parse(&adopted, home.path()).map_err(|why| ConfigError::Wrong { path: home.config(), why });
+            let Config { policy, agent, .. } = parsed?;
+            config = Config { policy, agent: Agent { operator_key: None, ..agent }, ..config };
+        }
         let opening = Opening {
             store,
             index,
@@ -195,13 +208,14 @@ impl Office {
         let (journal, writing) = Journal::start(opening);
         let tokens = operator.tokens();
         let mirror = watch::Sender::default();
-        let office = Self { reading, identity, config, journal, vault, mirror, keyring, tokens, writing };
+        let turns = Turns::default();
+        let office = Self { reading, identity, config, journal, vault, mirror, keyring, tokens, writing, turns };
         office.announce(fresh, began, text)?;
         Ok(office)
     }
 
     /// Records what a start changes: a new log, a new epoch, another configuration.
-    fn announce(&self, fresh: bool, began: Option<Epoch>, text: String) -> Result<(), OfficeError> {
+    fn announce(&self, fresh: bool, began: Option<Epoch>, text: Option<String>) -> Result<(), OfficeError> {
         let program = PROGRAM.to_owned();
         if fresh {
             let opened = LogOpened { log: self.identity.log, format: FORMAT, program: program.clone() };
@@ -210,14 +224,16 @@ impl Office {
         if let Some(epoch) = began {
             self.journal.note(Draft::plain(Event::EpochBegan(EpochBegan { epoch, program })))?;
         }
-        let adopted = self.journal.look(Index::config)?;
-        let known = match adopted.map(|sequence| self.reading.entry(sequence)).transpose()?.flatten() {
-            Some(entry) => matches!(&entry.event, Event::ConfigAdopted(config) if config.text == text),
-            None => false,
+        let entries = self.reading.entries.clone();
+        let known = self.journal.look(move |index| adopted(index, &entries))??;
+        // A command that was given no configuration must not take the place of the agent's: `recover` writes the last one
+        // back.
+        let text = match (text, &known) {
+            (Some(text), Some(known)) if text == *known => return Ok(()),
+            (None, Some(_)) => return Ok(()),
+            (text, _) => text.unwrap_or_default(),
         };
-        if !known {
-            self.journal.note(Draft::plain(Event::ConfigAdopted(ConfigAdopted { text })))?;
-        }
+        self.journal.note(Draft::plain(Event::ConfigAdopted(ConfigAdopted { text })))?;
         Ok(())
     }
 
@@ -240,6 +256,11 @@ impl Office {
         &self.tokens
     }
 
+    /// Waits until nobody else works on an arrival or on what is held of one, and keeps others from it meanwhile.
+    pub fn turn(&self, at: Sequence) -> Turn<'_> {
+        self.turns.wait_for(at)
+    }
+
     /// The keys.
     pub fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.keyring)
@@ -260,15 +281,20 @@ pub fn restore_config(place: &Location) -> Result<Option<PathBuf>, OfficeError> 
     }
     let store = Store::open(&place.home, CACHE_BYTES)?;
     let (index, _) = catch_up(Path::new(""), &store.reader())?;
-    let entry = index.config().map(|sequence| store.reader().entry(sequence)).transpose()?.flatten();
+    let text = adopted(&index, &store.reader())?;
     store.close()?;
-    let Some(Entry { event: Event::ConfigAdopted(config), .. }) = entry else { return Ok(None) };
-    if config.text.is_empty() {
-        return Ok(None);
-    }
-    durable::write_whole(&path, config.text.as_bytes())
-        .map_err(|source| OfficeError::Disk { path: path.clone(), source })?;
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    durable::write_whole(&path, text.as_bytes()).map_err(|source| OfficeError::Disk { path: path.clone(), source })?;
     Ok(Some(path))
+}
+
+/// The text of the configuration that the log had last.
+fn adopted(index: &Index, entries: &StoreReader) -> Result<Option<String>, StoreError> {
+    let entry = index.config().map(|sequence| entries.entry(sequence)).transpose()?.flatten();
+    Ok(entry.and_then(|Entry { event, .. }| match event {
+        Event::ConfigAdopted(config) => Some(config.text),
+        _ => None,
+    }))
 }
 
 /// Makes a new log, or goes on making one: the head names the log before the identity does.
@@ -285,7 +311,7 @@ fn found(home: &Home) -> Result<(Identity, Store), OfficeError> {
 }
 
 /// The index as of the log's end, and when the last entry was recorded.
-fn catch_up(snapshot: &Path, entries: &crate::store::StoreReader) -> Result<(Index, Timestamp), OfficeError> {
+fn catch_up(snapshot: &Path, entries: &StoreReader) -> Result<(Index, Timestamp), OfficeError> {
     let mut index =
         Index::load(snapshot).filter(|index| index.applied_through() <= entries.count()).unwrap_or_default();
     for frame in entries.frames(Sequence(index.applied_through())) {
@@ -306,3 +332,6 @@ impl crate::desk::Tokenizer for Tokens {
         Self::token(self, domain, parts)
     }
 }
+
+#[cfg(test)]
+mod tests;

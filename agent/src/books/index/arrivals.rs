@@ -72,6 +72,8 @@ pub struct Arrival {
     pub released: bool,
     /// Whether its original lies in `held/`.
     pub set_aside: bool,
+    /// How many of its rows wait for a person.
+    pub rows_held: u32,
 }
 
 impl Arrival {
@@ -144,6 +146,7 @@ impl Arrivals {
             findings: Vec::new(),
             released: false,
             set_aside: false,
+            rows_held: 0,
         };
         self.open.insert(entry.sequence.0, arrival);
     }
@@ -198,10 +201,24 @@ impl Arrivals {
         }
     }
 
-    /// A held file is not finished in the end: it stays in mind until a person has decided.
+    /// A row of the arrival waits for a person.
+    pub(super) fn row_held(&mut self, arrival: Sequence) {
+        self.change(arrival, |arrival| arrival.rows_held = arrival.rows_held.saturating_add(1));
+    }
+
+    /// A row of the arrival waits no longer.
+    pub(super) fn row_resolved(&mut self, arrival: Sequence) {
+        self.change(arrival, |arrival| arrival.rows_held = arrival.rows_held.saturating_sub(1));
+        if self.open.get(&arrival.0).is_some_and(|it| it.stage == Stage::Filed) {
+            self.finish(arrival);
+        }
+    }
+
+    /// A file that is held, or has rows that are, is not finished in the end: it stays in mind until a person has decided,
+    /// however many files come meanwhile.
     fn finish(&mut self, arrival: Sequence) {
-        let waits = self.open.get(&arrival.0).is_some_and(|it| it.verdict == Some(Verdict::Held));
-        if waits {
+        let waits = |it: &Arrival| it.verdict == Some(Verdict::Held) || it.rows_held > 0;
+        if self.open.get(&arrival.0).is_some_and(waits) {
             return;
         }
         if let Some(finished) = self.open.remove(&arrival.0) {

@@ -37,6 +37,8 @@ pub struct Held {
     pub kind: Option<Kind>,
     /// Since when it waits, in microseconds from 1970.
     pub since: i64,
+    /// Whether a person let the row go on and its new verdict is not in the log yet.
+    pub released: bool,
 }
 
 /// An alarm that has not been cleared.
@@ -56,6 +58,9 @@ pub struct Index {
     certificates: HashMap<String, Certificate>,
     arrivals: Arrivals,
     held: HashMap<u64, Held>,
+    /// The held rows that were released and not judged again yet, by arrival and line. Almost always empty, so that a row
+    /// costs nothing here.
+    released: HashMap<(Sequence, u32), u64>,
     alarms: HashMap<String, OpenAlarm>,
     config: Option<Sequence>,
     keys: HashMap<Epoch, u32>,
@@ -89,20 +94,41 @@ impl Index {
                     self.hold(entry, arrival, Some(line), Some(row.kind));
                 }
             }
-            Event::HeldReleased(resolved) | Event::HeldRefused(resolved) => {
-                if let Some(held) = self.held.remove(&resolved.held.0)
-                    && held.line.is_none()
-                {
-                    self.arrivals.resolve(held.arrival, matches!(entry.event, Event::HeldReleased(_)), entry);
-                }
-            }
+            Event::HeldReleased(resolved) => self.resolve(resolved.held, true, entry),
+            Event::HeldRefused(resolved) => self.resolve(resolved.held, false, entry),
             Event::CertificateDispatched(_) | Event::CertificateReturned(_) | Event::CertificateRedispatched(_) => {
                 self.certificate_moved(entry);
                 self.people.apply(entry);
             }
             _ => self.people.apply(entry),
         }
+        if let Source::Row { arrival, line } = entry.source
+            && let Some(held) = self.released.remove(&(arrival, line))
+        {
+            self.held.remove(&held);
+            self.arrivals.row_resolved(arrival);
+        }
         self.arrivals.apply(entry);
+    }
+
+    /// A person has decided on something held. A released row stays held until its new verdict is in the log: if that never
+    /// gets there, it can be released again and is not forgotten.
+    fn resolve(&mut self, held: Sequence, released: bool, entry: &Entry) {
+        let Some(found) = self.held.get_mut(&held.0) else { return };
+        let (arrival, line) = (found.arrival, found.line);
+        match line {
+            Some(line) if released => {
+                found.released = true;
+                self.released.insert((arrival, line), held.0);
+                return;
+            }
+            Some(line) => {
+                self.released.remove(&(arrival, line));
+                self.arrivals.row_resolved(arrival);
+            }
+            None => self.arrivals.resolve(arrival, released, entry),
+        }
+        self.held.remove(&held.0);
     }
 
     fn use_key(&mut self, key: KeyId) {
@@ -116,8 +142,11 @@ impl Index {
     }
 
     fn hold(&mut self, entry: &Entry, arrival: Sequence, line: Option<u32>, kind: Option<Kind>) {
-        let held = Held { held: entry.sequence, arrival, line, kind, since: entry.recorded_at.0 };
+        let held = Held { held: entry.sequence, arrival, line, kind, since: entry.recorded_at.0, released: false };
         self.held.insert(entry.sequence.0, held);
+        if line.is_some() {
+            self.arrivals.row_held(arrival);
+        }
     }
 
     fn certificate_moved(&mut self, entry: &Entry) {
@@ -251,3 +280,6 @@ fn arrival_of(entry: &Entry) -> Option<Sequence> {
         Source::Agent | Source::Command => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,9 +106,11 @@ impl People {
             Event::LearnerDetailsAmended(amended) => {
                 let Some(slot) = self.learner_slot(amended.learner) else { return };
                 let (field, change) = (amended.field, amended.change);
-                let change = Change { field, change, sequence: entry.sequence, arrival: arrival_of(entry) };
+                let (sequence, arrival) = (entry.sequence, arrival_of(entry));
+                let change = Change { field, change, effective_on: on, sequence, arrival };
                 let changes = self.changes.entry(slot).or_default();
-                changes.retain(|known| known.field != field);
+                let same = |it: &Change| (it.field, it.change, it.effective_on) == (field, change.change, on);
+                changes.retain(|known| !same(known));
                 changes.push(change);
                 self.retoken(slot, &amended.tokens);
             }

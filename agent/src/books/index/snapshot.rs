@@ -27,7 +27,7 @@ use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
 const MAGIC: [u8; 8] = *b"DBKINDEX";
 /// Raised with every change of the layout; an older snapshot is then ignored.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
 
@@ -43,7 +43,7 @@ pub struct IndexError {
 #[derive(Serialize, Deserialize)]
 struct Rest {
     texts: Vec<String>,
-    changes: Vec<(u32, Field, Token, Sequence, Option<Sequence>)>,
+    changes: Vec<(u32, Field, Token, i32, Sequence, Option<Sequence>)>,
     certificates: Vec<SavedCertificate>,
     open: Vec<Arrival>,
     finished: Vec<Arrival>,
@@ -212,11 +212,8 @@ fn rest(index: &Index) -> Rest {
     let moves = |it: &Certificate| {
         it.moves.iter().map(|it| (it.effective_on.0, it.sequence, it.arrival, leg(it.leg))).collect()
     };
-    let changes = index
-        .people
-        .changes
-        .iter()
-        .flat_map(|(slot, changes)| changes.iter().map(|it| (*slot, it.field, it.change, it.sequence, it.arrival)));
+    let change = |slot: u32, it: &Change| (slot, it.field, it.change, it.effective_on.0, it.sequence, it.arrival);
+    let changes = index.people.changes.iter().flat_map(|(slot, changes)| changes.iter().map(|it| change(*slot, it)));
     Rest {
         texts: index.people.texts.all.clone(),
         changes: changes.collect(),
@@ -304,8 +301,9 @@ fn restore(index: &mut Index, rest: Rest) {
     for text in &rest.texts {
         index.people.texts.place(text);
     }
-    for (slot, field, change, sequence, arrival) in rest.changes {
-        index.people.changes.entry(slot).or_default().push(Change { field, change, sequence, arrival });
+    for (slot, field, change, on, sequence, arrival) in rest.changes {
+        let change = Change { field, change, effective_on: Date(on), sequence, arrival };
+        index.people.changes.entry(slot).or_default().push(change);
     }
     for SavedCertificate { number, registration, learner, moves } in rest.certificates {
         let moves = moves.into_iter().map(|(on, sequence, arrival, leg)| {
@@ -326,6 +324,8 @@ fn restore(index: &mut Index, rest: Rest) {
         .map(|(folder, device, number, at)| ((folder, FileId { device, number }), Timestamp(at)))
         .collect();
     index.held = rest.held.into_iter().map(|held| (held.held.0, held)).collect();
+    let released = index.held.values().filter(|held| held.released);
+    index.released = released.filter_map(|held| Some(((held.arrival, held.line?), held.held.0))).collect();
     index.alarms = rest.alarms.into_iter().collect();
     index.config = rest.config;
     index.keys = rest.keys.into_iter().collect();

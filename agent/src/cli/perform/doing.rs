@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::signed_by;
 use crate::{
-    books::index::{Held, Stage},
+    books::index::Held,
     cli::{
         Exit, Files, Screen,
         args::{Import, Ruling},
@@ -153,13 +153,13 @@ pub(super) fn release(
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
+    // Two who decide at once would both be heard; whoever comes second finds nothing held any more.
+    let _turn = office.turn(ruling.sequence);
     let held = find(office, ruling.sequence)?;
     let draft = with_reason(office, &held, ruling, resolved(ruling, &held, user, Event::HeldReleased))?;
     match held.line {
         None => {
             office.journal.note(draft)?;
-            let state = office.arrival(held.arrival)?;
-            debug_assert_eq!(state.stage, Stage::Received, "a released file is read again");
             office.proceed(held.arrival, &mut |done, total| screen.progress(done, total, "rows"))?;
             let arrived = office.arrived(held.arrival)?;
             if json {
@@ -195,6 +195,7 @@ pub(super) fn refuse(
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
+    let _turn = office.turn(ruling.sequence);
     let held = find(office, ruling.sequence)?;
     let draft = with_reason(office, &held, ruling, resolved(ruling, &held, user, Event::HeldRefused))?;
     let sequence = office.journal.note(draft)?;

@@ -1,0 +1,122 @@
+use std::collections::HashSet;
+
+use daybook_protocol::{
+    entry::Actor,
+    event::{Completion, FileId, FileReceived, HeldResolved, OriginalFiled, Place, RowHeld, RowRejected},
+};
+
+use super::*;
+
+/// An index, and what is folded into it.
+#[derive(Default)]
+struct Folded {
+    index: Index,
+}
+
+impl Folded {
+    fn add(&mut self, source: Source, event: Event) -> Sequence {
+        let sequence = Sequence(self.index.applied_through());
+        let entry = Entry {
+            sequence,
+            recorded_at: Timestamp(1),
+            effective_on: None,
+            actor: Actor::Agent,
+            source,
+            governed_by: Sequence(0),
+            findings: Vec::new(),
+            event,
+            sealed: None,
+        };
+        self.index.apply(&entry);
+        sequence
+    }
+
+    /// A file that was received and put away, with one row that is held; gives the file and the held row.
+    fn filed_with_a_held_row(&mut self) -> (Sequence, Sequence) {
+        let arrival = self.receive();
+        let held = self.add(Source::Row { arrival, line: 2 }, row_held());
+        self.file(arrival);
+        (arrival, held)
+    }
+
+    fn receive(&mut self) -> Sequence {
+        let number = self.index.applied_through();
+        self.add(
+            Source::Agent,
+            Event::FileReceived(FileReceived {
+                folder: "a".into(),
+                centre: "C1".into(),
+                brand: String::new(),
+                kind: None,
+                sha256: Digest::of(&number.to_be_bytes()),
+                bytes: 1,
+                file_id: FileId { device: 0, number },
+                modified_at: Timestamp(1),
+                completed_by: Completion::Handed,
+                key: KeyId { epoch: Epoch::FIRST, number: 0 },
+                same_as: None,
+            }),
+        )
+    }
+
+    fn file(&mut self, arrival: Sequence) {
+        let filed = OriginalFiled { arrival, place: Place::Nowhere };
+        self.add(Source::File { arrival }, Event::OriginalFiled(filed));
+    }
+
+    fn held(&self) -> HashSet<Sequence> {
+        self.index.held().into_iter().map(|held| held.held).collect()
+    }
+
+    /// The same index, saved and loaded.
+    fn reloaded(&self) -> Index {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("index");
+        self.index.save(&path).expect("saved");
+        Index::load(&path).expect("loaded")
+    }
+}
+
+fn row_held() -> Event {
+    Event::RowHeld(RowHeld { kind: Kind::Withdrawals, learner: None, against: None })
+}
+
+/// Goal: a crash between a row's release and its new verdict does not lose the row. Method: a release alone, also from a
+/// snapshot; then each verdict that may follow.
+#[test]
+fn a_released_row_is_held_until_it_is_judged() {
+    let mut folded = Folded::default();
+    let (arrival, held) = folded.filed_with_a_held_row();
+    folded.add(Source::Command, Event::HeldReleased(HeldResolved { held }));
+    assert_eq!(folded.held(), HashSet::from([held]));
+    folded.index = folded.reloaded();
+    let again = folded.add(Source::Row { arrival, line: 2 }, row_held());
+    assert_eq!(folded.held(), HashSet::from([again]), "held again, under the new entry only");
+    folded.add(Source::Command, Event::HeldReleased(HeldResolved { held: again }));
+    let rejected = Event::RowRejected(RowRejected { learner: None, against: None });
+    folded.add(Source::Row { arrival, line: 2 }, rejected);
+    assert_eq!(folded.held(), HashSet::new());
+}
+
+/// Goal: a person can decide on a held row however many files came after its own. Method: more files than are kept in mind
+/// when finished; the decision then lets the first one go too.
+#[test]
+fn a_file_with_held_rows_stays_in_mind() {
+    let mut folded = Folded::default();
+    let (arrival, held) = folded.filed_with_a_held_row();
+    for _ in 0..10_001 {
+        let other = folded.receive();
+        folded.file(other);
+    }
+    assert!(folded.index.arrival(arrival).is_some() && folded.reloaded().arrival(arrival).is_some());
+    assert!(folded.index.open_arrivals().is_empty(), "it is not to be worked on");
+    folded.add(Source::Command, Event::HeldRefused(HeldResolved { held }));
+    assert_eq!(folded.held(), HashSet::new());
+    let after = folded.receive();
+    folded.file(after);
+    for _ in 0..10_001 {
+        let other = folded.receive();
+        folded.file(other);
+    }
+    assert!(folded.index.arrival(arrival).is_none(), "nothing waits for it any more");
+}

@@ -1,0 +1,101 @@
+use std::thread;
+
+use daybook_protocol::{
+    entry::Source,
+    event::{Alarm, Completion, FileId},
+    field::Kind,
+};
+use tempfile::TempDir;
+
+use super::*;
+use crate::journal::CLOCK;
+
+fn office() -> (TempDir, Location, Office) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let home = Home::new(directory.path().join("home"));
+    let place = Location { home, config: None, operator_key: None };
+    let office = Office::open(&place, true).expect("a new home");
+    (directory, place, office)
+}
+
+/// A file of so many enrolments, handed over and recorded, not yet read.
+fn received(office: &Office, rows: u32) -> Sequence {
+    let mut text = "given_names,family_name,date_of_birth,qualification_number,start_date\n".to_owned();
+    for number in 0..rows {
+        let letters: String = number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect();
+        text += &format!("Jane,Doe{letters},2004-05-06,60158864,2026-09-01\n");
+    }
+    let preserved = office.preserve(&mut text.as_bytes()).expect("preserved");
+    let handed = Handed {
+        name: "a.csv".into(),
+        folder: None,
+        centre: "C1".into(),
+        brand: String::new(),
+        kind: Some(Kind::Enrolments),
+        file_id: FileId { device: 0, number: 0 },
+        modified_at: Timestamp(1),
+        completed_by: Completion::Handed,
+    };
+    office.receive(&handed, &preserved).expect("received")
+}
+
+/// Goal: whoever comes to an arrival while another is at it judges no row twice. Method: several threads take the same file
+/// along at once; its rows' entries are counted.
+#[test]
+fn a_row_has_one_verdict_whoever_works_on_its_file() {
+    const ROWS: u32 = 3_000;
+    let (_directory, _, office) = office();
+    let arrival = received(&office, ROWS);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert_eq!(office.proceed(arrival, &mut |_, _| {}).expect("done"), Waiting::Nothing));
+        }
+    });
+    let entries = office.reading.entries.frames(Sequence(0)).flat_map(|frame| {
+        let entries: Vec<_> = frame.expect("a frame").entries().map(|entry| entry.expect("an entry")).collect();
+        entries
+    });
+    let rows = entries.filter(|entry| matches!(entry.source, Source::Row { .. })).count();
+    assert_eq!(rows, ROWS as usize);
+    assert_eq!(office.arrived(arrival).expect("an arrival").totals.accepted, u64::from(ROWS));
+    office.close().expect("closed");
+}
+
+/// Goal: a command that is given no configuration neither replaces the agent's nor judges by other rules. Method: a home
+/// whose configuration lies elsewhere, opened with it, without it, and with it again.
+#[test]
+fn a_command_without_configuration_leaves_the_agents_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let home = Home::new(directory.path().join("home"));
+    let file = directory.path().join("elsewhere.toml");
+    std::fs::write(&file, "[policy]\ndeferrals_max = 7\n").expect("written");
+    let with = Location { home: home.clone(), config: Some(file), operator_key: None };
+    let without = Location { config: None, ..with.clone() };
+    let mut counts = Vec::new();
+    for place in [&with, &without, &with] {
+        let office = Office::open(place, true).expect("opened");
+        assert_eq!(office.config.policy.deferrals_max, 7);
+        counts.push(office.reading.entries.count());
+        office.close().expect("closed");
+    }
+    assert_eq!(counts, [2, 2, 2], "the log was opened and its configuration adopted, once");
+    assert_eq!(restore_config(&without).expect("restored"), Some(home.config()));
+}
+
+/// Goal: an alarm of the clock does not stop intake beyond the run that raised it. Method: a log with that alarm, opened
+/// again by a clock that is right.
+#[test]
+fn a_restart_clears_the_alarm_of_the_clock() {
+    let (_directory, place, office) = office();
+    let alarm = Alarm { alarm: CLOCK.into(), detail: "it jumped".into() };
+    office.journal.note(Draft::plain(Event::AlarmRaised(alarm))).expect("noted");
+    office.close().expect("closed");
+    let office = Office::open(&place, false).expect("opened");
+    let cleared = (0..100).any(|_| {
+        let open = office.journal.look(|index| index.alarms().iter().any(|(name, _)| name == CLOCK)).expect("looked");
+        thread::sleep(std::time::Duration::from_millis(10));
+        !open
+    });
+    assert!(cleared);
+    office.close().expect("closed");
+}
