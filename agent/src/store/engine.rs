@@ -53,19 +53,21 @@ impl Engine {
 
     /// Makes a new store in `directory`.
     pub(super) fn create(directory: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        Self::start(config(directory, cache_bytes).create_new(true), cache_bytes)
+        Self::start(&config(directory, cache_bytes).create_new(true), directory, cache_bytes)
     }
 
     /// Opens the store in `directory`, and in doing so writes a snapshot of it. Overwrites what it takes for torn.
     pub(super) fn open(directory: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        Self::start(config(directory, cache_bytes), cache_bytes)
+        Self::start(&config(directory, cache_bytes), directory, cache_bytes)
     }
 
-    fn start(config: sled::Config, cache_bytes: u64) -> Result<Self, EngineError> {
-        let db = Some(open(&config)?);
+    fn start(first: &sled::Config, directory: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
+        let db = Some(open(first)?);
+        // One of its own for opening anew: the engine complains aloud of one that is changed after it was used.
+        let config = config(directory, cache_bytes);
         let through_bytes_max = cache_bytes.saturating_mul(THROUGH_FACTOR).max(THROUGH_BYTES_MIN);
         let (through_bytes, grown) = (AtomicU64::new(0), AtomicBool::new(false));
-        Ok(Self { db, config: config.create_new(false), through_bytes, through_bytes_max, grown })
+        Ok(Self { db, config, through_bytes, through_bytes_max, grown })
     }
 
     /// Whether it is time to [`Engine::renew`], lest memory grow with the log.
