@@ -153,12 +153,13 @@ fn person(student: &str, used: &HashSet<String>) -> Person {
     let of = |domain: &str| number(domain, student);
     // Second names, so that no two people of a centre look like one.
     let second = pick(&FAMILY, of("second"));
-    let days = i64::try_from(of("born") % 17_500).expect("small");
+    // After 1 January 1970, which spreadsheets make of an empty cell.
+    let days = i64::try_from(of("born") % 10_000).expect("small");
     Person {
         uln: uln(of("uln"), used),
         given: pick(&GIVEN, of("given")).to_owned(),
         family: format!("{}-{second}", pick(&FAMILY, of("family"))),
-        born: jiff::civil::date(1950, 1, 1).checked_add(days.days()).expect("a date"),
+        born: jiff::civil::date(1970, 1, 2).checked_add(days.days()).expect("a date"),
     }
 }
 
@@ -305,7 +306,7 @@ impl Sheet<'_> {
 /// What Windows-1252 keeps of a text; a cross where nothing is left.
 pub fn fit(text: &str) -> String {
     let kept: String = text.chars().filter(|c| !encoding_rs::WINDOWS_1252.encode(&c.to_string()).2).collect();
-    if kept.is_empty() && !text.is_empty() { "X".to_owned() } else { kept }
+    if text.chars().any(char::is_alphabetic) && !kept.chars().any(char::is_alphabetic) { "X".to_owned() } else { kept }
 }
 
 fn encoded(text: &str, encoding: &str) -> Vec<u8> {
@@ -353,10 +354,12 @@ impl Desk {
     }
 }
 
-/// A made-up person; no two of one salt share a ULN.
+/// A made-up person; no two share a name, and no two of one salt a ULN.
 pub fn stranger(salt: u32, place: u32) -> Person {
     let from = number("salt", &salt.to_string()) % 400_000_000 + u64::from(place) * 7;
-    Person { uln: uln(from, &HashSet::new()), ..person(&format!("{salt}/{place}"), &HashSet::new()) }
+    let person = person(&format!("{salt}/{place}"), &HashSet::new());
+    let letters = noise(salt, place).bytes().take(10).map(|digit| char::from(b'a' + digit % 16)).collect::<String>();
+    Person { uln: uln(from, &HashSet::new()), family: format!("{}-{letters}", person.family), ..person }
 }
 
 /// Some letters and digits that do not compress.
