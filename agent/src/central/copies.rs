@@ -12,7 +12,10 @@ use daybook_protocol::{ids::LogId, wire::Refusal};
 use tokio::sync::mpsc;
 
 use super::{Inner, archive, locked};
-use crate::replicate::{LogCopy, Refused, now};
+use crate::{
+    durable,
+    replicate::{LogCopy, Refused, now},
+};
 
 /// At most this many copies are open at once: each costs some 20 MB.
 pub const COPIES_OPEN_MAX: usize = 64;
@@ -66,6 +69,9 @@ impl Copies {
             before.map(|before| before.thread),
             move || {
                 let copy = LogCopy::keep(&home, log)?;
+                // So that `verify` and `export` of the copy can check what was signed for it.
+                let verifier = readers.authority.signer().verifier().to_string();
+                durable::write_whole(&home.verifier(), verifier.as_bytes())?;
                 locked(&readers.readers).insert(log, copy.reader());
                 Ok(copy)
             },

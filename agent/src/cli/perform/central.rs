@@ -45,7 +45,7 @@ pub(super) fn run(
     let listener = runtime.block_on(tokio::net::TcpListener::bind(listen)).with_context(|| {
         format!("cannot listen on {listen}: another program may use the port; set `listen` under [central] in the configuration")
     })?;
-    let commands = serve_commands(home, &central)?;
+    let commands = serve_commands(home, &central, config.central.code_hours)?;
     screen.note(&format!("daybook: the central node listens on {}; stop it with Ctrl-C", listener.local_addr()?));
     runtime.block_on(crate::central::serve(listener, central, shutdown.token()));
     commands.stop();
@@ -53,23 +53,30 @@ pub(super) fn run(
 }
 
 /// Takes commands for a running central node.
-pub(super) fn serve_commands(home: &Home, central: &CentralHandle) -> anyhow::Result<control::Control> {
-    let desk = CentralDesk { home: home.clone(), central: central.clone() };
+pub(super) fn serve_commands(
+    home: &Home,
+    central: &CentralHandle,
+    code_hours: u32,
+) -> anyhow::Result<control::Control> {
+    let desk = CentralDesk { home: home.clone(), central: central.clone(), code_hours };
     control::serve(home, Arc::new(desk)).context("cannot take commands")
 }
 
 struct CentralDesk {
     home: Home,
     central: CentralHandle,
+    /// For how many hours a one-time code is good.
+    code_hours: u32,
 }
 
 impl Handler for CentralDesk {
     fn perform(&self, request: Request, _: &mut dyn Files, _: &str, screen: &mut dyn Screen) -> Exit {
         let done = match &request.command {
             Command::Central { what: Some(what) } => {
-                // How long codes are good is the configuration's; a running node was started with it.
-                let hours = Config::default().central.code_hours;
-                answer(&self.central, &self.home, what, (hours, true), request.json, screen)
+                answer(&self.central, &self.home, what, (self.code_hours, true), request.json, screen)
+            }
+            Command::Status { check } if request.log.is_none() => {
+                standing(&self.central, &self.home, (*check, true), request.json, screen)
             }
             _ => match request.log {
                 Some(log) => self.look(log, &request, screen),
@@ -164,26 +171,49 @@ fn answer(
                 screen.note(&format!("good once, for {hours} hours: daybook {command} ADDRESS {invite}"));
             }
         }
-        Central::Agents => {
-            let report = report(central, home, running)?;
-            if json {
-                screen.out(&report.json()?)?;
-            } else {
-                for line in report.text() {
-                    screen.out(&line)?;
-                }
-            }
-        }
+        Central::Agents => return standing(central, home, (false, running), json, screen),
         Central::Revoke { log, reason } => {
             central.revoke(*log, reason)?;
-            screen.out(&format!("the agent of log {log} is shut out; what it sent is kept"))?;
+            if json {
+                screen.out(&serde_json::json!({ "revoked": log }).to_string())?;
+            } else {
+                screen.out(&format!("the agent of log {log} is shut out; what it sent is kept"))?;
+            }
         }
         Central::Clear { log } => {
             let cleared = central.clear_alarms(*log)?;
-            screen.out(&format!("{cleared} alarms are cleared"))?;
+            if json {
+                screen.out(&serde_json::json!({ "cleared": cleared }).to_string())?;
+            } else {
+                screen.out(&format!("{cleared} alarms are cleared"))?;
+            }
         }
     }
     Ok(Exit::Good)
+}
+
+/// Shows how a central node that is not running stands.
+pub(super) fn status(home: &Home, check: bool, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    standing(&CentralHandle::open(home)?, home, (check, false), json, screen)
+}
+
+/// Shows the agents and whatever is wrong with any; with `check` the exit status says whether anything is.
+fn standing(
+    central: &CentralHandle,
+    home: &Home,
+    (check, running): (bool, bool),
+    json: bool,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let report = report(central, home, running)?;
+    if json {
+        screen.out(&report.json()?)?;
+    } else {
+        for line in report.text() {
+            screen.out(&line)?;
+        }
+    }
+    Ok(if check && !report.problems().is_empty() { Exit::Problem } else { Exit::Good })
 }
 
 fn report(central: &CentralHandle, home: &Home, running: bool) -> anyhow::Result<CentralReport> {

@@ -44,6 +44,9 @@ pub(super) fn perform(
         }
         Command::Rebuild if request.log.is_none() => upkeep::rebuild(&place, request.json, screen),
         _ if request.log.is_some() => central::look(globals, request, screen),
+        Command::Status { check } if place.home.authority().exists() && !place.home.head().exists() => {
+            central::status(&place.home, *check, request.json, screen)
+        }
         Command::Import(import) => {
             let mut files = LocalFiles::look(&import.files)?;
             let office = Office::open(&place, true)?;

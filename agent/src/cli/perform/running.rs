@@ -15,6 +15,7 @@ use crate::{
     books::index::Index,
     central::{CentralHandle, Purpose},
     cli::{Exit, Screen, globals::CENTRAL_BELOW},
+    config::Config,
     control,
     home::Home,
     identity::Identity,
@@ -261,7 +262,7 @@ pub(super) fn up(
         .with_context(|| format!("cannot listen on {wanted}: is another `daybook up` running?"))?;
     let address = listener.local_addr()?.to_string();
     let serving = runtime.spawn(crate::central::serve(listener, central.clone(), shutdown.token()));
-    let commands = central::serve_commands(&central_home, &central)?;
+    let commands = central::serve_commands(&central_home, &central, Config::default().central.code_hours)?;
     if joined.is_none() {
         Office::open(place, true)?.close()?;
         let invite = central.invite(Purpose::Join, UP_CODE)?;
