@@ -53,19 +53,22 @@ impl Engine {
 
     /// Makes a new store in `directory`.
     pub(super) fn create(directory: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        Self::start(config(directory, cache_bytes).create_new(true), cache_bytes)
+        let db = open(&config(directory, cache_bytes).create_new(true))?;
+        Ok(Self::of(db, directory, cache_bytes))
     }
 
     /// Opens the store in `directory`, and in doing so writes a snapshot of it. Overwrites what it takes for torn.
     pub(super) fn open(directory: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        Self::start(config(directory, cache_bytes), cache_bytes)
+        let db = open(&config(directory, cache_bytes))?;
+        Ok(Self::of(db, directory, cache_bytes))
     }
 
-    fn start(config: sled::Config, cache_bytes: u64) -> Result<Self, EngineError> {
-        let db = Some(open(&config)?);
+    fn of(db: sled::Db, directory: &Path, cache_bytes: u64) -> Self {
+        // A setting of its own for opening anew: the engine logs an error when one that is in use is changed.
+        let config = config(directory, cache_bytes);
         let through_bytes_max = cache_bytes.saturating_mul(THROUGH_FACTOR).max(THROUGH_BYTES_MIN);
         let (through_bytes, grown) = (AtomicU64::new(0), AtomicBool::new(false));
-        Ok(Self { db, config: config.create_new(false), through_bytes, through_bytes_max, grown })
+        Self { db: Some(db), config, through_bytes, through_bytes_max, grown }
     }
 
     /// Whether it is time to [`Engine::renew`], lest memory grow with the log.
