@@ -89,7 +89,7 @@ fn generate(path: &Path, rows: u64) -> std::io::Result<u64> {
 fn uln(stem: u64) -> Option<String> {
     let digits = format!("{stem:09}");
     let sum: u32 = digits.bytes().zip((2..=10).rev()).map(|(digit, weight)| u32::from(digit - b'0') * weight).sum();
-    (sum % 11 != 0).then(|| format!("{digits}{}", 10 - sum % 11))
+    (!sum.is_multiple_of(11)).then(|| format!("{digits}{}", 10 - sum % 11))
 }
 
 /// A number in letters, because a name has no digits.

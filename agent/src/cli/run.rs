@@ -46,7 +46,7 @@ fn run(globals: &Globals, command: Command, shutdown: &Shutdown, screen: &mut dy
     }
     match &request.command {
         Command::Check => check::check(&globals.config_path(), &globals.directory(), request.json, screen),
-        _ => perform::perform(globals, request, shutdown, screen),
+        _ => perform::perform(globals, &request, shutdown, screen),
     }
 }
 

@@ -121,9 +121,7 @@ fn dispatch(
             let event = Event::CertificateDispatched(dispatched(registration.no, learner.id));
             Decision::Accept(Fact::Whole(learner.id, event))
         }
-        Err(Decision::Reject(objection)) => Decision::Reject(objection.about(learner.id)),
-        Err(Decision::Hold(objection)) => Decision::Hold(objection.about(learner.id)),
-        Err(other) => other,
+        Err(obstacle) => obstacle.about(learner.id),
     }
 }
 

@@ -40,6 +40,25 @@ pub struct Objection {
     pub learner: Option<KeyId>,
 }
 
+/// Why a step is not possible: refused outright, or for a person to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It is refused.
+    Refused(Objection),
+    /// It waits for a person.
+    Doubtful(Objection),
+}
+
+impl Obstacle {
+    /// The decision on what was asked about `learner`.
+    pub(super) fn about(self, learner: KeyId) -> Decision {
+        match self {
+            Self::Refused(objection) => Decision::Reject(objection.about(learner)),
+            Self::Doubtful(objection) => Decision::Hold(objection.about(learner)),
+        }
+    }
+}
+
 impl Objection {
     /// An objection by its code alone.
     pub fn of(code: Code) -> Self {

@@ -11,7 +11,9 @@ use daybook_protocol::{
     ids::{KeyId, Sequence, Token},
 };
 
-use super::{Action, Ask, Command, Decision, Enrolment, Fact, Objection, Occasion, Policy, Registration, Subject};
+use super::{
+    Action, Ask, Command, Decision, Enrolment, Fact, Objection, Obstacle, Occasion, Policy, Registration, Subject,
+};
 
 /// A learner, with all registrations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,7 +202,7 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
     }
     let registration = match choose(&meant, on, action, policy) {
         Ok(registration) => registration,
-        Err(decision) => return decision,
+        Err(obstacle) => return obstacle.about(learner.id),
     };
     let before = registration.standing(on);
     let (learner, no) = (learner.id, registration.no);
@@ -237,24 +239,25 @@ pub(super) fn meant<'a>(learner: &'a Learner, subject: &'a Subject) -> impl Iter
     })
 }
 
-/// The one registration of those meant for which a step is possible; else the decision that explains best why there is
+/// The one registration of those meant for which a step is possible; else what explains best why there is
 /// none: that of the registration that had begun last on that day.
 pub(super) fn choose<'a>(
     meant: &[&'a Registration],
     on: Date,
     action: Action,
     policy: &Policy,
-) -> Result<&'a Registration, Decision> {
+) -> Result<&'a Registration, Obstacle> {
     let tried: Vec<_> = meant.iter().map(|it| (*it, it.fits(on, action, policy))).collect();
     let mut possible = tried.iter().filter(|(_, fits)| fits.is_ok());
     match (possible.next(), possible.next()) {
         (Some((registration, _)), None) => Ok(registration),
-        (Some(_), Some(_)) => Err(Decision::Reject(Objection::of(Code::SEVERAL_REGISTRATIONS))),
+        (Some(_), Some(_)) => Err(Obstacle::Refused(Objection::of(Code::SEVERAL_REGISTRATIONS))),
         (None, _) => {
             let begun = |it: &Registration| it.starts_on().filter(|start| *start <= on);
-            let best = tried.into_iter().max_by_key(|(it, fits)| (matches!(fits, Err(Decision::Hold(_))), begun(it)));
-            let decision = best.and_then(|(_, fits)| fits.err());
-            Err(decision.unwrap_or(Decision::Reject(Objection::of(Code::REGISTRATION_NOT_FOUND))))
+            let best =
+                tried.into_iter().max_by_key(|(it, fits)| (matches!(fits, Err(Obstacle::Doubtful(_))), begun(it)));
+            let obstacle = best.and_then(|(_, fits)| fits.err());
+            Err(obstacle.unwrap_or(Obstacle::Refused(Objection::of(Code::REGISTRATION_NOT_FOUND))))
         }
     }
 }

@@ -13,7 +13,7 @@ pub use certificate::{Certificate, Leg, Move, decide as decide_certificate};
 pub use command::{
     Ask, CHANGE_DOMAIN, Command, IDENTITY_DOMAIN, NoTokens, PERSON_DOMAIN, Rejected, Subject, Tokenizer, ULN_DOMAIN,
 };
-pub use decision::{Decision, Enrolment, Fact, Objection, Occasion};
+pub use decision::{Decision, Enrolment, Fact, Objection, Obstacle, Occasion};
 pub use fields::{Cells, Context, Given, read};
 pub use learner::{Candidates, Change, Learner, decide as decide_learner};
 pub use policy::Policy;

@@ -12,7 +12,7 @@ use daybook_protocol::{
     ids::{RegistrationNo, Sequence},
 };
 
-use super::{Decision, Objection, Policy};
+use super::{Objection, Obstacle, Policy};
 
 /// What a step does to a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,13 +188,13 @@ impl Registration {
         self.steps.iter().find(|step| step.effective_on == effective_on && step.action == action)
     }
 
-    /// Whether a new step fits in. `Ok` gives where the registration stands behind it; `Err` is the decision against it.
-    pub fn fits(&self, effective_on: Date, action: Action, policy: &Policy) -> Result<Standing, Decision> {
+    /// Whether a new step fits in. `Ok` gives where the registration stands behind it; `Err` says what stands against it.
+    pub fn fits(&self, effective_on: Date, action: Action, policy: &Policy) -> Result<Standing, Obstacle> {
         let new = Step { effective_on, sequence: Sequence(u64::MAX), arrival: None, action };
         let before = self.folded(effective_on);
         let object = |(code, against): (Code, Option<Sequence>)| {
             let objection = Objection::of(code);
-            Decision::Reject(match against {
+            Obstacle::Refused(match against {
                 Some(sequence) => objection.against(sequence),
                 None => objection,
             })
@@ -203,7 +203,7 @@ impl Registration {
         let mut now = after;
         for step in self.steps.iter().filter(|step| step.effective_on > effective_on) {
             now = evolve(Some(now), step, self.expires_on)
-                .map_err(|_| Decision::Hold(Objection::of(Code::BREAKS_LATER_FACT).against(step.sequence)))?;
+                .map_err(|_| Obstacle::Doubtful(Objection::of(Code::BREAKS_LATER_FACT).against(step.sequence)))?;
         }
         if let Action::Deferred(resume_by) = action {
             let end = self.expires_on;
@@ -214,7 +214,7 @@ impl Registration {
                 _ => None,
             };
             if let Some(code) = limit {
-                return Err(Decision::Reject(Objection::of(code)));
+                return Err(Obstacle::Refused(Objection::of(code)));
             }
         }
         Ok(after)
@@ -262,14 +262,13 @@ mod tests {
     fn verdict(steps: &[(&str, Action)], on: &str, action: Action) -> String {
         match registration(steps).fits(day(on), action, &Policy::default()) {
             Ok(standing) => format!("{:?}", standing.state),
-            Err(Decision::Reject(objection)) => {
+            Err(Obstacle::Refused(objection)) => {
                 let against = objection.against.map_or(String::new(), |sequence| format!(" against {sequence}"));
                 format!("reject {}{against}", objection.finding.code)
             }
-            Err(Decision::Hold(objection)) => {
+            Err(Obstacle::Doubtful(objection)) => {
                 format!("hold {} {}", objection.finding.code, objection.against.map_or(0, |sequence| sequence.0))
             }
-            Err(other) => format!("{other:?}"),
         }
     }
 

@@ -6,18 +6,18 @@ use daybook_protocol::date::{Date, Timestamp};
 
 /// A difference of the wall clock from the monotonic clock beyond this is a jump: more than any correction by a time
 /// service, less than a wrong day.
-pub const JUMP_MAX: Duration = Duration::from_mins(5);
+pub(super) const JUMP_MAX: Duration = Duration::from_mins(5);
 
 /// The wall clock has jumped against the monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Jump {
+pub(super) struct Jump {
     /// By how many seconds; negative if the clock went back.
-    pub seconds: i64,
+    pub(super) seconds: i64,
 }
 
 /// Stamps entries.
 #[derive(Debug)]
-pub struct Clock {
+pub(super) struct Clock {
     started: Instant,
     wall_at_start: Timestamp,
     last: Timestamp,
@@ -25,18 +25,18 @@ pub struct Clock {
 
 impl Clock {
     /// A clock for a log whose last entry was recorded at `last`.
-    pub fn new(last: Timestamp) -> Self {
+    pub(super) fn new(last: Timestamp) -> Self {
         Self { started: Instant::now(), wall_at_start: wall(), last }
     }
 
     /// The time for the next entry: the wall clock, but never before the last entry's.
-    pub fn stamp(&mut self) -> Timestamp {
+    pub(super) fn stamp(&mut self) -> Timestamp {
         self.last = self.last.max(wall());
         self.last
     }
 
     /// Whether the wall clock has jumped since this clock was made, or stands before the last entry's time.
-    pub fn jump(&self) -> Option<Jump> {
+    pub(super) fn jump(&self) -> Option<Jump> {
         jump(self.wall_at_start, self.started.elapsed(), wall(), self.last)
     }
 }
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_jump_is_noticed() {
         let second = 1_000_000;
-        let (start, elapsed) = (Timestamp(1_000 * second), Duration::from_secs(60));
+        let (start, elapsed) = (Timestamp(1_000 * second), Duration::from_mins(1));
         let check = |now: i64, last: i64| jump(start, elapsed, Timestamp(now * second), Timestamp(last * second));
         assert_eq!(check(1_060, 1_050), None);
         assert_eq!(check(1_060 + 299, 1_050), None);

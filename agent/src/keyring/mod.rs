@@ -340,7 +340,7 @@ impl Keyring {
         held
     }
 
-    /// A random nonce, for [`seal`].
+    /// A random nonce, for [`seal()`].
     pub fn nonce(&self) -> [u8; 24] {
         let mut nonce = [0; 24];
         lock(&self.random).fill_bytes(&mut nonce);

@@ -23,7 +23,7 @@ use daybook_protocol::{
 
 use super::{Office, OfficeError};
 use crate::{
-    books::index::{Arrival, Stage, Verdict},
+    books::index::{Arrival, Index, Stage, Verdict},
     config::Folder,
     desk::{self, Cells, Context, NoTokens, Survey, Tokenizer},
     intake::{self, Filed, Filing, Version},
@@ -125,7 +125,7 @@ impl Office {
 
     /// Goes on with every file that a command handed over and that was not finished, and gives those there were.
     pub fn resume_handed(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Arrival>, OfficeError> {
-        let open = self.journal.look(|index| index.open_arrivals())?;
+        let open = self.journal.look(Index::open_arrivals)?;
         let handed: Vec<_> = open.into_iter().filter(|arrival| arrival.received.folder.is_empty()).collect();
         for arrival in &handed {
             self.proceed(arrival.arrival, progress)?;

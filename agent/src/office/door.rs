@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use super::{Handed, Office, OfficeError, Waiting};
 use crate::{
+    books::index::Index,
     config::Folder,
     intake::{self, HintKind, IntakeError, Ready, Refused, Scanner, Version, Watcher},
     journal::Draft,
@@ -214,7 +215,7 @@ impl Door {
         self.open.retain(|arrival| waiting.contains(arrival));
         // What a person released since is open again.
         let name = self.folder.name.clone();
-        let open = self.office.journal.look(|index| index.open_arrivals())?;
+        let open = self.office.journal.look(Index::open_arrivals)?;
         for arrival in open.into_iter().filter(|arrival| arrival.received.folder == name) {
             if !self.open.contains(&arrival.arrival) {
                 self.open.push(arrival.arrival);

@@ -171,7 +171,7 @@ impl Office {
         let keyring = Arc::new(Keyring::open(&home.keyring(), identity.epoch, &operator)?);
         let entries = store.reader();
         let snapshot = home.books().join("index");
-        let (index, last_recorded_at) = catch_up(&snapshot, store.reader())?;
+        let (index, last_recorded_at) = catch_up(&snapshot, &store.reader())?;
         for used in index.keys_used() {
             keyring.covers(used)?;
         }
@@ -255,7 +255,7 @@ pub fn restore_config(place: &Location) -> Result<Option<PathBuf>, OfficeError> 
         return Ok(None);
     }
     let store = Store::open(&place.home, CACHE_BYTES)?;
-    let (index, _) = catch_up(Path::new(""), store.reader())?;
+    let (index, _) = catch_up(Path::new(""), &store.reader())?;
     let entry = index.config().map(|sequence| store.reader().entry(sequence)).transpose()?.flatten();
     store.close()?;
     let Some(Entry { event: Event::ConfigAdopted(config), .. }) = entry else { return Ok(None) };
@@ -281,7 +281,7 @@ fn found(home: &Home) -> Result<(Identity, Store), OfficeError> {
 }
 
 /// The index as of the log's end, and when the last entry was recorded.
-fn catch_up(snapshot: &Path, entries: crate::store::StoreReader) -> Result<(Index, Timestamp), OfficeError> {
+fn catch_up(snapshot: &Path, entries: &crate::store::StoreReader) -> Result<(Index, Timestamp), OfficeError> {
     let mut index =
         Index::load(snapshot).filter(|index| index.applied_through() <= entries.count()).unwrap_or_default();
     for frame in entries.frames(Sequence(index.applied_through())) {

@@ -15,7 +15,7 @@ use crate::{
     store::StoreReader,
 };
 
-/// At most this many entries are put into the books in one transaction: large transactions cost SQLite least, and this
+/// At most this many entries are put into the books in one transaction: large transactions cost `SQLite` least, and this
 /// many entries in memory are some 30 MB.
 const BOOKS_ENTRIES: usize = 65_536;
 

@@ -1,6 +1,6 @@
 //! The index on disk, so that a start need not read the whole log. Derived: whatever does not read back whole is ignored.
 //!
-//! Layout: magic [8], version [4], applied through [8], then the flat tables as fixed-size records behind their counts, the
+//! Layout: magic (8 bytes), version (4), applied through (8), then the flat tables as fixed-size records behind their counts, the
 //! small rest as JSON behind its length, and the SHA-256 of all that.
 
 use std::{

@@ -5,11 +5,12 @@ use std::{cell::RefCell, collections::HashMap, time::Duration};
 use daybook_protocol::{
     entry::Entry,
     event::Event,
+    field::Kind,
     ids::{Digest, KeyId, Sequence},
 };
 
 use crate::{
-    books::index::Held,
+    books::index::{Held, Index},
     cli::{
         Exit, Screen,
         args::{Entries, History as Asked, Subject},
@@ -150,7 +151,7 @@ fn learner(reading: &Reading, subject: &Subject) -> anyhow::Result<KeyId> {
 
 /// Lists what waits for a person.
 pub(super) fn held_list(office: &Office, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    let held = office.journal.look(|index| index.held())?;
+    let held = office.journal.look(Index::held)?;
     if held.is_empty() && !json {
         screen.out("nothing is held")?;
     }
@@ -158,7 +159,7 @@ pub(super) fn held_list(office: &Office, json: bool, screen: &mut dyn Screen) ->
         let entry = office.reading.entry(held)?;
         let Some(entry) = entry else { continue };
         let codes: Vec<String> = entry.findings.iter().map(|finding| finding.code.to_string()).collect();
-        let kind = kind.map(|kind| kind.name());
+        let kind = kind.map(Kind::name);
         if json {
             let line = serde_json::json!({
                 "held": held, "arrival": arrival, "line": line, "kind": kind, "codes": codes, "since": entry.recorded_at,

@@ -35,21 +35,20 @@ pub(super) fn import(
         let preserved = office.preserve(&mut bytes)?;
         // An import that was cut off and is begun again goes on: it is the same arrival.
         let same = resumed.iter().find(|arrival| arrival.received.sha256 == preserved.sha256);
-        let arrival = match same.filter(|arrival| arrival.received.centre == import.centre) {
-            Some(arrival) => arrival.arrival,
-            None => {
-                let handed = Handed {
-                    name: offered.file_name().to_owned(),
-                    folder: None,
-                    centre: import.centre.clone(),
-                    brand: import.brand.clone(),
-                    kind: import.kind,
-                    file_id: FileId { device: 0, number: 0 },
-                    modified_at: offered.modified_at(),
-                    completed_by: Completion::Handed,
-                };
-                office.receive(&handed, &preserved)?
-            }
+        let arrival = if let Some(same) = same.filter(|arrival| arrival.received.centre == import.centre) {
+            same.arrival
+        } else {
+            let handed = Handed {
+                name: offered.file_name().to_owned(),
+                folder: None,
+                centre: import.centre.clone(),
+                brand: import.brand.clone(),
+                kind: import.kind,
+                file_id: FileId { device: 0, number: 0 },
+                modified_at: offered.modified_at(),
+                completed_by: Completion::Handed,
+            };
+            office.receive(&handed, &preserved)?
         };
         office.proceed(arrival, &mut |done, total| screen.progress(done, total, "rows"))?;
         let arrived = Arrived { file: offered.name.clone(), ..office.arrived(arrival)? };

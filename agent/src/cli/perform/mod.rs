@@ -22,7 +22,7 @@ use crate::{
 /// Performs `request` on the home that `globals` name, until done or until `shutdown` is asked for.
 pub(super) fn perform(
     globals: &Globals,
-    request: Request,
+    request: &Request,
     shutdown: &Shutdown,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
@@ -33,7 +33,7 @@ pub(super) fn perform(
         Command::Central { what: None } => {
             central::run(&globals.central_home(), &globals.config_path(), shutdown, screen)
         }
-        Command::Central { what: Some(what) } => central::ask(&globals.central_home(), globals, what, &request, screen),
+        Command::Central { what: Some(what) } => central::ask(&globals.central_home(), globals, what, request, screen),
         Command::Join { address, code, name } => running::join(&place, address, code, name.as_deref(), screen),
         Command::Recover { address, code, name } => running::recover(&place, address, code, name.as_deref(), screen),
         Command::Verify { export } => upkeep::verify(globals, export.as_deref(), request.json, screen),
@@ -43,7 +43,7 @@ pub(super) fn perform(
             Ok(Exit::Good)
         }
         Command::Rebuild if request.log.is_none() => upkeep::rebuild(&place, request.json, screen),
-        _ if request.log.is_some() => central::look(globals, &request, screen),
+        _ if request.log.is_some() => central::look(globals, request, screen),
         Command::Import(import) => {
             let mut files = LocalFiles::look(&import.files)?;
             let office = Office::open(&place, true)?;
@@ -52,7 +52,7 @@ pub(super) fn perform(
         }
         _ => {
             let office = Office::open(&place, false)?;
-            let done = served(&office, &request, false, &control::own_user(), screen);
+            let done = served(&office, request, false, &control::own_user(), screen);
             close(office, done)
         }
     }

@@ -174,7 +174,11 @@ pub(super) fn recover(
     let (at, name) = (address.to_owned(), named(name));
     let work = thread::spawn(move || {
         block_on(async {
-            replicate::recover(&at, &invite, &home, &name, move |progress| drop(tell.send(progress))).await
+            replicate::recover(&at, &invite, &home, &name, move |progress| {
+                // Nobody looks any more when the screen is gone; the work goes on.
+                let _ = tell.send(progress);
+            })
+            .await
         })
     });
     for progress in told {

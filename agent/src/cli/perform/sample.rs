@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use daybook_protocol::ids::Sequence;
 
 use crate::{
-    books::index::Stage,
+    books::index::{Index, Stage},
     cli::Screen,
     home::Home,
     office::{Arrived, Office},
@@ -21,7 +21,7 @@ const SAMPLES: [(&str, &[u8]); 2] = [
 /// The configuration of a first start.
 const CONFIG: &str = include_str!("../../../../examples/up.toml");
 /// How long to wait for something to be shown, before the newcomer is told where to look instead.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const NOTICE: Duration = Duration::from_millis(50);
 
 /// Writes the configuration of a first start.
@@ -54,7 +54,7 @@ pub(super) fn show(office: &Office, shutdown: &Shutdown, screen: &mut dyn Screen
 fn wait(office: &Office, shutdown: &Shutdown, before: u64) -> anyhow::Result<Option<Arrived>> {
     let began = std::time::Instant::now();
     while began.elapsed() < PATIENCE && !shutdown.is_asked() {
-        let latest = office.journal.look(|index| index.latest_arrival())?;
+        let latest = office.journal.look(Index::latest_arrival)?;
         if let Some(arrival) = latest.filter(|arrival| arrival.0 >= before)
             && office.arrival(arrival)?.stage == Stage::Filed
         {

@@ -5,6 +5,7 @@ use std::fs;
 use daybook_protocol::date::Timestamp;
 
 use crate::{
+    books::index::Index,
     cli::{
         Exit, Screen,
         status::{AlarmStatus, DiskStatus, FolderStatus, HeldStatus, MirrorStatus, StatusReport},
@@ -80,7 +81,7 @@ fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
 }
 
 fn folders(office: &Office) -> anyhow::Result<Vec<FolderStatus>> {
-    let latest = office.journal.look(|index| index.latest_by_folder())?;
+    let latest = office.journal.look(Index::latest_by_folder)?;
     Ok(office
         .config
         .folders
