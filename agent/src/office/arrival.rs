@@ -123,11 +123,12 @@ impl Office {
         Ok(self.journal.note(draft)?)
     }
 
-    /// Goes on with every file that a command handed over and that was not finished, and gives those there were.
+    /// Goes on with every file that a command handed over and that was not finished, and gives those there were. What
+    /// somebody is at work on is left to them.
     pub fn resume_handed(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Arrival>, OfficeError> {
         let open = self.journal.look(Index::open_arrivals)?;
         let handed: Vec<_> = open.into_iter().filter(|arrival| arrival.received.folder.is_empty()).collect();
-        for arrival in &handed {
+        for arrival in handed.iter().filter(|arrival| !self.claims.is_taken(arrival.arrival)) {
             self.proceed(arrival.arrival, progress)?;
         }
         Ok(handed)
@@ -150,8 +151,10 @@ impl Office {
         Err(unsteady("that line is no row of it"))
     }
 
-    /// Takes an arrival as far along the line as it can go now. `progress` hears of rows done and rows in all.
+    /// Takes an arrival as far along the line as it can go now, or until the wish to stop. Waits while somebody else is
+    /// at work on it. `progress` hears of rows done and rows in all.
     pub fn proceed(&self, arrival: Sequence, progress: &mut dyn FnMut(u64, u64)) -> Result<Waiting, OfficeError> {
+        let _claim = self.claims.claim(arrival);
         loop {
             let state = self.arrival(arrival)?;
             match state.stage {
@@ -213,6 +216,7 @@ impl Office {
         let context = self.context(state, &NoTokens);
         let mut survey = Survey::new(plan.kind);
         loop {
+            self.go_on()?;
             match rows.next() {
                 Ok(Some(row)) => {
                     let cells = RowCells { row, columns: &plan.columns };
@@ -254,6 +258,8 @@ impl Office {
             Ok(())
         };
         loop {
+            // Whatever was sent is committed before the journal stops.
+            self.go_on()?;
             let row = rows.next()?;
             let end = row.is_none();
             if let Some(row) = row.filter(|row| row.line() > state.last_line) {
@@ -283,6 +289,11 @@ impl Office {
         self.journal.note(Draft::of_file(arrival, Event::FileProcessed(processed)))?;
         // DURABLE: every row has its verdict, and the totals say so.
         Ok(())
+    }
+
+    /// Fails once the wish to stop is there.
+    pub(super) fn go_on(&self) -> Result<(), OfficeError> {
+        if self.stop.is_asked() { Err(OfficeError::Stopping) } else { Ok(()) }
     }
 
     fn context<'a>(&'a self, state: &'a Arrival, tokens: &'a dyn Tokenizer) -> Context<'a> {

@@ -1,6 +1,7 @@
 //! The office: a home, opened. Everything that a command or a drop folder needs, in one place and once in a process.
 
 mod arrival;
+mod claims;
 mod door;
 mod reading;
 mod receipt;
@@ -21,6 +22,7 @@ use rand::RngExt as _;
 use tokio::sync::watch;
 
 pub use arrival::{Arrived, Handed, Waiting};
+use claims::Claims;
 pub use door::watch_folders;
 pub use reading::Reading;
 
@@ -40,6 +42,7 @@ use crate::{
     reader::ReadError,
     replicate::Position,
     store::{Store, StoreError},
+    supervise::Shutdown,
     vault::{Vault, VaultError},
 };
 
@@ -92,6 +95,10 @@ pub enum OfficeError {
     NoArrival(Sequence),
     #[error("the original of arrival {arrival} does not read as it did before: {why}")]
     Unsteady { arrival: Sequence, why: &'static str },
+    #[error(
+        "stopped before the file was finished; what has a verdict is safe: do the same again, and it goes on from there"
+    )]
+    Stopping,
 }
 
 /// Where a home and its parts lie, as the command line says.
@@ -140,6 +147,9 @@ pub struct Office {
     pub vault: Arc<Vault>,
     /// How far the central node is, as the session with it tells; before one has, nothing is claimed.
     pub mirror: watch::Sender<Position>,
+    /// The wish to stop: a file under way is left where it is, and taken up again by the next start.
+    pub stop: Shutdown,
+    claims: Claims,
     keyring: Arc<Keyring>,
     tokens: Tokens,
     writing: Writing,
@@ -191,7 +201,8 @@ impl Office {
         let (journal, writing) = Journal::start(opening);
         let tokens = operator.tokens();
         let mirror = watch::Sender::default();
-        let office = Self { reading, identity, config, journal, vault, mirror, keyring, tokens, writing };
+        let (stop, claims) = (Shutdown::new(), Claims::default());
+        let office = Self { reading, identity, config, journal, vault, mirror, stop, claims, keyring, tokens, writing };
         office.announce(fresh, began, text)?;
         Ok(office)
     }
