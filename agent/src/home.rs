@@ -41,7 +41,7 @@ impl Home {
         log = "log";
         /// A store that is being made; it becomes `log` when it is whole.
         log_making = "log.making";
-        /// A copy of a suspect store, to see whether it opens.
+        /// Copies of a suspect store, to see whether it opens.
         log_probe = "log.probe";
         /// How far the log is durable.
         head = "head";

@@ -21,6 +21,8 @@ use daybook_protocol::{
     ids::{Digest, KeyId, Sequence},
 };
 
+use tracing::error;
+
 use super::{Office, OfficeError};
 use crate::{
     books::index::{Arrival, Index, Stage, Verdict},
@@ -123,12 +125,21 @@ impl Office {
         Ok(self.journal.note(draft)?)
     }
 
-    /// Goes on with every file that a command handed over and that was not finished, and gives those there were.
+    /// Goes on with every file that a command handed over and that was not finished, and gives those there were. What
+    /// somebody is at work on is left to them.
     pub fn resume_handed(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Arrival>, OfficeError> {
         let open = self.journal.look(Index::open_arrivals)?;
         let handed: Vec<_> = open.into_iter().filter(|arrival| arrival.received.folder.is_empty()).collect();
-        for arrival in &handed {
-            self.proceed(arrival.arrival, progress)?;
+        for arrival in handed.iter().filter(|arrival| !self.turns.is_taken(arrival.arrival)) {
+            match self.proceed(arrival.arrival, progress) {
+                Err(error @ OfficeError::Journal(_)) => return Err(error),
+                // One file that cannot be handled must not stop the rest.
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    error!(arrival = arrival.arrival.0, error, "a file that was handed over cannot be handled");
+                }
+                Ok(_) => {}
+            }
         }
         Ok(handed)
     }
@@ -150,8 +161,8 @@ impl Office {
         Err(unsteady("that line is no row of it"))
     }
 
-    /// Takes an arrival as far along the line as it can go now; where another thread is at it, waits for that one and then
-    /// goes on where it ended. `progress` hears of rows done and rows in all.
+    /// Takes an arrival as far along the line as it can go now, or until the wish to stop. Waits while somebody else is
+    /// at work on it. `progress` hears of rows done and rows in all.
     pub fn proceed(&self, arrival: Sequence, progress: &mut dyn FnMut(u64, u64)) -> Result<Waiting, OfficeError> {
         let _turn = self.turn(arrival);
         loop {
@@ -215,6 +226,7 @@ impl Office {
         let context = self.context(state, &NoTokens);
         let mut survey = Survey::new(plan.kind);
         loop {
+            self.go_on()?;
             match rows.next() {
                 Ok(Some(row)) => {
                     let cells = RowCells { row, columns: &plan.columns };
@@ -256,6 +268,8 @@ impl Office {
             Ok(())
         };
         loop {
+            // Whatever was sent is committed before the journal stops.
+            self.go_on()?;
             let row = rows.next()?;
             let end = row.is_none();
             if let Some(row) = row.filter(|row| row.line() > state.last_line) {
@@ -285,6 +299,11 @@ impl Office {
         self.journal.note(Draft::of_file(arrival, Event::FileProcessed(processed)))?;
         // DURABLE: every row has its verdict, and the totals say so.
         Ok(())
+    }
+
+    /// Fails once the wish to stop is there.
+    pub(super) fn go_on(&self) -> Result<(), OfficeError> {
+        if self.stop.is_asked() { Err(OfficeError::Stopping) } else { Ok(()) }
     }
 
     fn context<'a>(&'a self, state: &'a Arrival, tokens: &'a dyn Tokenizer) -> Context<'a> {

@@ -112,6 +112,7 @@ impl Door {
                     wait
                 }
                 Err(OfficeError::Journal(_)) => return shutdown.ask(),
+                Err(OfficeError::Stopping) => return,
                 Err(error) => {
                     self.trouble(&error);
                     RETRY

@@ -42,6 +42,7 @@ use crate::{
     reader::ReadError,
     replicate::Position,
     store::{self, Store, StoreError, StoreReader},
+    supervise::Shutdown,
     vault::{Vault, VaultError},
 };
 use turns::Turns;
@@ -95,6 +96,10 @@ pub enum OfficeError {
     NoArrival(Sequence),
     #[error("the original of arrival {arrival} does not read as it did before: {why}")]
     Unsteady { arrival: Sequence, why: &'static str },
+    #[error(
+        "stopped before the file was finished; what has a verdict is safe: do the same again, and it goes on from there"
+    )]
+    Stopping,
 }
 
 /// Where a home and its parts lie, as the command line says.
@@ -142,6 +147,8 @@ pub struct Office {
     pub vault: Arc<Vault>,
     /// How far the central node is, as the session with it tells; before one has, nothing is claimed.
     pub mirror: watch::Sender<Position>,
+    /// The wish to stop: a file under way is left where it is, and taken up again by the next start.
+    pub stop: Shutdown,
     keyring: Arc<Keyring>,
     tokens: Tokens,
     writing: Writing,
@@ -208,8 +215,8 @@ impl Office {
         let (journal, writing) = Journal::start(opening);
         let tokens = operator.tokens();
         let mirror = watch::Sender::default();
-        let turns = Turns::default();
-        let office = Self { reading, identity, config, journal, vault, mirror, keyring, tokens, writing, turns };
+        let (stop, turns) = (Shutdown::new(), Turns::default());
+        let office = Self { reading, identity, config, journal, vault, mirror, stop, keyring, tokens, writing, turns };
         office.announce(fresh, began, text)?;
         Ok(office)
     }

@@ -68,6 +68,7 @@ fn rows(
     let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
     let mut original: Rows = reader::rows(office.original(state)?, plan);
     for frame in office.reading.entries.frames(state.since) {
+        office.go_on()?;
         let frame = frame?;
         for entry in frame.entries() {
             let entry = entry?;

@@ -32,6 +32,11 @@ impl Turns {
         free.unwrap_or_else(PoisonError::into_inner).insert(at);
         Turn { turns: self, at }
     }
+
+    /// Whether somebody works on `at`.
+    pub(super) fn is_taken(&self, at: Sequence) -> bool {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).contains(&at)
+    }
 }
 
 impl Drop for Turn<'_> {

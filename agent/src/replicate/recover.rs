@@ -166,11 +166,10 @@ async fn fetch(
 
 /// The identity of a recover that was begun in this home; refuses a home that has anything else in it.
 fn half_recovered(home: &Home) -> Result<Option<Identity>, RecoverError> {
-    if Identity::load(home)?.is_some() {
-        return Err(RecoverError::NotEmpty);
-    }
+    // As long as the note is there nothing else has opened this home, whether it has its identity already or not.
     let half = Identity::load_from(home.recovering())?;
-    if half.is_none() && (store::exists(home) || home.keyring().exists() || home.vault().exists()) {
+    let parts = [home.identity(), home.keyring(), home.vault()];
+    if half.is_none() && (store::exists(home) || parts.iter().any(|part| part.exists())) {
         return Err(RecoverError::NotEmpty);
     }
     Ok(half)
@@ -371,9 +370,7 @@ async fn finish(home: &Home, identity: Identity, recovery: Recovery<LogCopy>) ->
         identity.save(&home)?;
         // DURABLE: this home is the log's agent. The note that a recover is under way may go.
         crate::crash::point("recover.identity.after");
-        if let Err(error) = std::fs::remove_file(home.recovering()) {
-            tracing::warn!(%error, "the note of the recover under way cannot be removed: it does no harm");
-        }
+        std::fs::remove_file(home.recovering()).map_err(|error| RecoverError::Keep(error.into()))?;
         Ok(Recovered { identity, count, root, originals: progress.originals, missing })
     })
     .await

@@ -13,6 +13,7 @@ use daybook_protocol::{
     ids::{Epoch, LogId, Sequence},
     tree::Frontier,
 };
+use rand::RngExt as _;
 
 use super::{
     CACHE_BYTES, Store, disk,
@@ -105,7 +106,7 @@ pub(super) fn finish_making(home: &Home) -> Result<(), StoreError> {
 /// Removes what an interrupted making or probe left behind.
 pub(super) fn clear_leftovers(home: &Home) -> Result<(), StoreError> {
     disk::remove_tree(&home.log_making())?;
-    disk::remove_tree(&home.log_probe())?;
+    clear_probes(home);
     disk::remove_file(&home.head_making())
 }
 
@@ -145,8 +146,9 @@ fn examine(home: &Home, head: &Head, probe: Probe) -> Result<(), StoreError> {
 
 /// Asks how many entries a copy of the store opens with.
 fn probe_copy(home: &Home, probe: Probe, with_snapshots: bool) -> Result<Result<u64, String>, StoreError> {
-    let copy = home.log_probe();
-    disk::remove_tree(&copy)?;
+    // The copy has a name that no other start uses: the child of one that was killed may still be at work on its own.
+    let copy = home.log_probe().join(format!("{:016x}", rand::rng().random::<u64>()));
+    fs::create_dir_all(home.log_probe()).map_err(io("making a directory", &home.log_probe()))?;
     disk::make_room(home, disk::tree_bytes(&home.log())? + OPENING_BYTES)?;
     let outcome = disk::copy_tree(&home.log(), &copy).and_then(|()| {
         if !with_snapshots {
@@ -157,7 +159,18 @@ fn probe_copy(home: &Home, probe: Probe, with_snapshots: bool) -> Result<Result<
         probe(&copy).map_err(io("starting a process to open a copy of the store", &copy))
     });
     disk::remove_tree(&copy)?;
+    clear_probes(home);
     outcome
+}
+
+/// Removes the copies that probes left behind. One that a child of an earlier start still writes to goes another time.
+fn clear_probes(home: &Home) {
+    if let Err(error) = disk::remove_tree(&home.log_probe()) {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "a copy of the store is left for the next start to remove"
+        );
+    }
 }
 
 fn snapshots(home: &Home) -> Result<Vec<PathBuf>, StoreError> {

@@ -49,12 +49,14 @@ pub(super) fn perform(
         }
         Command::Import(import) => {
             let mut files = LocalFiles::look(&import.files)?;
-            let office = Office::open(&place, true)?;
+            let mut office = Office::open(&place, true)?;
+            office.stop = shutdown.clone();
             let done = doing::import(&office, import, &mut files, request.json, screen);
             close(office, done)
         }
         _ => {
-            let office = Office::open(&place, false)?;
+            let mut office = Office::open(&place, false)?;
+            office.stop = shutdown.clone();
             let done = served(&office, request, false, &control::own_user(), screen);
             close(office, done)
         }

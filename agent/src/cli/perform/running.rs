@@ -20,7 +20,7 @@ use crate::{
     home::Home,
     identity::Identity,
     journal::Draft,
-    office::{self, Location, Office},
+    office::{self, Location, Office, OfficeError},
     replicate::{self, LocalLog, Mirroring},
     supervise::Shutdown,
 };
@@ -48,7 +48,8 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(office: Office, shutdown: &Shutdown) -> anyhow::Result<Self> {
+    fn start(mut office: Office, shutdown: &Shutdown) -> anyhow::Result<Self> {
+        office.stop = shutdown.clone();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let office = Arc::new(office);
         let control = control::serve(&office.reading.home, Arc::new(AgentDesk { office: Arc::clone(&office) }))
@@ -56,15 +57,12 @@ impl Agent {
             .context("cannot take commands")?;
         let mut threads = office::watch_folders(&office, shutdown)?;
         threads.push(mirror(&office, &runtime, shutdown));
-        let (resuming, stop) = (Arc::clone(&office), shutdown.clone());
-        threads.push(thread::spawn(move || {
-            if let Err(error) = resuming.resume_handed(&mut |_, _| {}) {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a file that was handed over is not finished"
-                );
+        let resuming = Arc::clone(&office);
+        threads.push(thread::spawn(move || match resuming.resume_handed(&mut |_, _| {}) {
+            Ok(_) | Err(OfficeError::Stopping) => {}
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a file that was handed over is not finished")
             }
-            drop(stop);
         }));
         Ok(Self { office, control, threads, runtime })
     }
