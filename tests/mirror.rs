@@ -156,6 +156,9 @@ fn another_authority_is_turned_away() {
     assert_eq!(list(&elsewhere.report(), "agents").len(), 1);
 }
 
+/// After so many bytes a line stalls: the keys come first, 80 bytes each.
+const STALL: u64 = 1_000_000;
+
 /// Goal: a revoked agent is out within a second, in mid-transfer too, it stays out, and both sides show it. Method: revoke
 /// while an original is half through a line that stalls; the time until the central node has hung up is taken.
 #[test]
@@ -165,8 +168,6 @@ fn a_revoked_agent_is_out_within_a_second() {
     let mut agent = Agent::new(&place.path().join("a"), "local");
     agent.join(&central.address, &central.invite());
     agent.import("large.csv", &enrolments(1, 8_000));
-    // The keys come first, 80 bytes each.
-    const STALL: u64 = 1_000_000;
     let line = Line::stalling(&central.address, STALL);
     agent.redirect(&central.address, &line.address);
     agent.start();

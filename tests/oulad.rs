@@ -6,7 +6,7 @@
 mod support;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -51,7 +51,7 @@ fn registrations() -> Option<PathBuf> {
 fn python(questions: &[Value]) -> Vec<Value> {
     let directory = scratch();
     let asked = directory.path().join("asked");
-    fs::write(&asked, questions.iter().map(|question| format!("{question}\n")).collect::<String>()).expect("written");
+    fs::write(&asked, questions.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")).expect("written");
     let stdin = fs::File::open(asked).expect("written");
     let output = Command::new("python3").args(["-c", COUNT]).stdin(stdin).output().expect("python3 is there");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -278,25 +278,37 @@ fn dropped_files_tell_the_same_lives_everywhere() {
     let Some(registrations) = registrations() else { return };
     let (drop, place) = (scratch(), scratch());
     let source = Source::read(&registrations);
-    let files = source.write(Layout::Plain, drop.path());
+    let mut files = source.write(Layout::Plain, drop.path());
+    let presentation =
+        |file: &DropFile| file.path.file_name().map(|name| name.to_string_lossy().chars().take(5).collect::<String>());
+    files.sort_by_key(|file| (presentation(file), !file.enrolments, file.centre.clone()));
     let central = Central::start(&place.path().join("central"));
     let mut agent = Agent::new(&place.path().join("agent"), "local");
-    let centres: BTreeMap<_, _> = files.iter().map(|file| (file.centre.clone(), ())).collect();
+    let centres: BTreeSet<_> = files.iter().map(|file| file.centre.clone()).collect();
     let folder = |centre: &String| {
         let at = format!("[[folder]]\nname = \"{centre}\"\npath = \"drop/{centre}\"\ncentre = \"{centre}\"\n");
         format!("{at}quiet_seconds = 1\nanswer_after = \"mirrored\"\n")
     };
-    fs::write(agent.data.join("daybook.toml"), centres.keys().map(folder).collect::<String>()).expect("written");
+    fs::write(agent.data.join("daybook.toml"), centres.iter().map(folder).collect::<Vec<_>>().concat())
+        .expect("written");
     agent.join(&central.address, &central.invite());
     agent.start();
-    for file in &files {
-        let (folder, name) = (agent.data.join("drop").join(&file.centre), file.path.file_name().expect("a name"));
-        fs::copy(&file.path, folder.join(name)).expect("copied");
-        fs::rename(folder.join(name), folder.join("in").join(name)).expect("renamed");
+    // They lie in a directory a month, of which there is none before the first.
+    let moved = |centre: &String| {
+        let done = agent.data.join("drop").join(centre).join("done");
+        if done.is_dir() { support::tree(&done).len() } else { 0 }
+    };
+    // Only what is filed is sure to be judged before what is dropped next.
+    let mut dropped = 0;
+    for round in files.chunk_by(|one, other| one.enrolments == other.enrolments && one.centre < other.centre) {
+        for file in round {
+            let (folder, name) = (agent.data.join("drop").join(&file.centre), file.path.file_name().expect("a name"));
+            fs::copy(&file.path, folder.join(name)).expect("copied");
+            fs::rename(folder.join(name), folder.join("in").join(name)).expect("renamed");
+        }
+        dropped += round.len();
+        support::until("all files filed", || (centres.iter().map(moved).sum::<usize>() == dropped).then_some(()));
     }
-    let filed =
-        |centre: &String| fs::read_dir(agent.data.join("drop").join(centre).join("done")).map_or(0, Iterator::count);
-    support::until("all files filed", || (centres.keys().map(filed).sum::<usize>() == files.len()).then_some(()));
     agent.mirrored();
     for (file, verdicts) in files.iter().zip(judged(&agent.data, &files, 0)) {
         assert!(verdicts == file.expected, "{}", file.path.display());

@@ -23,7 +23,7 @@ use serde_json::Value;
 /// The built program.
 pub const DAYBOOK: &str = env!("CARGO_BIN_EXE_daybook");
 /// Whatever is waited for comes long before, unless it never does: the machine may be shared by many.
-pub const DEADLINE: Duration = Duration::from_secs(120);
+pub const DEADLINE: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(5);
 
 /// Asks again and again until there is an answer; fails at the deadline, naming what was waited for.

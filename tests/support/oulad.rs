@@ -130,7 +130,7 @@ fn remainder(digits: &str, weight: u32) -> u32 {
 }
 
 fn uln(from: u64, used: &HashSet<String>) -> String {
-    (from..)
+    (from..from + 1_000_000)
         .map(|number| (100_000_000 + number % 800_000_000).to_string())
         // With nothing left there is no check digit.
         .filter_map(|stem| {
@@ -318,10 +318,13 @@ fn encoded(text: &str, encoding: &str) -> Vec<u8> {
     }
 }
 
+type Life = (Date, Option<Date>);
+
 /// The rules again, as far as these files need them: one life a student and module, from first and last days.
 #[derive(Default)]
 struct Desk {
-    registrations: HashMap<(String, String), Vec<(Date, Option<Date>)>>,
+    /// First day, and last day where there is one, of each registration of a student for a module.
+    registrations: HashMap<(String, String), Vec<Life>>,
 }
 
 impl Desk {

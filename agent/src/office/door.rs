@@ -31,6 +31,9 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(5);
 /// How soon a stop is noticed by a folder that waits.
 const STOP_NOTICED: Duration = Duration::from_millis(200);
+/// So many hints wait while a folder is busy. A rename that is forgotten waits for the quiet period, and one that came after
+/// it would overtake it: a withdrawal its enrolment.
+const HEARD_MAX: usize = 4096;
 
 /// Watches every folder of the configuration until `shutdown`. Each thread ends by itself; the caller waits for them.
 pub fn watch_folders(office: &Arc<Office>, shutdown: &Shutdown) -> Result<Vec<thread::JoinHandle<()>>, OfficeError> {
@@ -42,7 +45,7 @@ pub fn watch_folders(office: &Arc<Office>, shutdown: &Shutdown) -> Result<Vec<th
     let mut threads = Vec::new();
     let mut ears = Vec::new();
     for folder in folders {
-        let (ear, heard) = mpsc::sync_channel(1);
+        let (ear, heard) = mpsc::sync_channel(HEARD_MAX);
         ears.push(ear);
         let (office, shutdown) = (Arc::clone(office), shutdown.clone());
         threads.push(thread::spawn(move || Door::new(office, folder).attend(&heard, &shutdown)));
@@ -70,7 +73,7 @@ pub fn watch_folders(office: &Arc<Office>, shutdown: &Shutdown) -> Result<Vec<th
     Ok(threads)
 }
 
-/// Tells a folder's thread to look. One that has not read its last hint will look anyway.
+/// Tells a folder's thread to look. One that has so many hints to read will look anyway.
 fn nudge(ears: &[mpsc::SyncSender<HintKind>], folder: usize, kind: HintKind) {
     if let Some(ear) = ears.get(folder) {
         let _ = ear.try_send(kind);
@@ -304,8 +307,15 @@ impl Door {
         let until = Instant::now() + wait;
         while !shutdown.is_asked() && Instant::now() < until {
             match heard.recv_timeout(STOP_NOTICED.min(wait)) {
-                Ok(HintKind::RenamedIn(name)) => return self.scanner.renamed_in(&name),
-                Ok(HintKind::Changed) => return,
+                Ok(hint) => {
+                    // All that were heard meanwhile: one look is enough for them.
+                    for hint in std::iter::once(hint).chain(heard.try_iter()) {
+                        if let HintKind::RenamedIn(name) = hint {
+                            self.scanner.renamed_in(&name);
+                        }
+                    }
+                    return;
+                }
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => thread::sleep(STOP_NOTICED.min(wait)),
             }
