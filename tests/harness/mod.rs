@@ -2,7 +2,11 @@
 //!
 //! Whatever a scenario does to the program, it ends in [`Desk::check_log`], which knows nothing of the program but what it
 //! prints and what it leaves on disk.
-#![allow(dead_code, reason = "each test of the program uses its own part of this")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test of the program uses its own part of this, and nothing else can"
+)]
 
 mod check;
 mod fixture;
