@@ -82,7 +82,7 @@ fn inner_modules_know_no_outer_ones() {
         ("desk", &["desk"]),
         ("verify", &["verify"]),
         ("reader", &["reader"]),
-        ("store", &["store", "home", "crash"]),
+        ("store", &["store", "home", "crash", "verify"]),
         ("vault", &["vault", "keyring", "crash"]),
         ("keyring", &["keyring", "crash"]),
     ];
@@ -143,7 +143,7 @@ fn protocol_and_desk_are_pure() {
 /// Goal: an auditor need not trust our libraries. Method: `verify` names nothing but the protocol and the standard library.
 #[test]
 fn verify_needs_only_the_protocol() {
-    for (path, text) in module("verify") {
+    for (path, text) in module("verify").into_iter().filter(|(path, _)| !path.ends_with("tests.rs")) {
         for line in code(&text).lines().filter(|line| line.trim_start().starts_with("use ")) {
             let of = line.trim_start().trim_start_matches("use ");
             let known = ["std::", "daybook_protocol::", "self::", "super::", "crate::verify"];

@@ -166,7 +166,7 @@ impl Checker {
         match self.needed.get(&no).map(entry) {
             Some(entry) if entry < durable => {}
             Some(entry) => {
-                self.faults.push(format!("arrival {no}: {what} with {durable} entries durable and not entry {entry}"))
+                self.faults.push(format!("arrival {no}: {what} with {durable} entries durable and not entry {entry}"));
             }
             None => self.faults.push(format!("arrival {no}: {what}, and the log knows nothing of it")),
         }
@@ -184,7 +184,7 @@ enum Place {
 fn place(path: &str) -> Place {
     match path {
         path if path.ends_with("/data/log/db") => Place::Batches,
-        path if path.ends_with(".keys") => Place::Keys,
+        path if path.contains("/keyring/") => Place::Keys,
         path if path.ends_with("/data/head") => Place::Head,
         _ => Place::Other,
     }

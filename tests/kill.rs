@@ -217,7 +217,7 @@ fn random_kills(command: &str, level: &str) {
     let mut next = 0;
     for kill in 0..kills {
         let due = (FILES * (kill + 1)).div_ceil(kills.max(1));
-        let mut life = Duration::from_micros(random.random_range(0..LIFE_MAX.as_micros() as u64));
+        let mut life = LIFE_MAX.mul_f64(random.random_range(0.0..1.0));
         let mut running = desk.start(&[command]);
         while next < due {
             // Some files come before the agent is up, some while it is at work.

@@ -1,5 +1,7 @@
 //! Nothing personal leaves the log in plain bytes: not in what the program prints, not in what it keeps.
 
+#![allow(clippy::format_push_string, clippy::format_collect, reason = "fixtures are small and built the plain way")]
+
 mod harness;
 
 use std::{

@@ -27,7 +27,7 @@ use tempfile::TempDir;
 /// The centre that every file comes from.
 pub const CENTRE: &str = "RIVER1";
 /// How long a condition is waited for: far more than it takes, since the machine may be shared.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The built program.

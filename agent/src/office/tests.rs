@@ -23,7 +23,9 @@ fn received(office: &Office, rows: u32) -> Sequence {
     let mut text = "given_names,family_name,date_of_birth,qualification_number,start_date\n".to_owned();
     for number in 0..rows {
         let letters: String = number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect();
-        text += &format!("Jane,Doe{letters},2004-05-06,60158864,2026-09-01\n");
+        text.push_str("Jane,Doe");
+        text.push_str(&letters);
+        text.push_str(",2004-05-06,60158864,2026-09-01\n");
     }
     let preserved = office.preserve(&mut text.as_bytes()).expect("preserved");
     let handed = Handed {

@@ -53,16 +53,16 @@ impl Engine {
 
     /// Makes a new store in `directory`.
     pub(super) fn create(directory: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        Self::start(config(directory, cache_bytes).create_new(true), directory, cache_bytes)
+        Self::start(&config(directory, cache_bytes).create_new(true), directory, cache_bytes)
     }
 
     /// Opens the store in `directory`, and in doing so writes a snapshot of it. Overwrites what it takes for torn.
     pub(super) fn open(directory: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        Self::start(config(directory, cache_bytes), directory, cache_bytes)
+        Self::start(&config(directory, cache_bytes), directory, cache_bytes)
     }
 
-    fn start(first: sled::Config, directory: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        let db = Some(open(&first)?);
+    fn start(first: &sled::Config, directory: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
+        let db = Some(open(first)?);
         // The engine complains where a configuration is changed that was opened with, so this is another one.
         let config = config(directory, cache_bytes);
         let through_bytes_max = cache_bytes.saturating_mul(THROUGH_FACTOR).max(THROUGH_BYTES_MIN);

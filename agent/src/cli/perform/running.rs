@@ -52,16 +52,20 @@ impl Agent {
         office.stop = shutdown.clone();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let office = Arc::new(office);
+        // The folders are watched before anybody is told that the agent is there: a rename that is seen keeps its place.
+        let mut threads = office::watch_folders(&office, shutdown)?;
         let control = control::serve(&office.reading.home, Arc::new(AgentDesk { office: Arc::clone(&office) }))
             .map(Some)
             .context("cannot take commands")?;
-        let mut threads = office::watch_folders(&office, shutdown)?;
         threads.push(mirror(&office, &runtime, shutdown));
         let resuming = Arc::clone(&office);
         threads.push(thread::spawn(move || match resuming.resume_handed(&mut |_, _| {}) {
             Ok(_) | Err(OfficeError::Stopping) => {}
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a file that was handed over is not finished")
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a file that was handed over is not finished"
+                );
             }
         }));
         Ok(Self { office, control, threads, runtime })
