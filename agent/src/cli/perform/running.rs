@@ -55,7 +55,10 @@ impl Agent {
         threads.push(thread::spawn(move || match resuming.resume_handed(&mut |_, _| {}) {
             Ok(_) | Err(OfficeError::Stopping) => {}
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a file that was handed over is not finished")
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a file that was handed over is not finished"
+                );
             }
         }));
         Ok(Self { office, control, threads, runtime })
