@@ -184,7 +184,7 @@ enum Place {
 fn place(path: &str) -> Place {
     match path {
         path if path.ends_with("/data/log/db") => Place::Batches,
-        path if path.contains("/keyring/") => Place::Keys,
+        path if path.ends_with("0001.keys") => Place::Keys,
         path if path.ends_with("/data/head") => Place::Head,
         _ => Place::Other,
     }
@@ -313,7 +313,7 @@ fn an_agent_moves_originals_after_their_commit() {
 fn fails_without(trace: &[String], needed: &HashMap<u64, Needed>) {
     for (file, fault) in [
         ("/log/db>", "before the batches are synced"),
-        (".keys>", "before their keys are synced"),
+        ("0001.keys>", "before their keys are synced"),
         ("/head>", "entries durable"),
     ] {
         let file = format!("{}>", hex(file.trim_end_matches('>')));

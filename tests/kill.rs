@@ -21,7 +21,7 @@ use rand_chacha::ChaCha12Rng;
 const KILLS: u32 = 100;
 const FILES: u32 = 20;
 /// A process is killed at the latest so long after its start: within that it takes a file or two.
-const LIFE_MAX: Duration = Duration::from_millis(250);
+const LIFE_MAX_MICROS: u64 = 250_000;
 /// Scenarios run side by side, since each spends most of its time waiting for disks and looks.
 const SIDE_BY_SIDE: usize = 4;
 
@@ -85,9 +85,10 @@ fn no_crash_point_loses_or_repeats_anything() {
                 while let Some((point, nth)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let at = format!("{point}:{nth}");
                     let began = Instant::now();
-                    let reached = works(point).into_iter().find(|work| died(*work, &at));
+                    // Some points are passed once in a life only: for a later time the likeliest work is tried and no other.
+                    let tried = if *nth == 1 { usize::MAX } else { 1 };
+                    let reached = works(point).into_iter().take(tried).find(|work| died(*work, &at));
                     println_of(&format!("{at}: {reached:?} in {:?}", began.elapsed()));
-                    // Some points are passed once in a life only.
                     if reached.is_none() && *nth == 1 {
                         missed.lock().expect("a list").push(at);
                     }
@@ -217,7 +218,7 @@ fn random_kills(command: &str, level: &str) {
     let mut next = 0;
     for kill in 0..kills {
         let due = (FILES * (kill + 1)).div_ceil(kills.max(1));
-        let mut life = LIFE_MAX.mul_f64(random.random_range(0.0..1.0));
+        let mut life = Duration::from_micros(random.random_range(0..LIFE_MAX_MICROS));
         let mut running = desk.start(&[command]);
         while next < due {
             // Some files come before the agent is up, some while it is at work.
@@ -235,7 +236,9 @@ fn random_kills(command: &str, level: &str) {
     desk.until_filed(&mut running);
     // Sent a second time, and killed once more: not one new fact.
     let again: Vec<_> = desk.dropped.iter().take(3).map(Fixture::again).collect();
-    again.into_iter().for_each(|fixture| desk.drop_file(fixture));
+    for fixture in again {
+        desk.drop_file(fixture);
+    }
     running.kill();
     let mut running = desk.start(&[command]);
     desk.until_filed(&mut running);

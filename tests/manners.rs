@@ -1,8 +1,6 @@
 //! Manners: it stops when asked, lets nobody in twice, says what is wrong and what to do, and answers the same whether an
 //! agent is running or not.
 
-#![allow(clippy::format_push_string, clippy::format_collect, reason = "fixtures are small and built the plain way")]
-
 mod harness;
 
 use std::{collections::HashMap, fs, net::TcpListener, process::Output, time::Duration};
@@ -204,8 +202,7 @@ fn a_port_taken_from_up_is_named() {
 #[test]
 fn a_file_of_another_kind_is_answered() {
     let desk = Desk::new("local");
-    let rows = String::from_utf8(Fixture::enrolments(0, 12).bytes).expect("text");
-    let headless: String = rows.lines().skip(1).map(|line| format!("{line}\n")).collect();
+    let headless = Fixture::enrolments(0, 12).lines().split_off(1).join("\n");
     let recipe = "Item,Price\nButter,2.10\nFlour,1.05\n";
     let strange = [
         Fixture::other("headless.csv", &headless),
@@ -256,7 +253,7 @@ fn commands_tell_the_same_with_and_without_an_agent() {
     let mut running = desk.start(&["run"]);
     desk.until_filed(&mut running);
     // Something held: a file of which most rows are wrong.
-    let spoilt = String::from_utf8(Fixture::enrolments(1, 12).bytes).expect("text").replace("-0", "-9");
+    let spoilt = Fixture::enrolments(1, 12).lines().join("\n").replace("-0", "-9");
     let spoilt = desk.write(&Fixture::other("spoilt.csv", &spoilt)).display().to_string();
     let told = &desk.json(&["import", "--centre", CENTRE, &spoilt])[0];
     assert_eq!(told["outcome"], "held", "{told}");

@@ -26,7 +26,7 @@ impl Desk {
     /// Every row of every file dropped has one verdict, the right one; every file was answered once and filed once; the
     /// receipts say what the log says; the log is whole. With `mirrored`, the central node's copy is the same log byte for
     /// byte. The program may be running or not.
-    pub fn check_log(&self, mirrored: bool) {
+    pub(crate) fn check_log(&self, mirrored: bool) {
         let entries = self.json(&["entries"]);
         for (place, entry) in entries.iter().enumerate() {
             assert_eq!(entry["sequence"], place, "a place is missing or taken twice");

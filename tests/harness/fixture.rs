@@ -9,21 +9,21 @@ const HEADING: &str =
 
 /// A file of enrolments and what must come of it.
 #[derive(Clone)]
-pub struct Fixture {
+pub(crate) struct Fixture {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its bytes.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// For each row its line and verdict.
-    pub verdicts: Vec<(u64, &'static str)>,
+    pub(crate) verdicts: Vec<(u64, &'static str)>,
     /// What is personal in it: names, ULNs and birth dates as they stand there.
-    pub personal: Vec<String>,
+    pub(crate) personal: Vec<String>,
 }
 
 impl Fixture {
     /// File number `file` with `rows` good rows, one with a wrong check digit and one that repeats the first. No two files
     /// have a learner in common.
-    pub fn enrolments(file: u32, rows: u32) -> Self {
+    pub(crate) fn enrolments(file: u32, rows: u32) -> Self {
         let mut text = HEADING.to_owned();
         let (mut verdicts, mut personal) = (Vec::new(), Vec::new());
         let mut row = |line: u32, uln: &str, learner: u32, verdict| {
@@ -47,7 +47,7 @@ impl Fixture {
     }
 
     /// The same rows in another file: of what was taken before, nothing is new.
-    pub fn again(&self) -> Self {
+    pub(crate) fn again(&self) -> Self {
         // The row that stood twice is, both times, one that is known already.
         let last = self.verdicts.last().map(|(line, _)| *line);
         let repeated = |line, verdict| if verdict == "accepted" || Some(line) == last { "duplicate" } else { verdict };
@@ -60,23 +60,28 @@ impl Fixture {
     }
 
     /// A file of some other text, which is taken as a whole or not at all.
-    pub fn other(name: &str, text: &str) -> Self {
+    pub(crate) fn other(name: &str, text: &str) -> Self {
         Self { name: name.to_owned(), bytes: text.into(), verdicts: Vec::new(), personal: Vec::new() }
     }
 
+    /// Its lines.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        String::from_utf8_lossy(&self.bytes).lines().map(str::to_owned).collect()
+    }
+
     /// SHA-256 of its bytes in hexadecimal.
-    pub fn sha256(&self) -> String {
+    pub(crate) fn sha256(&self) -> String {
         sha256(&self.bytes)
     }
 
     /// How many of its rows must get this verdict.
-    pub fn count(&self, verdict: &str) -> u64 {
+    pub(crate) fn count(&self, verdict: &str) -> u64 {
         self.verdicts.iter().filter(|(_, other)| *other == verdict).count() as u64
     }
 }
 
 /// SHA-256 in hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("text");
         text

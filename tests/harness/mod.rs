@@ -2,11 +2,7 @@
 //!
 //! Whatever a scenario does to the program, it ends in [`Desk::check_log`], which knows nothing of the program but what it
 //! prints and what it leaves on disk.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test of the program uses its own part of this, and nothing else can"
-)]
+#![allow(dead_code, reason = "each test of the program uses its own part of this")]
 
 mod check;
 mod fixture;
@@ -19,24 +15,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use fixture::Fixture;
+pub(crate) use fixture::Fixture;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// The centre that every file comes from.
-pub const CENTRE: &str = "RIVER1";
+pub(crate) const CENTRE: &str = "RIVER1";
 /// How long a condition is waited for: far more than it takes, since the machine may be shared.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The built program.
-pub fn program() -> &'static str {
+pub(crate) fn program() -> &'static str {
     env!("CARGO_BIN_EXE_daybook")
 }
 
 /// Waits until `condition` gives something.
-pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = condition() {
@@ -48,19 +44,19 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A data directory, a configuration and a drop folder.
-pub struct Desk {
+pub(crate) struct Desk {
     dir: TempDir,
     /// The data directory.
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// The drop folder: `in/`, `receipts/`, `done/` and `held/` are below it.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// What was dropped.
-    pub dropped: Vec<Fixture>,
+    pub(crate) dropped: Vec<Fixture>,
 }
 
 impl Desk {
     /// A desk that answers as soon as the facts are `level`: "local" or "mirrored".
-    pub fn new(level: &str) -> Self {
+    pub(crate) fn new(level: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let (data, folder) = (dir.path().join("data"), dir.path().join("drop"));
         fs::create_dir_all(&data).expect("a data directory");
@@ -75,12 +71,12 @@ impl Desk {
     }
 
     /// A place beside the data directory.
-    pub fn beside(&self, name: &str) -> PathBuf {
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Drops a file as a careful sender does: written elsewhere and renamed into place.
-    pub fn drop_file(&mut self, fixture: Fixture) {
+    pub(crate) fn drop_file(&mut self, fixture: Fixture) {
         let making = self.beside("making");
         fs::write(&making, &fixture.bytes).expect("a file");
         fs::rename(&making, self.folder.join("in").join(&fixture.name)).expect("dropped");
@@ -88,19 +84,19 @@ impl Desk {
     }
 
     /// Writes a file that is not dropped, and says where.
-    pub fn write(&self, fixture: &Fixture) -> PathBuf {
+    pub(crate) fn write(&self, fixture: &Fixture) -> PathBuf {
         let path = self.beside(&fixture.name);
         fs::write(&path, &fixture.bytes).expect("a file");
         path
     }
 
     /// The program with this data directory; whatever the environment says to it otherwise is taken away.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         Self::command_in(&self.data, arguments)
     }
 
     /// The program with another data directory.
-    pub fn command_in(data: &Path, arguments: &[&str]) -> Command {
+    pub(crate) fn command_in(data: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.args(arguments).arg("--data").arg(data).stdin(Stdio::null());
         for variable in ["DAYBOOK_CRASH_AT", "DAYBOOK_LOG", "DAYBOOK_DATA_DIR"] {
@@ -110,12 +106,12 @@ impl Desk {
     }
 
     /// Runs a command to its end.
-    pub fn ask(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the program runs")
     }
 
     /// Runs a command that must succeed, and gives what it printed.
-    pub fn told(&self, arguments: &[&str]) -> String {
+    pub(crate) fn told(&self, arguments: &[&str]) -> String {
         let output = self.ask(arguments);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?} ended with {}: {said}", output.status);
@@ -123,25 +119,25 @@ impl Desk {
     }
 
     /// Runs a command with `--json` that must succeed, and gives one value a line.
-    pub fn json(&self, arguments: &[&str]) -> Vec<Value> {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Vec<Value> {
         let arguments = [arguments, &["--json"]].concat();
         self.told(&arguments).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
     /// Starts `run`, `up` or another command that lasts.
-    pub fn start(&self, arguments: &[&str]) -> Running {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         self.start_with(arguments, &[])
     }
 
     /// The same, with something in its environment.
-    pub fn start_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
+    pub(crate) fn start_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Running {
         let mut command = self.command(arguments);
         command.envs(environment.iter().copied());
         self.spawn(command)
     }
 
     /// Starts a command that lasts.
-    pub fn spawn(&self, mut command: Command) -> Running {
+    pub(crate) fn spawn(&self, mut command: Command) -> Running {
         let log = self.beside("output.log");
         let output = File::options().append(true).create(true).open(&log).expect("a file for what it says");
         let before = output.metadata().map_or(0, |metadata| metadata.len());
@@ -150,22 +146,25 @@ impl Desk {
     }
 
     /// What lies in a folder below the drop folder, hidden names too.
-    pub fn names(&self, below: &str) -> Vec<String> {
+    pub(crate) fn names(&self, below: &str) -> Vec<String> {
         names(&self.folder.join(below))
     }
 
     /// Whether nothing that was dropped waits any more.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.names("in").is_empty()
     }
 
     /// Waits until a running agent has filed all that was dropped and said so in its log.
-    pub fn until_filed(&self, running: &mut Running) {
+    pub(crate) fn until_filed(&self, running: &mut Running) {
+        // Before it has the log open, a command would open it and stand in its way.
+        running.until_said("runs in");
         until("all files to be filed", || {
             assert!(running.ended().is_none(), "it ended by itself: {}", running.said());
             self.is_empty().then_some(())
         });
         until("the log to say that all is filed", || {
+            assert!(running.ended().is_none(), "it ended by itself: {}", running.said());
             let entries = self.ask(&["entries", "--json"]);
             let text = String::from_utf8_lossy(&entries.stdout).into_owned();
             let count = |event: &str| text.matches(&format!("\"type\":\"{event}\"")).count();
@@ -176,7 +175,7 @@ impl Desk {
 }
 
 /// The names in a directory, in order; none where there is no such directory.
-pub fn names(directory: &Path) -> Vec<String> {
+pub(crate) fn names(directory: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
     let mut names: Vec<_> =
         entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
@@ -185,7 +184,7 @@ pub fn names(directory: &Path) -> Vec<String> {
 }
 
 /// All files below a directory.
-pub fn files(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for name in names(directory) {
         let path = directory.join(name);
@@ -200,7 +199,7 @@ pub fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// A process of the program that lasts. Killed when it is dropped.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     log: PathBuf,
     /// How much its predecessors on the same desk had said.
@@ -209,19 +208,19 @@ pub struct Running {
 
 impl Running {
     /// How it ended, if it did.
-    pub fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child")
     }
 
     /// All that it said.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         let all = fs::read(&self.log).unwrap_or_default();
         let before = usize::try_from(self.before).unwrap_or(all.len());
         String::from_utf8_lossy(all.get(before..).unwrap_or_default()).into_owned()
     }
 
     /// Waits until it has said something.
-    pub fn until_said(&mut self, words: &str) {
+    pub(crate) fn until_said(&mut self, words: &str) {
         until(words, || {
             assert!(self.ended().is_none(), "it ended by itself: {}", self.said());
             self.said().contains(words).then_some(())
@@ -229,19 +228,19 @@ impl Running {
     }
 
     /// Kills it, as the power would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         // One that has died already need not be killed.
         let _ = self.child.kill();
         self.child.wait().expect("it ends");
     }
 
     /// Asks it to stop.
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("a signal");
     }
 
     /// Asks it to stop, and says how it ended and how long that took.
-    pub fn stop(mut self) -> (ExitStatus, Duration) {
+    pub(crate) fn stop(mut self) -> (ExitStatus, Duration) {
         let began = Instant::now();
         self.terminate();
         let status = until("an end after SIGTERM", || self.ended());
@@ -249,7 +248,7 @@ impl Running {
     }
 
     /// Asks it to stop, which must go well.
-    pub fn stop_well(self) {
+    pub(crate) fn stop_well(self) {
         let log = self.log.clone();
         let (status, _) = self.stop();
         assert!(status.success(), "{status}: {}", fs::read_to_string(log).unwrap_or_default());
