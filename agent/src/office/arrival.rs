@@ -132,7 +132,7 @@ impl Office {
         let handed: Vec<_> = open.into_iter().filter(|arrival| arrival.received.folder.is_empty()).collect();
         for arrival in handed.iter().filter(|arrival| !self.turns.is_taken(arrival.arrival)) {
             match self.proceed(arrival.arrival, progress) {
-                Err(error @ OfficeError::Journal(_)) => return Err(error),
+                Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping)) => return Err(error),
                 // One file that cannot be handled must not stop the rest.
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;

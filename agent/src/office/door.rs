@@ -226,7 +226,7 @@ impl Door {
                     waiting.insert(arrival);
                 }
                 Ok(Waiting::Nothing) => self.answered(arrival)?,
-                Err(error @ OfficeError::Journal(_)) => return Err(error),
+                Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping)) => return Err(error),
                 // One file that cannot be handled must not stop the rest.
                 Err(error) => {
                     waiting.insert(arrival);
