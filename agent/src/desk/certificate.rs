@@ -216,7 +216,7 @@ mod tests {
             findings: Vec::new(),
             private: Private::default(),
         };
-        let occasion = Occasion { arrival: None, today: Date(1) };
+        let occasion = Occasion { arrival: None, today: Date(1), released: false };
         let check = |by_uln: Option<Learner>| {
             let found = Candidates { by_uln, by_registration: Some(learner(1)), ..Candidates::default() };
             match decide(None, &found, &command, occasion, &Policy::default()) {

@@ -14,6 +14,8 @@ pub struct Occasion {
     pub arrival: Option<Sequence>,
     /// The civil date on which it is judged.
     pub today: Date,
+    /// Whether a person has looked at it and let it go on: what is only doubtful no longer stands against it.
+    pub released: bool,
 }
 
 /// What becomes of a command.

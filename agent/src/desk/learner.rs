@@ -107,6 +107,8 @@ fn enrol(
             return Decision::Reject(Objection::of(Code::ULN_HELD_BY_ANOTHER));
         }
         (Some(_), Some(holder), _) => Some(holder),
+        // A person has said that this is somebody else.
+        (Some(_), None, Some(known)) if known.tokens.uln.is_some() && occasion.released => None,
         (Some(_), None, Some(known)) if known.tokens.uln.is_some() => {
             return Decision::Hold(Objection::of(Code::POSSIBLE_DUPLICATE_PERSON).about(known.id));
         }
@@ -226,7 +228,7 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
         _ => {
             let since = before.map_or(on, |standing| standing.since.0);
             let agreed = before.and_then(|standing| standing.resume_by).unwrap_or(on);
-            if occasion.arrival.is_some() && on > agreed.plus_days(policy.resume_grace_days) {
+            if occasion.arrival.is_some() && !occasion.released && on > agreed.plus_days(policy.resume_grace_days) {
                 return Decision::Hold(Objection::of(Code::RESUMED_LATE).against(no.sequence));
             }
             let days_deferred = u32::try_from(on.0 - since.0).unwrap_or(0);
@@ -274,11 +276,14 @@ mod tests {
 
     use super::*;
 
+    fn token(value: u8) -> Token {
+        Token([value; 16])
+    }
+
     /// Goal: an amendment that was made before is known again, also behind a later one of the same field, and a return to an
     /// earlier value is not taken for it. Method: two values of one field, and what is asked after them.
     #[test]
     fn an_amendment_that_comes_again_is_known() {
-        let token = |byte| Token([byte; 16]);
         let change = |change, day, sequence| Change {
             field: Field::Email,
             change: token(change),
@@ -305,12 +310,40 @@ mod tests {
                 findings: Vec::new(),
                 private: Private::default(),
             };
-            let decision = amend(&learner, None, &command, Occasion { arrival: None, today: Date(40) });
+            let decision =
+                amend(&learner, None, &command, Occasion { arrival: None, today: Date(40), released: false });
             let first = match decision {
                 Decision::Duplicate(first) => Some(first.0),
                 _ => None,
             };
             assert_eq!(first, expected, "value {value} from day {day}");
         }
+    }
+
+    /// Goal: someone who may be known already waits for a person, and whom that person lets go on is somebody new. Method: one
+    /// enrolment whose name and birth date are those of a holder of another ULN, before and after.
+    #[test]
+    fn a_released_row_is_somebody_new() {
+        let tokens = PersonTokens { uln: Some(token(1)), person: token(2), identity: token(3) };
+        let id = KeyId { epoch: Epoch::FIRST, number: 0 };
+        let known = Learner { id, tokens, registrations: Vec::new(), changes: Vec::new() };
+        let found = Candidates { by_person: Some(known), ..Candidates::default() };
+        let subject = Subject {
+            uln: Some(token(9)),
+            person: Some(token(2)),
+            identity: Some(token(3)),
+            registration: None,
+            qualification: Some("60158864".into()),
+        };
+        let ask = Ask::Enrol { centre: "C1".into(), brand: String::new() };
+        let (findings, private) = (Vec::new(), Private::default());
+        let command = Command { ask, subject, effective_on: Date(10), findings, private };
+        let asked = |released| {
+            let occasion = Occasion { arrival: None, today: Date(40), released };
+            decide(&found, &command, occasion, &Policy::default())
+        };
+        assert!(matches!(asked(false), Decision::Hold(objection) if objection.learner == Some(id)));
+        let Decision::Accept(Fact::Enrolment(enrolment)) = asked(true) else { unreachable!("it was let go on") };
+        assert_eq!((enrolment.learner, enrolment.tokens.uln), (None, Some(token(9))));
     }
 }

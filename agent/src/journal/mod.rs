@@ -72,6 +72,8 @@ pub struct ReadRow {
     pub line: u32,
     /// What it asks for, or why it cannot be taken.
     pub asks: Result<Command, Rejected>,
+    /// Whether a person has let it go on after it was held.
+    pub released: bool,
 }
 
 /// What became of an operator's command.

@@ -180,7 +180,9 @@ impl Writer {
             let source = Source::Row { arrival, line: row.line };
             let effective_on = row.asks.as_ref().ok().map(|command| command.effective_on);
             let verdict = match row.asks {
-                Ok(command) => self.judge(command, Occasion { arrival: Some(arrival), today }, key)?,
+                Ok(command) => {
+                    self.judge(command, Occasion { arrival: Some(arrival), today, released: row.released }, key)?
+                }
                 Err(Rejected { findings, private }) => {
                     let event = Event::RowRejected(RowRejected { learner: None, against: None });
                     Verdict { event, findings, private: Some((key, private)) }
@@ -197,8 +199,13 @@ impl Writer {
     fn order(&mut self, command: &Command, operator: String) -> Result<Answer, JournalError> {
         let key = self.opening.keyring.allocate().map_err(|error| failed(&error))?.0;
         let effective_on = Some(command.effective_on);
-        let verdict = self.judge(command.clone(), Occasion { arrival: None, today: today() }, key)?;
+        let verdict = self.judge(command.clone(), Occasion { arrival: None, today: today(), released: false }, key)?;
         let Verdict { event, findings, private } = verdict;
+        // An operator who asks is the person who would be asked: what is doubtful is refused, and can be asked otherwise.
+        let event = match event {
+            Event::RowHeld(RowHeld { learner, against, .. }) => Event::RowRejected(RowRejected { learner, against }),
+            other => other,
+        };
         let (actor, source) = (Actor::Operator(operator), Source::Command);
         let told = (event.clone(), findings.clone());
         let (sequence, _) = self.append(Draft { effective_on, actor, source, findings, event, private })?;

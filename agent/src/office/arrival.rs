@@ -144,7 +144,7 @@ impl Office {
         Ok(handed)
     }
 
-    /// Judges one row of an arrival again, as things stand now.
+    /// Judges one row of an arrival again, as things stand now, after a person has let it go on.
     pub fn judge_again(&self, arrival: Sequence, line: u32) -> Result<Totals, OfficeError> {
         let state = self.arrival(arrival)?;
         let unsteady = |why| OfficeError::Unsteady { arrival, why };
@@ -154,7 +154,7 @@ impl Office {
         while let Some(row) = rows.next()? {
             if row.line() == line {
                 let cells = RowCells { row, columns: &plan.columns };
-                let row = ReadRow { line, asks: desk::read(plan.kind, &cells, &context) };
+                let row = ReadRow { line, asks: desk::read(plan.kind, &cells, &context), released: true };
                 return Ok(self.journal.rows(arrival, state.received.key, vec![row])?.wait()?);
             }
         }
@@ -274,7 +274,8 @@ impl Office {
             let end = row.is_none();
             if let Some(row) = row.filter(|row| row.line() > state.last_line) {
                 let cells = RowCells { row, columns: &plan.columns };
-                chunk.push(ReadRow { line: row.line(), asks: desk::read(plan.kind, &cells, &context) });
+                let asks = desk::read(plan.kind, &cells, &context);
+                chunk.push(ReadRow { line: row.line(), asks, released: false });
             }
             if chunk.len() >= CHUNK_ROWS || (end && !chunk.is_empty()) {
                 let rows = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_ROWS));

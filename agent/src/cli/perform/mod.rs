@@ -34,8 +34,12 @@ pub(super) fn perform(
             central::run(&globals.central_home(), &globals.config_path(), shutdown, screen)
         }
         Command::Central { what: Some(what) } => central::ask(&globals.central_home(), globals, what, request, screen),
-        Command::Join { address, code, name } => running::join(&place, address, code, name.as_deref(), screen),
-        Command::Recover { address, code, name } => running::recover(&place, address, code, name.as_deref(), screen),
+        Command::Join { address, code, name } => {
+            running::join(&place, address, code, name.as_deref(), request.json, screen)
+        }
+        Command::Recover { address, code, name } => {
+            running::recover(&place, address, code, name.as_deref(), request.json, screen)
+        }
         Command::Verify { export } => upkeep::verify(globals, export.as_deref(), request.json, screen),
         Command::Salvage => upkeep::salvage(&place.home, request.json, screen),
         Command::ProbeStore { directory } => {

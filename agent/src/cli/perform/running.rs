@@ -178,13 +178,19 @@ pub(super) fn join(
     address: &str,
     code: &str,
     name: Option<&str>,
+    json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let invite: Invite = code.parse()?;
     // The log is made first, so that an identity never stands without one.
     Office::open(place, true)?.close()?;
     let identity = block_on(replicate::join(address, &invite, &place.home, &named(name)))??;
-    screen.out(&format!("log {} is joined to {address}; start the agent: daybook run", identity.log))?;
+    if json {
+        let line = serde_json::json!({ "log": identity.log, "epoch": identity.epoch, "central": address });
+        screen.out(&line.to_string())?;
+    } else {
+        screen.out(&format!("log {} is joined to {address}; start the agent: daybook run", identity.log))?;
+    }
     Ok(Exit::Good)
 }
 
@@ -194,6 +200,7 @@ pub(super) fn recover(
     address: &str,
     code: &str,
     name: Option<&str>,
+    json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let invite: Invite = code.parse()?;
@@ -214,10 +221,18 @@ pub(super) fn recover(
         screen.progress(done, total, "entries and originals");
     }
     let recovered = work.join().map_err(|_| anyhow::anyhow!("the recover ended unexpectedly"))???;
-    screen.out(&format!(
-        "log {} is back: {} entries, root {}, {} originals; epoch {}",
-        recovered.identity.log, recovered.count, recovered.root, recovered.originals, recovered.identity.epoch
-    ))?;
+    let (log, epoch) = (recovered.identity.log, recovered.identity.epoch);
+    let (entries, root, originals) = (recovered.count, recovered.root, recovered.originals);
+    if json {
+        let missing = &recovered.missing;
+        let line = serde_json::json!({
+            "log": log, "epoch": epoch, "entries": entries, "root": root, "originals": originals, "missing": missing,
+        });
+        screen.out(&line.to_string())?;
+    } else {
+        let what = format!("log {log} is back: {entries} entries, root {root}, {originals} originals; epoch {epoch}");
+        screen.out(&what)?;
+    }
     for missing in &recovered.missing {
         screen.note(&format!(
             "the central node never had the original {missing}: look for it in done/ on the old machine"
@@ -225,7 +240,7 @@ pub(super) fn recover(
     }
     let written = office::restore_config(place)?;
     if let Some(path) = written {
-        screen.out(&format!("the configuration is back: {}", path.display()))?;
+        screen.note(&format!("the configuration is back: {}", path.display()));
     }
     if let Some(from) = &place.operator_key
         && !place.home.operator_key().exists()
@@ -237,7 +252,7 @@ pub(super) fn recover(
         return Ok(Exit::Problem);
     }
     let office = Office::rebuild(place)?;
-    let verified = super::upkeep::verify_home(&place.home, false, screen);
+    let verified = super::upkeep::verify_home(&place.home, json, screen);
     office.close()?;
     verified
 }
