@@ -231,7 +231,7 @@ impl CentralHandle {
             joined_at: agent.joined_at,
             revoked: agent.revoked.as_ref().map(|revoked| format!("{}: {}", revoked.at, revoked.reason)),
             fenced_at: agent.fenced_at,
-            connected: current && locked(&self.0.live).contains_key(&agent.log),
+            connected: current && self.0.is_live(agent.log),
             last_contact: position.as_ref().filter(|_| current).map(|position| position.now),
             count,
             originals_through: position.map(|position| position.originals_through),
@@ -273,6 +273,11 @@ impl Inner {
         if let Some(live) = locked(&self.live).get(&log) {
             live.end.send_replace(Some(refused));
         }
+    }
+
+    /// Whether a log has a connection that is not about to end.
+    fn is_live(&self, log: LogId) -> bool {
+        locked(&self.live).get(&log).is_some_and(|live| live.end.borrow().is_none())
     }
 
     /// A connection has ended.
