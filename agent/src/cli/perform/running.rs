@@ -32,10 +32,11 @@ const UP_CODE: Duration = Duration::from_mins(10);
 
 /// Runs the agent until it is told to stop.
 pub(super) fn run(place: &Location, shutdown: &Shutdown, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    let office = Office::open(place, true)?;
-    let home = office.reading.home.path().display().to_string();
+    let agent = Agent::start(Office::open(place, true)?, shutdown)?;
+    let home = place.home.path().display();
+    // Said only now: whoever reads it may ask the agent at once.
     screen.note(&format!("daybook: the agent runs in {home}; stop it with Ctrl-C"));
-    attend(office, shutdown)?;
+    agent.finish(shutdown)?;
     Ok(Exit::Good)
 }
 
@@ -94,10 +95,6 @@ impl Agent {
             }
         }
     }
-}
-
-fn attend(office: Office, shutdown: &Shutdown) -> anyhow::Result<()> {
-    Agent::start(office, shutdown)?.finish(shutdown)
 }
 
 /// Mirrors the log to its central node, and keeps the books up with it; the thread ends when the stop is asked for.
