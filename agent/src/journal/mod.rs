@@ -18,7 +18,7 @@ use std::{
 use daybook_protocol::{
     date::{Date, Timestamp},
     entry::{Actor, Private, Source},
-    event::{Event, Totals},
+    event::{Alarm, Event, Totals},
     finding::Finding,
     ids::{KeyId, Sequence},
 };
@@ -173,6 +173,16 @@ impl Journal {
         }));
         self.work.send(look).map_err(|_| stopped())?;
         answered.recv().map_err(|_| stopped())
+    }
+
+    /// Raises an alarm, unless it is open already.
+    pub fn raise(&self, alarm: Alarm, source: Source) -> Result<(), JournalError> {
+        let name = alarm.alarm.clone();
+        let open = self.look(move |index| index.alarms().iter().any(|(open, _)| *open == name))?;
+        if !open {
+            self.note(Draft { source, ..Draft::plain(Event::AlarmRaised(alarm)) })?;
+        }
+        Ok(())
     }
 
     /// Asks the writer to commit what it holds and to stop.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use daybook_protocol::{
-    entry::Private,
+    entry::{Private, Source},
     event::{Alarm, ArrivalRefused, Event},
     field::Field,
     ids::Sequence,
@@ -269,13 +269,8 @@ impl Door {
                 error = cause,
                 "a file cannot be handled; trying again"
             );
-            let alarm = trouble_with(arrival);
-            let name = alarm.clone();
-            let open = self.office.journal.look(move |index| index.alarms().iter().any(|(open, _)| *open == name))?;
-            if !open {
-                let raised = Event::AlarmRaised(Alarm { alarm, detail: error.to_string() });
-                self.office.journal.note(Draft::of_file(arrival, raised))?;
-            }
+            let alarm = Alarm { alarm: trouble_with(arrival), detail: error.to_string() };
+            self.office.journal.raise(alarm, Source::File { arrival })?;
         }
         Ok(())
     }

@@ -95,7 +95,7 @@ fn a_restart_clears_the_alarm_of_the_clock() {
     let office = Office::open(&place, false).expect("opened");
     let cleared = (0..100).any(|_| {
         let open = office.journal.look(|index| index.alarms().iter().any(|(name, _)| name == CLOCK)).expect("looked");
-        thread::sleep(std::time::Duration::from_millis(10));
+        office.reading.entries.wait_beyond(office.reading.entries.count(), std::time::Duration::from_millis(100));
         !open
     });
     assert!(cleared);

@@ -4,6 +4,7 @@ use std::{sync::Arc, thread, time::Duration};
 
 use anyhow::Context as _;
 use daybook_protocol::{
+    entry::Source,
     event::{Alarm, Event},
     invite::Invite,
     wire::Refusal,
@@ -103,13 +104,8 @@ fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Sh
     if office.identity.central.is_some() {
         let journal = office.journal.clone();
         let alarm = move |alarm: Alarm| {
-            let name = alarm.alarm.clone();
-            let known = journal.look(move |index| index.alarms().iter().any(|(open, _)| *open == name));
-            if known.is_ok_and(|known| !known) {
-                let raised = Event::AlarmRaised(alarm);
-                if let Err(error) = journal.note(Draft::plain(raised)) {
-                    tracing::error!(error = &error as &dyn std::error::Error, "an alarm was not recorded");
-                }
+            if let Err(error) = journal.raise(alarm, Source::Agent) {
+                tracing::error!(error = &error as &dyn std::error::Error, "an alarm was not recorded");
             }
         };
         let outbound = LocalLog::new(
