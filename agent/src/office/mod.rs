@@ -158,6 +158,17 @@ pub struct Office {
 impl Office {
     /// Opens a home, and makes it first where there is none and `create` allows it.
     pub fn open(place: &Location, create: bool) -> Result<Self, OfficeError> {
+        Self::open_with(place, create, false)
+    }
+
+    /// Opens a home with its books thrown away, so that they are folded from the log again.
+    pub fn rebuild(place: &Location) -> Result<Self, OfficeError> {
+        let office = Self::open_with(place, false, true)?;
+        office.reading.catch_up()?;
+        Ok(office)
+    }
+
+    fn open_with(place: &Location, create: bool, anew: bool) -> Result<Self, OfficeError> {
         let (mut config, text) = place.config()?;
         let home = &place.home;
         if home.recovering().exists() {
@@ -169,6 +180,10 @@ impl Office {
             None if create || home.head().exists() => found(home)?,
             None => return Err(OfficeError::NoLog { home: home.path().to_owned() }),
         };
+        if anew {
+            // Only now that the home is ours: another process may have had its books open.
+            throw_away(&home.books())?;
+        }
         // A start after a full disk takes its reserve back once there is room for it.
         if store::free_bytes(home.path())? > config.agent.free_bytes_min.saturating_add(RESERVE_BYTES) {
             store::hold_reserve(home, RESERVE_BYTES)?;
@@ -244,20 +259,6 @@ impl Office {
         Ok(())
     }
 
-    /// Opens a home with its books thrown away, so that they are folded from the log again.
-    pub fn rebuild(place: &Location) -> Result<Self, OfficeError> {
-        let books = place.home.books();
-        match std::fs::remove_dir_all(&books) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(OfficeError::Disk { path: books, source: error });
-            }
-            _ => {}
-        }
-        let office = Self::open(place, false)?;
-        office.reading.catch_up()?;
-        Ok(office)
-    }
-
     /// Makes look-up values.
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
@@ -277,6 +278,15 @@ impl Office {
     pub fn close(self) -> Result<(), OfficeError> {
         self.journal.stop();
         self.writing.wait().map_err(OfficeError::from)
+    }
+}
+
+fn throw_away(books: &Path) -> Result<(), OfficeError> {
+    match std::fs::remove_dir_all(books) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(OfficeError::Disk { path: books.to_owned(), source })
+        }
+        _ => Ok(()),
     }
 }
 
