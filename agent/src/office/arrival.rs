@@ -119,7 +119,7 @@ impl Office {
             key,
             same_as,
         });
-        let private = Private(vec![(Field::FileName, handed.name.clone())]);
+        let private = Private::from([(Field::FileName, &handed.name)]);
         let draft = Draft { private: Some((key, private)), ..Draft::plain(event) };
         // DURABLE: the arrival. From here on it is handled to its end, by this run or the next.
         Ok(self.journal.note(draft)?)
@@ -230,7 +230,7 @@ impl Office {
             match rows.next() {
                 Ok(Some(row)) => {
                     let cells = RowCells { row, columns: &plan.columns };
-                    survey.add(&cells, &desk::read(plan.kind, &cells, &context));
+                    survey.add(&cells, &desk::look_at(plan.kind, &cells, &context));
                 }
                 Ok(None) => break,
                 Err(ReadError::Refused { findings, .. }) => return Ok(closing(state, findings, rows.lines(), false)),

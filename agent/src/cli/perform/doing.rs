@@ -213,6 +213,6 @@ pub(super) fn refuse(
 /// Seals the operator's reason under the key of the arrival: it may name the person.
 fn with_reason(office: &Office, held: &Held, ruling: &Ruling, draft: Draft) -> anyhow::Result<Draft> {
     let key = office.arrival(held.arrival)?.received.key;
-    let private = Some((key, Private(vec![(Field::Reason, ruling.reason.clone())])));
+    let private = Some((key, Private::from([(Field::Reason, &ruling.reason)])));
     Ok(Draft { private, ..draft })
 }
