@@ -2,7 +2,7 @@
 
 use daybook_protocol::{
     entry::{Actor, Private, Source},
-    event::{Completion, Event, FileId, HeldResolved},
+    event::{Completion, Event, FileId, HeldResolved, Verdict},
     field::Field,
     finding::Finding,
     ids::Sequence,
@@ -170,12 +170,9 @@ pub(super) fn release(
         }
         Some(line) => {
             office.journal.note(draft)?;
-            let totals = office.judge_again(held.arrival, line)?;
-            let verdict = match totals {
-                totals if totals.accepted > 0 => "accepted",
-                totals if totals.rejected > 0 => "rejected",
-                totals if totals.duplicate > 0 => "duplicate",
-                _ => "held again",
+            let verdict = match office.judge_again(held.arrival, line)? {
+                Verdict::Held => "held again",
+                other => other.name(),
             };
             if json {
                 screen.out(&serde_json::json!({ "held": held.held, "verdict": verdict }).to_string())?;
