@@ -138,7 +138,7 @@ impl Judge {
             }
             self.watch_clock()?;
             let judged = self.index.applied_through();
-            if judged - self.snapshot_at >= SNAPSHOT_ENTRIES.max(judged / 4) {
+            if judged - self.snapshot_at >= SNAPSHOT_ENTRIES.max(judged / 2) {
                 self.save()?;
             }
         }

@@ -70,6 +70,8 @@ pub(super) struct Writer {
     batch: Option<Builder>,
     /// Finished batches that the store has not got yet: at most some megabytes, since [`COMMIT_ENTRIES`] bounds them.
     frames: Vec<Frame>,
+    /// The memory of batches that the store has taken over: to ask the system for it anew costs more than to fill it.
+    buffers: Vec<Vec<u8>>,
     scratch: Vec<u8>,
     /// The key used last: the rows of a file that concern no known person share one.
     key: Option<(KeyId, Key)>,
@@ -90,6 +92,7 @@ impl Writer {
             frontier,
             batch: None,
             frames: Vec::new(),
+            buffers: Vec::new(),
             scratch: Vec::with_capacity(1024),
             key: None,
             answers: Vec::new(),
@@ -106,7 +109,10 @@ impl Writer {
         if self.batch.as_ref().is_some_and(|batch| batch.count() >= BATCH_ENTRIES || !batch.fits(self.scratch.len())) {
             self.close_batch();
         }
-        let batch = self.batch.get_or_insert_with(|| Builder::new(self.log, self.epoch, &self.frontier));
+        let batch = self.batch.get_or_insert_with(|| match self.buffers.pop() {
+            Some(buffer) => Builder::in_buffer(buffer, self.log, self.epoch, &self.frontier),
+            None => Builder::new(self.log, self.epoch, &self.frontier),
+        });
         batch.push(&self.scratch, &mut self.frontier);
         Ok(())
     }
@@ -144,6 +150,7 @@ impl Writer {
             self.keyring.sync().map_err(|error| failed(&error))?;
             for frame in self.frames.drain(..) {
                 self.store.append(&frame).map_err(|error| failed(&error))?;
+                self.buffers.push(frame.into_buffer());
             }
             self.store.barrier(&self.frontier, self.epoch).map_err(|error| failed(&error))?;
             // DURABLE: every entry appended so far. Whoever waits may forget what they sent.

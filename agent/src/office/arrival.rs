@@ -34,7 +34,7 @@ use crate::{
     intake::{self, Filed, Filing, Version},
     journal::{Draft, Judged, Pending, ReadRow, today},
     reader::{self, Planned, ReadError, Row, Wanted},
-    vault::Preserved,
+    vault::{Ahead, Preserved},
 };
 
 /// Rows handed to the journal at a time.
@@ -61,6 +61,9 @@ pub struct Handed<'a> {
     /// How it is known to be complete.
     pub completed_by: Completion,
 }
+
+/// A shorter original is read before a thread that reads ahead would have begun.
+const AHEAD_BYTES_MIN: u64 = 1 << 20;
 
 /// What an arrival waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -334,7 +337,12 @@ impl Office {
 
     /// The original, from its beginning.
     pub(super) fn original(&self, state: &Arrival) -> Result<Box<dyn Read + Send>, OfficeError> {
-        Ok(Box::new(self.vault.read(state.received.sha256, &self.keyring)?))
+        let original = self.vault.read(state.received.sha256, &self.keyring)?;
+        if state.received.bytes < AHEAD_BYTES_MIN {
+            return Ok(Box::new(original));
+        }
+        let ahead = Ahead::new(original);
+        Ok(Box::new(ahead.map_err(|source| OfficeError::Disk { path: self.reading.home.vault(), source })?))
     }
 
     /// The name under which a file arrived.
