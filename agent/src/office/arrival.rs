@@ -40,7 +40,7 @@ use crate::{
 /// Rows handed to the journal at a time.
 const CHUNK_ROWS: usize = 1024;
 /// Chunks of one file under way at once: enough that reading and writing overlap.
-const CHUNKS_MAX: usize = 6;
+const CHUNKS_MAX: usize = 32;
 
 /// A file that is handed in, with what is known of it before it is read.
 pub struct Handed<'a> {

@@ -110,6 +110,7 @@ mod tests {
     /// Goal: a reader that is dropped half-way leaves no thread behind. Method: the source tells when it is dropped.
     #[test]
     fn a_dropped_reader_ends_its_thread() {
+        #[allow(dead_code, reason = "it is there to be dropped")]
         struct Endless(SyncSender<()>);
         impl Read for Endless {
             fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
