@@ -183,10 +183,16 @@ fn amend(learner: &Learner, new_holder: Option<KeyId>, command: &Command, occasi
     if let (AmendmentClass::C, Some(certificate)) = (class, certificate) {
         return Decision::Reject(Objection::of(Code::CERTIFICATE_ISSUED).against(certificate));
     }
-    let tokens = PersonTokens {
-        uln: uln.or(learner.tokens.uln),
-        person: person.unwrap_or(learner.tokens.person),
-        identity: identity.unwrap_or(learner.tokens.identity),
+    let amended_later = of_field().any(|known| known.effective_on > command.effective_on);
+    let tokens = if amended_later {
+        // A fact of an earlier time that comes late: what was amended from a later day goes on to hold.
+        learner.tokens
+    } else {
+        PersonTokens {
+            uln: uln.or(learner.tokens.uln),
+            person: person.unwrap_or(learner.tokens.person),
+            identity: identity.unwrap_or(learner.tokens.identity),
+        }
     };
     let amended = LearnerDetailsAmended { learner: learner.id, field: *field, class, tokens, change: *change };
     Decision::Accept(Fact::Whole(learner.id, Event::LearnerDetailsAmended(amended)))
@@ -271,79 +277,4 @@ pub(super) fn choose<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use daybook_protocol::{entry::Private, ids::Epoch};
-
-    use super::*;
-
-    fn token(value: u8) -> Token {
-        Token([value; 16])
-    }
-
-    /// Goal: an amendment that was made before is known again, also behind a later one of the same field, and a return to an
-    /// earlier value is not taken for it. Method: two values of one field, and what is asked after them.
-    #[test]
-    fn an_amendment_that_comes_again_is_known() {
-        let change = |change, day, sequence| Change {
-            field: Field::Email,
-            change: token(change),
-            effective_on: Date(day),
-            sequence: Sequence(sequence),
-            arrival: None,
-        };
-        let learner = Learner {
-            id: KeyId { epoch: Epoch::FIRST, number: 0 },
-            tokens: PersonTokens { uln: None, person: token(0), identity: token(0) },
-            registrations: Vec::new(),
-            changes: vec![change(1, 10, 7), change(2, 20, 8)],
-        };
-        for (value, day, expected) in
-            [(1, 10, Some(7)), (2, 20, Some(8)), (2, 30, Some(8)), (1, 30, None), (3, 10, None)]
-        {
-            let change = token(value);
-            let (uln, person, identity) = (None, None, None);
-            let ask = Ask::Amend { field: Field::Email, class: AmendmentClass::B, uln, person, identity, change };
-            let command = Command {
-                ask,
-                subject: Subject::default(),
-                effective_on: Date(day),
-                findings: Vec::new(),
-                private: Private::default(),
-            };
-            let decision =
-                amend(&learner, None, &command, Occasion { arrival: None, today: Date(40), released: false });
-            let first = match decision {
-                Decision::Duplicate(first) => Some(first.0),
-                _ => None,
-            };
-            assert_eq!(first, expected, "value {value} from day {day}");
-        }
-    }
-
-    /// Goal: someone who may be known already waits for a person, and whom that person lets go on is somebody new. Method: one
-    /// enrolment whose name and birth date are those of a holder of another ULN, before and after.
-    #[test]
-    fn a_released_row_is_somebody_new() {
-        let tokens = PersonTokens { uln: Some(token(1)), person: token(2), identity: token(3) };
-        let id = KeyId { epoch: Epoch::FIRST, number: 0 };
-        let known = Learner { id, tokens, registrations: Vec::new(), changes: Vec::new() };
-        let found = Candidates { by_person: Some(known), ..Candidates::default() };
-        let subject = Subject {
-            uln: Some(token(9)),
-            person: Some(token(2)),
-            identity: Some(token(3)),
-            registration: None,
-            qualification: Some("60158864".into()),
-        };
-        let ask = Ask::Enrol { centre: "C1".into(), brand: String::new() };
-        let (findings, private) = (Vec::new(), Private::default());
-        let command = Command { ask, subject, effective_on: Date(10), findings, private };
-        let asked = |released| {
-            let occasion = Occasion { arrival: None, today: Date(40), released };
-            decide(&found, &command, occasion, &Policy::default())
-        };
-        assert!(matches!(asked(false), Decision::Hold(objection) if objection.learner == Some(id)));
-        let Decision::Accept(Fact::Enrolment(enrolment)) = asked(true) else { unreachable!("it was let go on") };
-        assert_eq!((enrolment.learner, enrolment.tokens.uln), (None, Some(token(9))));
-    }
-}
+mod tests;
