@@ -181,6 +181,10 @@ impl Index {
                 Ask::Amend { uln: Some(uln), .. } => self.people.holder(uln),
                 _ => None,
             },
+            formerly: [subject.uln, subject.person]
+                .into_iter()
+                .flatten()
+                .find_map(|token| self.people.formerly(&token)),
         };
         match &command.ask {
             Ask::Dispatch { certificate, .. }

@@ -1,11 +1,14 @@
 use std::collections::HashSet;
 
 use daybook_protocol::{
+    date::Date,
     entry::Actor,
     event::{Completion, FileId, FileReceived, HeldResolved, OriginalFiled, Place, RowHeld, RowRejected},
 };
 
 use super::*;
+
+mod people;
 
 /// An index, and what is folded into it.
 #[derive(Default)]
@@ -15,11 +18,15 @@ struct Folded {
 
 impl Folded {
     fn add(&mut self, source: Source, event: Event) -> Sequence {
+        self.add_from(None, source, event)
+    }
+
+    fn add_from(&mut self, effective_on: Option<Date>, source: Source, event: Event) -> Sequence {
         let sequence = Sequence(self.index.applied_through());
         let entry = Entry {
             sequence,
             recorded_at: Timestamp(1),
-            effective_on: None,
+            effective_on,
             actor: Actor::Agent,
             source,
             governed_by: Sequence(0),

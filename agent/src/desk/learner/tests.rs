@@ -16,6 +16,7 @@ fn an_amendment_that_comes_again_is_known() {
         effective_on: Date(day),
         sequence: Sequence(sequence),
         arrival: None,
+        identity_before: token(0),
     };
     let learner = Learner {
         id: KeyId { epoch: Epoch::FIRST, number: 0 },
@@ -75,8 +76,14 @@ fn a_released_row_is_somebody_new() {
 #[test]
 fn an_amendment_from_an_earlier_day_does_not_prevail() {
     let now = PersonTokens { uln: Some(token(1)), person: token(2), identity: token(3) };
-    let known =
-        |field| Change { field, change: token(9), effective_on: Date(20), sequence: Sequence(7), arrival: None };
+    let known = |field| Change {
+        field,
+        change: token(9),
+        effective_on: Date(20),
+        sequence: Sequence(7),
+        arrival: None,
+        identity_before: token(3),
+    };
     let amended = |field, day, known: Change| {
         let learner = Learner {
             id: KeyId { epoch: Epoch::FIRST, number: 0 },
