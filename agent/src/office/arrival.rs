@@ -350,7 +350,7 @@ impl Office {
     fn answer(&self, state: &Arrival) -> Result<(), OfficeError> {
         let level = self.level(state);
         let report = super::receipt::write(self, state, level)?;
-        let issued = ReceiptIssued { arrival: state.arrival, level, report };
+        let issued = ReceiptIssued { arrival: state.arrival, receipt: state.arrival, level, report };
         self.journal.note(Draft::of_file(state.arrival, Event::ReceiptIssued(issued)))?;
         // DURABLE: the sender has been answered, and the log says so.
         Ok(())

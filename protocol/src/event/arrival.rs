@@ -227,8 +227,11 @@ pub enum Level {
 /// Fields of [`super::Event::ReceiptIssued`].
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct ReceiptIssued {
-    /// The file's `FileReceived`; also the receipt's number.
+    /// The file's `FileReceived`.
     pub arrival: Sequence,
+    /// The receipt's number: that of the arrival for the first one. One that corrects it, after a person decided on what was
+    /// held, has the number of the last entry that it tells of.
+    pub receipt: Sequence,
     /// How safe its facts were.
     pub level: Level,
     /// SHA-256 of the row report.
