@@ -332,18 +332,16 @@ impl Office {
 
     /// Whether an arrival's facts are as safe as its folder wants them before the sender is answered.
     fn safe_enough(&self, state: &Arrival) -> bool {
-        match self.folder(state).map(|folder| folder.answer_after) {
-            Some(Level::Mirrored) => self.level(state) == Level::Mirrored,
-            _ => true,
-        }
-    }
-
-    /// How safe an arrival's facts are now.
-    fn level(&self, state: &Arrival) -> Level {
         let last = state.judged.unwrap_or(state.arrival);
         let position = self.mirror.borrow();
         let mirrored = position.log_through > last.0 && position.originals_through > state.arrival;
-        if mirrored { Level::Mirrored } else { Level::Local }
+        mirrored || self.level(state) == Level::Local
+    }
+
+    /// How safe a receipt says that an arrival's facts are: what its folder waits for, whatever they have become meanwhile.
+    /// A receipt that is written again after a crash then says the same.
+    fn level(&self, state: &Arrival) -> Level {
+        self.folder(state).map_or(Level::Local, |folder| folder.answer_after)
     }
 
     /// Writes the receipt and records that it was written.

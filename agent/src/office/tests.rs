@@ -2,7 +2,7 @@ use std::thread;
 
 use daybook_protocol::{
     entry::Source,
-    event::{Alarm, Completion, FileId},
+    event::{Alarm, Completion, FileId, Level},
     field::Kind,
 };
 use tempfile::TempDir;
@@ -16,6 +16,12 @@ fn office() -> (TempDir, Location, Office) {
     let place = Location { home, config: None, operator_key: None };
     let office = Office::open(&place, true).expect("a new home");
     (directory, place, office)
+}
+
+/// The whole log.
+fn entries(office: &Office) -> Vec<Entry> {
+    let frames = office.reading.entries.frames(Sequence(0)).map(|frame| frame.expect("a frame"));
+    frames.flat_map(|frame| frame.entries().map(|entry| entry.expect("an entry")).collect::<Vec<_>>()).collect()
 }
 
 /// A file of so many enrolments, handed over and recorded, not yet read.
@@ -53,11 +59,7 @@ fn a_row_has_one_verdict_whoever_works_on_its_file() {
             scope.spawn(|| assert_eq!(office.proceed(arrival, &mut |_, _| {}).expect("done"), Waiting::Nothing));
         }
     });
-    let entries = office.reading.entries.frames(Sequence(0)).flat_map(|frame| {
-        let entries: Vec<_> = frame.expect("a frame").entries().map(|entry| entry.expect("an entry")).collect();
-        entries
-    });
-    let rows = entries.filter(|entry| matches!(entry.source, Source::Row { .. })).count();
+    let rows = entries(&office).iter().filter(|entry| matches!(entry.source, Source::Row { .. })).count();
     assert_eq!(rows, ROWS as usize);
     assert_eq!(office.arrived(arrival).expect("an arrival").totals.accepted, u64::from(ROWS));
     office.close().expect("closed");
@@ -99,5 +101,27 @@ fn a_restart_clears_the_alarm_of_the_clock() {
         !open
     });
     assert!(cleared);
+    office.close().expect("closed");
+}
+
+/// Goal: a receipt comes out the same whenever it is written, also when the central node has come further since. Method: a file
+/// answered while everything is mirrored, for whoever does not wait for that.
+#[test]
+fn a_receipt_says_how_safe_it_was_promised_to_be() {
+    let (_directory, _, office) = office();
+    let everything = Sequence(u64::MAX);
+    office.mirror.send_modify(|position| {
+        (position.log_through, position.originals_through) = (everything.0, everything);
+    });
+    let arrival = received(&office, 3);
+    office.proceed(arrival, &mut |_, _| {}).expect("done");
+    let levels: Vec<_> = entries(&office)
+        .into_iter()
+        .filter_map(|entry| match entry.event {
+            Event::ReceiptIssued(issued) => Some(issued.level),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(levels, [Level::Local]);
     office.close().expect("closed");
 }
