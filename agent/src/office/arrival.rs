@@ -88,6 +88,9 @@ pub struct Arrived {
     pub findings: Vec<Finding>,
     /// The earlier arrival of the same bytes.
     pub same_as: Option<Sequence>,
+    /// The receipt that corrects its first one, where one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrected_by: Option<Sequence>,
 }
 
 impl Office {
@@ -141,10 +144,12 @@ impl Office {
                 Ok(_) => {}
             }
         }
-        Ok(handed)
+        // One that only had to be corrected was finished before.
+        Ok(handed.into_iter().filter(|arrival| arrival.stage != Stage::Filed).collect())
     }
 
-    /// Judges one row of an arrival again, as things stand now, after a person has let it go on.
+    /// Judges one row of an arrival again, as things stand now, after a person has let it go on. The caller has the arrival's
+    /// turn.
     pub fn judge_again(&self, arrival: Sequence, line: u32) -> Result<Totals, OfficeError> {
         let state = self.arrival(arrival)?;
         let unsteady = |why| OfficeError::Unsteady { arrival, why };
@@ -170,10 +175,10 @@ impl Office {
             match state.stage {
                 Stage::Received => self.first_pass(&state)?,
                 Stage::Parsed => self.second_pass(&state, progress)?,
-                Stage::Judged if !self.safe_enough(&state) => return Ok(Waiting::Mirror),
-                Stage::Judged => self.answer(&state)?,
                 Stage::Answered => self.file(&state)?,
-                Stage::Filed => return Ok(Waiting::Nothing),
+                Stage::Filed if !state.is_to_correct() => return Ok(Waiting::Nothing),
+                Stage::Judged | Stage::Filed if !self.safe_enough(&state) => return Ok(Waiting::Mirror),
+                Stage::Judged | Stage::Filed => self.answer(&state)?,
             }
         }
     }
@@ -191,7 +196,7 @@ impl Office {
         let totals = match state.verdict {
             Some(Verdict::Rejected) => Totals { rows, rejected: rows, ..Totals::default() },
             Some(Verdict::Held) => Totals { rows, held: rows, ..Totals::default() },
-            _ => state.totals,
+            _ => state.standing,
         };
         Ok(Arrived {
             file: self.file_name(&state)?,
@@ -202,6 +207,7 @@ impl Office {
             totals,
             findings: state.findings.clone(),
             same_as: state.received.same_as,
+            corrected_by: state.receipt.filter(|receipt| *receipt != arrival),
         })
     }
 
@@ -332,7 +338,7 @@ impl Office {
 
     /// Whether an arrival's facts are as safe as its folder wants them before the sender is answered.
     fn safe_enough(&self, state: &Arrival) -> bool {
-        let last = state.judged.unwrap_or(state.arrival);
+        let last = state.last();
         let position = self.mirror.borrow();
         let mirrored = position.log_through > last.0 && position.originals_through > state.arrival;
         mirrored || self.level(state) == Level::Local
@@ -344,11 +350,11 @@ impl Office {
         self.folder(state).map_or(Level::Local, |folder| folder.answer_after)
     }
 
-    /// Writes the receipt and records that it was written.
+    /// Writes the next receipt and records that it was written.
     fn answer(&self, state: &Arrival) -> Result<(), OfficeError> {
         let level = self.level(state);
         let report = super::receipt::write(self, state, level)?;
-        let issued = ReceiptIssued { arrival: state.arrival, receipt: state.arrival, level, report };
+        let issued = ReceiptIssued { arrival: state.arrival, receipt: state.next_receipt(), level, report };
         self.journal.note(Draft::of_file(state.arrival, Event::ReceiptIssued(issued)))?;
         // DURABLE: the sender has been answered, and the log says so.
         Ok(())

@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use super::{Handed, Office, OfficeError, Waiting};
 use crate::{
-    books::index::Index,
+    books::index::{Index, Stage},
     config::Folder,
     intake::{self, HintKind, IntakeError, Ready, Refused, Scanner, Version, Watcher},
     journal::{CLOCK, Draft},
@@ -133,7 +133,10 @@ impl Door {
             let received = &arrival.received;
             let version =
                 Version { file_id: received.file_id, bytes: received.bytes, modified_at: received.modified_at };
-            self.scanner.seed_taken(&self.office.file_name(&arrival)?, version);
+            // One that only has to be corrected has left `in/`: what lies there under its name is another.
+            if arrival.stage != Stage::Filed {
+                self.scanner.seed_taken(&self.office.file_name(&arrival)?, version);
+            }
             self.open.push(arrival.arrival);
         }
         for (folder, file_id, at) in refused {

@@ -11,27 +11,37 @@ use daybook_protocol::{
 
 use super::{Office, OfficeError};
 use crate::{
-    books::index::{self, Arrival},
-    post::{Outcome, ReceiptWriter, RowVerdict, Summary, Verdict},
+    books::index::{self, Arrival, Decided},
+    post::{Correction, Outcome, ReceiptWriter, RowVerdict, Summary, Verdict},
     reader::{self, Row, Rows},
 };
 
-/// Writes the receipt of an arrival whose verdict is in the log, and gives the digest of its row report.
+/// Writes the next receipt of an arrival whose verdict is in the log: the first one, or one that corrects it by what a person
+/// decided since. Gives the digest of its row report.
 pub(super) fn write(office: &Office, state: &Arrival, level: Level) -> Result<Digest, OfficeError> {
     let name = office.file_name(state)?;
-    let mut receipt = ReceiptWriter::create(&office.receipts(state), state.arrival, &name)?;
+    let mut receipt = ReceiptWriter::create(&office.receipts(state), state.next_receipt(), &name)?;
     let outcome = match state.verdict {
         Some(index::Verdict::Held) => Outcome::Held,
         Some(index::Verdict::Rejected) => Outcome::Rejected,
         _ => Outcome::Processed,
     };
-    let last = state.judged.unwrap_or(state.arrival);
-    let header = match outcome {
-        Outcome::Processed => rows(office, state, last, &mut receipt)?,
-        _ => batch_of(office, last)?,
+    let last = state.last();
+    let mut decided = None;
+    let header = if state.is_to_correct() {
+        decided = Some(decided_rows(office, state, &mut receipt)?);
+        batch_of(office, last)?
+    } else if outcome == Outcome::Processed {
+        rows(office, state, last, &mut receipt)?
+    } else {
+        batch_of(office, last)?
     };
     let header = header.ok_or(OfficeError::Unsteady { arrival: state.arrival, why: "its last entry is missing" })?;
-    let totals = if outcome == Outcome::Processed { state.totals } else { Totals::default() };
+    let totals = match outcome {
+        Outcome::Processed if decided.is_some() => state.standing,
+        Outcome::Processed => state.totals,
+        _ => Totals::default(),
+    };
     let summary = Summary {
         file_name: &name,
         sha256: state.received.sha256,
@@ -39,9 +49,10 @@ pub(super) fn write(office: &Office, state: &Arrival, level: Level) -> Result<Di
         centre: &state.received.centre,
         kind: state.plan.as_ref().map(|plan| plan.kind),
         outcome,
+        correction: state.corrects().map(|receipt| Correction { receipt, decided }),
         totals,
         lines: state.lines,
-        findings: &state.findings,
+        findings: if decided.is_some() { &[] } else { &state.findings },
         log: office.identity.log,
         epoch: header.epoch,
         last,
@@ -87,19 +98,39 @@ fn rows(
     Ok(None)
 }
 
+/// Reports the rows that a person has decided on since the last receipt, in the order of the file, and counts them.
+fn decided_rows(office: &Office, state: &Arrival, receipt: &mut ReceiptWriter) -> Result<Totals, OfficeError> {
+    let unsteady = |why| OfficeError::Unsteady { arrival: state.arrival, why };
+    let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
+    let mut original: Rows = reader::rows(office.original(state)?, plan);
+    let mut decided = state.decided.clone();
+    decided.sort_unstable_by_key(|decided| decided.line);
+    let mut totals = Totals::default();
+    for Decided { line, entry } in decided {
+        office.go_on()?;
+        let entry = office.reading.entry(entry)?.ok_or(unsteady("the verdict on a row is missing"))?;
+        let row = loop {
+            match original.next()? {
+                Some(row) if row.line() < line => {}
+                found => break found.filter(|row| row.line() == line),
+            }
+        };
+        totals.count(&entry.event);
+        receipt.row(&told(&entry, &row.ok_or(unsteady("a row that was held is none of its rows"))?))?;
+    }
+    Ok(totals)
+}
+
 fn told<'a>(entry: &'a Entry, row: &Row<'a>) -> RowVerdict<'a> {
     let verdict = match &entry.event {
-        Event::RowRejected(_) => Verdict::Rejected,
+        Event::RowRejected(_) | Event::HeldRefused(_) => Verdict::Rejected,
         Event::RowHeld(_) => Verdict::Held,
         Event::RowDuplicate(_) => Verdict::Duplicate,
         _ => Verdict::Accepted,
     };
     let known_by = [Field::CentreRef, Field::RegistrationNo, Field::CertificateNo, Field::Uln];
     RowVerdict {
-        line: match entry.source {
-            Source::Row { line, .. } => line,
-            _ => 0,
-        },
+        line: row.line(),
         identifier: known_by.iter().map(|field| row.value(*field)).find(|value| !value.is_empty()).unwrap_or_default(),
         verdict,
         findings: &entry.findings,

@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::journal::CLOCK;
 
+mod corrections;
+
 fn office() -> (TempDir, Location, Office) {
     let directory = tempfile::tempdir().expect("a directory");
     let home = Home::new(directory.path().join("home"));
@@ -33,8 +35,17 @@ fn received(office: &Office, rows: u32) -> Sequence {
         text.push_str(&letters);
         text.push_str(",2004-05-06,60158864,2026-09-01\n");
     }
+    hand_over(office, &text)
+}
+
+/// A file of enrolments, handed over and recorded, not yet read.
+fn hand_over(office: &Office, text: &str) -> Sequence {
     let preserved = office.preserve(&mut text.as_bytes()).expect("preserved");
-    let handed = Handed {
+    office.receive(&handed(), &preserved).expect("received")
+}
+
+fn handed() -> Handed<'static> {
+    Handed {
         name: "a.csv".into(),
         folder: None,
         centre: "C1".into(),
@@ -43,8 +54,7 @@ fn received(office: &Office, rows: u32) -> Sequence {
         file_id: FileId { device: 0, number: 0 },
         modified_at: Timestamp(1),
         completed_by: Completion::Handed,
-    };
-    office.receive(&handed, &preserved).expect("received")
+    }
 }
 
 /// Goal: whoever comes to an arrival while another is at it judges no row twice. Method: several threads take the same file

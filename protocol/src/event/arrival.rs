@@ -183,11 +183,18 @@ impl Totals {
     pub fn count(&mut self, verdict: &Event) {
         self.rows += 1;
         match verdict {
-            Event::RowRejected(_) => self.rejected += 1,
+            Event::RowRejected(_) | Event::HeldRefused(_) => self.rejected += 1,
             Event::RowHeld(_) => self.held += 1,
             Event::RowDuplicate(_) => self.duplicate += 1,
             _ => self.accepted += 1,
         }
+    }
+
+    /// Counts a row that was held by its new verdict instead.
+    pub fn resolve_held(&mut self, verdict: &Event) {
+        self.held = self.held.saturating_sub(1);
+        self.rows = self.rows.saturating_sub(1);
+        self.count(verdict);
     }
 
     /// Counts what another part of the same file came to.

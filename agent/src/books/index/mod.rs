@@ -17,7 +17,7 @@ use daybook_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use arrivals::{Arrival, Stage, Verdict};
+pub use arrivals::{Arrival, Decided, Stage, Verdict};
 pub use snapshot::IndexError;
 
 use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Occasion, Policy};
@@ -106,7 +106,7 @@ impl Index {
             && let Some(held) = self.released.remove(&(arrival, line))
         {
             self.held.remove(&held);
-            self.arrivals.row_resolved(arrival);
+            self.arrivals.row_resolved(arrival, line, entry);
         }
         self.arrivals.apply(entry);
     }
@@ -124,7 +124,7 @@ impl Index {
             }
             Some(line) => {
                 self.released.remove(&(arrival, line));
-                self.arrivals.row_resolved(arrival);
+                self.arrivals.row_resolved(arrival, line, entry);
             }
             None => self.arrivals.resolve(arrival, released, entry),
         }
