@@ -205,7 +205,7 @@ impl Office {
             kind: state.plan.as_ref().map(|plan| plan.kind),
             outcome: state.verdict,
             totals,
-            findings: state.findings.clone(),
+            findings: state.told_findings(),
             same_as: state.received.same_as,
             corrected_by: state.receipt.filter(|receipt| *receipt != arrival),
         })

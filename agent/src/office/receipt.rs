@@ -42,6 +42,7 @@ pub(super) fn write(office: &Office, state: &Arrival, level: Level) -> Result<Di
         Outcome::Processed => state.totals,
         _ => Totals::default(),
     };
+    let findings = if decided.is_some() { Vec::new() } else { state.told_findings() };
     let summary = Summary {
         file_name: &name,
         sha256: state.received.sha256,
@@ -52,7 +53,7 @@ pub(super) fn write(office: &Office, state: &Arrival, level: Level) -> Result<Di
         correction: state.corrects().map(|receipt| Correction { receipt, decided }),
         totals,
         lines: state.lines,
-        findings: if decided.is_some() { &[] } else { &state.findings },
+        findings: &findings,
         log: office.identity.log,
         epoch: header.epoch,
         last,

@@ -118,6 +118,13 @@ impl Arrival {
         if self.receipt.is_none() { self.arrival } else { self.last() }
     }
 
+    /// The findings about the file as a whole that its sender is told. What a person was to look at is none any more once the
+    /// file is not held.
+    pub fn told_findings(&self) -> Vec<Finding> {
+        let held = self.verdict == Some(Verdict::Held);
+        self.findings.iter().copied().filter(|it| held || it.code.severity() != Severity::Query).collect()
+    }
+
     /// The receipt that its next one corrects, where it corrects one.
     pub fn corrects(&self) -> Option<Sequence> {
         self.receipt.map(|_| self.arrival)
@@ -247,8 +254,6 @@ impl Arrivals {
                 arrival.stage = Stage::Judged;
                 arrival.verdict = Some(Verdict::Rejected);
                 arrival.judged = Some(entry.sequence);
-                // Nobody is looking at it any more.
-                arrival.findings.retain(|finding| finding.code.severity() != Severity::Query);
                 arrival.findings.extend(&entry.findings);
             }
         });
