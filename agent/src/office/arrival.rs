@@ -94,6 +94,9 @@ pub struct Arrived {
     pub findings: Vec<Finding>,
     /// The earlier arrival of the same bytes.
     pub same_as: Option<Sequence>,
+    /// The receipt that corrects its first one, where one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrected_by: Option<Sequence>,
 }
 
 impl Office {
@@ -147,10 +150,12 @@ impl Office {
                 Ok(_) => {}
             }
         }
-        Ok(handed)
+        // One that only had to be corrected was finished before.
+        Ok(handed.into_iter().filter(|arrival| arrival.stage != Stage::Filed).collect())
     }
 
-    /// Judges one row of an arrival again, as things stand now, after a person has let it go on.
+    /// Judges one row of an arrival again, as things stand now, after a person has let it go on. The caller has the arrival's
+    /// turn.
     pub fn judge_again(&self, arrival: Sequence, line: u32) -> Result<RowVerdict, OfficeError> {
         let state = self.arrival(arrival)?;
         let unsteady = |why| OfficeError::Unsteady { arrival, why };
@@ -178,10 +183,10 @@ impl Office {
             match state.stage {
                 Stage::Received => self.first_pass(&state)?,
                 Stage::Parsed => report = self.second_pass(&state, progress)?,
-                Stage::Judged if !self.safe_enough(&state) => return Ok(Waiting::Mirror),
-                Stage::Judged => self.answer(&state, report.take())?,
                 Stage::Answered => self.file(&state)?,
-                Stage::Filed => return Ok(Waiting::Nothing),
+                Stage::Filed if !state.is_to_correct() => return Ok(Waiting::Nothing),
+                Stage::Judged | Stage::Filed if !self.safe_enough(&state) => return Ok(Waiting::Mirror),
+                Stage::Judged | Stage::Filed => self.answer(&state, report.take())?,
             }
         }
     }
@@ -199,7 +204,7 @@ impl Office {
         let totals = match state.verdict {
             Some(Verdict::Rejected) => Totals { rows, rejected: rows, ..Totals::default() },
             Some(Verdict::Held) => Totals { rows, held: rows, ..Totals::default() },
-            _ => state.totals,
+            _ => state.standing,
         };
         Ok(Arrived {
             file: self.file_name(&state)?,
@@ -208,8 +213,9 @@ impl Office {
             kind: state.plan.as_ref().map(|plan| plan.kind),
             outcome: state.verdict,
             totals,
-            findings: state.findings.clone(),
+            findings: state.told_findings(),
             same_as: state.received.same_as,
+            corrected_by: state.receipt.filter(|receipt| *receipt != arrival),
         })
     }
 
@@ -313,7 +319,7 @@ impl Office {
     /// then the report is made from the log.
     fn report(&self, state: &Arrival) -> Option<Report> {
         let waits = self.folder(state).is_some_and(|folder| folder.answer_after == Level::Mirrored);
-        if waits || state.totals.rows > 0 {
+        if waits || state.totals.rows > 0 || state.receipt.is_some() {
             return None;
         }
         // What is in the way will be told by the one who makes it from the log.
@@ -355,25 +361,23 @@ impl Office {
 
     /// Whether an arrival's facts are as safe as its folder wants them before the sender is answered.
     fn safe_enough(&self, state: &Arrival) -> bool {
-        match self.folder(state).map(|folder| folder.answer_after) {
-            Some(Level::Mirrored) => self.level(state) == Level::Mirrored,
-            _ => true,
-        }
-    }
-
-    /// How safe an arrival's facts are now.
-    fn level(&self, state: &Arrival) -> Level {
-        let last = state.judged.unwrap_or(state.arrival);
+        let last = state.last();
         let position = self.mirror.borrow();
         let mirrored = position.log_through > last.0 && position.originals_through > state.arrival;
-        if mirrored { Level::Mirrored } else { Level::Local }
+        mirrored || self.level(state) == Level::Local
     }
 
-    /// Writes the receipt and records that it was written.
+    /// How safe a receipt says that an arrival's facts are: what its folder waits for, whatever they have become meanwhile.
+    /// A receipt that is written again after a crash then says the same.
+    fn level(&self, state: &Arrival) -> Level {
+        self.folder(state).map_or(Level::Local, |folder| folder.answer_after)
+    }
+
+    /// Writes the next receipt and records that it was written.
     fn answer(&self, state: &Arrival, report: Option<Report>) -> Result<(), OfficeError> {
         let level = self.level(state);
         let report = super::receipt::write(self, state, report, level)?;
-        let issued = ReceiptIssued { arrival: state.arrival, level, report };
+        let issued = ReceiptIssued { arrival: state.arrival, receipt: state.next_receipt(), level, report };
         self.journal.note(Draft::of_file(state.arrival, Event::ReceiptIssued(issued)))?;
         // DURABLE: the sender has been answered, and the log says so.
         Ok(())
