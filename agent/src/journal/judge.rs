@@ -77,7 +77,7 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
     let (runs, runs_coming) = sync_channel(RUNS_MAX);
     let (groups, groups_coming) = sync_channel(GROUPS_MAX);
     let writer = Writer::new(Arc::clone(&keyring), log, epoch, store.head().frontier.clone(), groups);
-    let writing = spawn("writer", move || writer.run(&runs_coming))?;
+    let sealing = spawn("writer", move || writer.run(&runs_coming))?;
     let keys = Arc::clone(&keyring);
     let committing = spawn("committer", move || commit::run(store, &keys, epoch, &groups_coming))?;
     let mut judge = Judge {
@@ -98,7 +98,7 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
     let ended = judge.work(waiting).and_then(|()| judge.close());
     // Each thread ends when nobody is left to send it anything. Where several failed, the last of the line failed first.
     drop(judge);
-    let written = writing.join().unwrap_or_else(|_| Err(stopped()));
+    let written = sealing.join().unwrap_or_else(|_| Err(stopped()));
     let committed = committing.join().unwrap_or_else(|_| Err(stopped()));
     let ended = committed.and(written).and(ended);
     if let Err(error) = &ended {
@@ -159,15 +159,15 @@ impl Judge {
 
     fn take(&mut self, work: Work) -> Result<(), JournalError> {
         match work {
-            Work::Note(draft, reply) => match self.too_large(&draft) {
-                Some(error) => self.send(Vec::new(), reply, Err(error)),
-                None => {
-                    let stamp = self.clock.stamp();
-                    let open = self.place(*draft, stamp);
-                    let noted = (open.entry.sequence, stamp);
-                    self.send(vec![open], reply, Ok(noted))
+            Work::Note(draft, reply) => {
+                if let Some(error) = self.too_large(&draft) {
+                    return self.send(Vec::new(), reply, Err(error));
                 }
-            },
+                let stamp = self.clock.stamp();
+                let open = self.place(*draft, stamp);
+                let noted = (open.entry.sequence, stamp);
+                self.send(vec![open], reply, Ok(noted))
+            }
             Work::Rows { arrival, key, rows, reply } => {
                 let (entries, judged) = self.judge_rows(arrival, key, rows)?;
                 self.send(entries, reply, Ok(judged))

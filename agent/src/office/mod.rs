@@ -2,6 +2,7 @@
 
 mod arrival;
 mod door;
+mod passes;
 mod reading;
 mod receipt;
 mod turns;
