@@ -8,6 +8,7 @@ mod check;
 mod fixture;
 
 use std::{
+    cell::Cell,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -23,12 +24,21 @@ use tempfile::TempDir;
 /// The centre that every file comes from.
 pub(crate) const CENTRE: &str = "RIVER1";
 /// How long a condition is waited for: far more than it takes, since the machine may be shared.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The built program.
 pub(crate) fn program() -> &'static str {
     env!("CARGO_BIN_EXE_daybook")
+}
+
+thread_local! {
+    static PATIENCE_HERE: Cell<Duration> = const { Cell::new(PATIENCE) };
+}
+
+/// Has this thread wait so long for a condition: less where waiting in vain is what is expected.
+pub(crate) fn wait_at_most(patience: Duration) {
+    PATIENCE_HERE.set(patience);
 }
 
 /// Waits until `condition` gives something.
@@ -38,7 +48,7 @@ pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> 
         if let Some(found) = condition() {
             return found;
         }
-        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(began.elapsed() < PATIENCE_HERE.get(), "waited in vain for {what}");
         thread::sleep(LOOK);
     }
 }
@@ -52,6 +62,8 @@ pub(crate) struct Desk {
     pub(crate) folder: PathBuf,
     /// What was dropped.
     pub(crate) dropped: Vec<Fixture>,
+    /// What was handed over by `import`.
+    pub(crate) handed: Vec<Fixture>,
 }
 
 impl Desk {
@@ -67,12 +79,17 @@ impl Desk {
             folder.display()
         );
         fs::write(data.join("daybook.toml"), config).expect("a configuration");
-        Self { dir, data, folder, dropped: Vec::new() }
+        Self { dir, data, folder, dropped: Vec::new(), handed: Vec::new() }
     }
 
     /// A place beside the data directory.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Leaves everything where it is, for whoever looks into what went wrong, and says where.
+    pub(crate) fn keep(self) -> PathBuf {
+        self.dir.keep()
     }
 
     /// Drops a file as a careful sender does: written elsewhere and renamed into place.
