@@ -178,7 +178,7 @@ impl Office {
         let key_path = place.operator_key(&config);
         let (identity, store) = match Identity::load(home)? {
             Some(identity) => (identity, Store::open(home, CACHE_BYTES)?),
-            None if create || home.head().exists() => found(home)?,
+            None if create || store::exists(home) => found(home)?,
             None => return Err(OfficeError::NoLog { home: home.path().to_owned() }),
         };
         if anew {
@@ -315,9 +315,9 @@ fn adopted(index: &Index, entries: &StoreReader) -> Result<Option<String>, Store
     }))
 }
 
-/// Makes a new log, or goes on making one: the head names the log before the identity does.
+/// Makes a new log, or goes on making one: the store is there before the identity, and has its place before its head.
 fn found(home: &Home) -> Result<(Identity, Store), OfficeError> {
-    let store = if home.head().exists() {
+    let store = if store::exists(home) {
         Store::open(home, CACHE_BYTES)?
     } else {
         let log = LogId(rand::rng().random());
