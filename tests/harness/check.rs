@@ -113,8 +113,7 @@ impl Desk {
 
 /// The row report is the one that the log speaks of, and says of each row what the log says.
 fn check_receipt(receipts: &Path, no: u64, arrival: &Arrival) {
-    let ours: Vec<_> =
-        names(receipts).into_iter().filter(|name| name.starts_with(&format!("{no}_"))).collect();
+    let ours: Vec<_> = names(receipts).into_iter().filter(|name| name.starts_with(&format!("{no}_"))).collect();
     let [summary, report] = ours.as_slice() else { unreachable!("receipt {no} has the files {ours:?}") };
     assert!(summary.ends_with("_receipt.txt") && report.ends_with("_rows.csv"), "{ours:?}");
     let bytes = fs::read(receipts.join(report)).expect("a row report");

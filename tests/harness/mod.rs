@@ -8,7 +8,6 @@ mod check;
 mod fixture;
 
 use std::{
-    cell::Cell,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
@@ -24,21 +23,12 @@ use tempfile::TempDir;
 /// The centre that every file comes from.
 pub(crate) const CENTRE: &str = "RIVER1";
 /// How long a condition is waited for: far more than it takes, since the machine may be shared.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The built program.
 pub(crate) fn program() -> &'static str {
     env!("CARGO_BIN_EXE_daybook")
-}
-
-thread_local! {
-    static PATIENCE_HERE: Cell<Duration> = const { Cell::new(PATIENCE) };
-}
-
-/// Has this thread wait so long for a condition: less where waiting in vain is what is expected.
-pub(crate) fn wait_at_most(patience: Duration) {
-    PATIENCE_HERE.set(patience);
 }
 
 /// Waits until `condition` gives something.
@@ -48,7 +38,7 @@ pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> 
         if let Some(found) = condition() {
             return found;
         }
-        assert!(began.elapsed() < PATIENCE_HERE.get(), "waited in vain for {what}");
+        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
         thread::sleep(LOOK);
     }
 }
@@ -69,7 +59,17 @@ pub(crate) struct Desk {
 impl Desk {
     /// A desk that answers as soon as the facts are `level`: "local" or "mirrored".
     pub(crate) fn new(level: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
+        Self::within(tempfile::tempdir().expect("a directory"), level)
+    }
+
+    /// The same in memory, where there is such a place: for what does not depend on how the disk here syncs, and would wait
+    /// for it most of the time.
+    pub(crate) fn in_memory(level: &str) -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::within(dir.expect("a directory"), level)
+    }
+
+    fn within(dir: TempDir, level: &str) -> Self {
         let (data, folder) = (dir.path().join("data"), dir.path().join("drop"));
         fs::create_dir_all(&data).expect("a data directory");
         fs::create_dir_all(folder.join("in")).expect("a drop folder");

@@ -12,21 +12,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
-    os::unix::{fs::FileExt as _, net::UnixListener},
+    fs,
+    os::unix::net::UnixListener,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use rand::RngExt as _;
 use rand_chacha::ChaCha12Rng;
 
-use super::trace::Event;
-
-const BLOCK: usize = 4096;
-const SECTOR: usize = 512;
-/// One block in so many is torn.
-const TORN_OF: u32 = 6;
+use super::{
+    content::{Change, Content, Left},
+    trace::Event,
+};
 
 type Id = usize;
 
@@ -36,21 +33,6 @@ enum Node {
     Directory(Names),
     /// A socket that nobody listens at.
     Socket,
-}
-
-#[derive(Clone, Default)]
-struct Content {
-    durable: Vec<u8>,
-    unsynced: Vec<(usize, Change)>,
-    /// A real file that has to keep its identity: it is moved into place, never written.
-    original: Option<PathBuf>,
-}
-
-#[derive(Clone)]
-enum Change {
-    Write(u64, Arc<[u8]>),
-    Resize(u64),
-    Extend(u64),
 }
 
 #[derive(Clone, Default)]
@@ -67,40 +49,6 @@ struct Naming {
     adds: Option<(String, Id)>,
     /// The directory that has to have the new name before the old one goes, unless a sync makes it go.
     moved_to: Option<Id>,
-}
-
-/// How much of what is not synced is there after a cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Left {
-    /// Nothing at all.
-    Nothing,
-    /// All of it, as after a kill.
-    All,
-    /// Each part for itself, with so many chances in ten.
-    Some(u32),
-    /// All up to some moment, nothing behind it.
-    UpTo(usize),
-}
-
-impl Left {
-    fn keeps(self, no: usize, random: &mut ChaCha12Rng) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::All => true,
-            Self::Some(tenths) => random.random_range(0..10) < tenths,
-            Self::UpTo(end) => no < end,
-        }
-    }
-
-    /// Some way to lose what is not synced at event `now`.
-    pub(crate) fn random(now: usize, random: &mut ChaCha12Rng) -> Self {
-        match random.random_range(0..10) {
-            0..2 => Self::Nothing,
-            2 => Self::All,
-            3..5 => Self::UpTo(random.random_range(now.saturating_sub(60)..=now)),
-            _ => Self::Some([1, 5, 5, 9][random.random_range(0..4)]),
-        }
-    }
 }
 
 /// The disk at some moment.
@@ -123,7 +71,7 @@ impl Disk {
 
     /// Puts a real file there, durably. It keeps its identity.
     pub(crate) fn put_original(&mut self, path: &str, original: &Path) {
-        self.put(path, Node::File(Content { original: Some(original.to_owned()), ..Content::default() }));
+        self.put(path, Node::File(Content::original(original)));
     }
 
     fn put(&mut self, path: &str, node: Node) {
@@ -173,8 +121,7 @@ impl Disk {
     fn change(&mut self, no: usize, path: &str, change: Change) {
         let id = self.find(path);
         let Some(Node::File(content)) = self.nodes.get_mut(id) else { unreachable!("{path} is no file") };
-        assert!(content.original.is_none(), "the program wrote into the original {path}");
-        content.unsynced.push((no, change));
+        content.change(no, change);
     }
 
     fn rename(&mut self, no: usize, from: &str, to: &str) {
@@ -198,10 +145,7 @@ impl Disk {
         let id = self.find(path);
         match &mut self.nodes[id] {
             Node::File(content) => {
-                let covered = content.unsynced.iter().take_while(|(no, _)| *no < begun).count();
-                for (_, change) in content.unsynced.drain(..covered) {
-                    change.happens(&mut content.durable);
-                }
+                content.sync(begun);
             }
             Node::Directory(names) => {
                 let covered = names.unsynced.iter().take_while(|(no, _)| *no < begun).count();
@@ -215,7 +159,9 @@ impl Disk {
 
     /// Files that can be seen in a directory, with what can be read of them; hidden ones are passed over.
     pub(crate) fn visible(&self, directory: &str) -> BTreeMap<String, Vec<u8>> {
-        let Some(Node::Directory(names)) = self.look(directory).map(|id| &self.nodes[id]) else { return BTreeMap::new() };
+        let Some(Node::Directory(names)) = self.look(directory).map(|id| &self.nodes[id]) else {
+            return BTreeMap::new();
+        };
         let files = names.live.iter().filter(|(name, _)| !name.starts_with('.'));
         let read = |id: Id| match &self.nodes[id] {
             Node::File(content) => Some(content.live()),
@@ -253,7 +199,8 @@ impl Disk {
         }
         // Of a rename into another directory, the new name comes first.
         namings.sort_by_key(|(no, _, naming)| (*no, naming.moved_to.is_some()));
-        let (mut lost, mut gone): (BTreeSet<(Id, String)>, BTreeSet<(usize, Id)>) = Default::default();
+        let mut lost: BTreeSet<(Id, String)> = BTreeSet::new();
+        let mut gone: BTreeSet<(usize, Id)> = BTreeSet::new();
         for (no, id, naming) in namings {
             let touched: Vec<_> = naming.touches().map(|name| (id, name.to_owned())).collect();
             let follows_lost = touched.iter().any(|touched| lost.contains(touched));
@@ -272,7 +219,7 @@ impl Disk {
         }
     }
 
-    /// Makes real what is on the disk, below `root`, which is empty. `nowhere` takes originals without a name.
+    /// Makes real what is on the disk, below `root`, where nothing of it is.
     pub(crate) fn materialise(&self, root: &Path) {
         let mut placed = BTreeMap::new();
         self.materialise_names(ROOT, root, &mut placed);
@@ -298,7 +245,7 @@ impl Disk {
                     } else if let Some(original) = &content.original {
                         fs::rename(original, &path).expect("an original");
                     } else {
-                        write_sparse(&path, &content.durable);
+                        content.write(&path);
                     }
                 }
             }
@@ -341,139 +288,5 @@ impl Naming {
 
     fn touches(&self) -> impl Iterator<Item = &str> {
         self.removes.as_deref().into_iter().chain(self.adds.as_ref().map(|(name, _)| name.as_str()))
-    }
-}
-
-impl Change {
-    fn happens(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::Write(at, written) => {
-                let at = usize::try_from(*at).expect("a place");
-                if bytes.len() < at + written.len() {
-                    bytes.resize(at + written.len(), 0);
-                }
-                bytes[at..at + written.len()].copy_from_slice(written);
-            }
-            Self::Resize(length) => bytes.resize(usize::try_from(*length).expect("a length"), 0),
-            Self::Extend(length) => bytes.resize(bytes.len().max(usize::try_from(*length).expect("a length")), 0),
-        }
-    }
-
-    /// The length of a file of `length` bytes after it.
-    fn length(&self, length: usize) -> usize {
-        match self {
-            Self::Write(at, written) => length.max(usize::try_from(*at).expect("a place") + written.len()),
-            Self::Resize(to) => usize::try_from(*to).expect("a length"),
-            Self::Extend(to) => length.max(usize::try_from(*to).expect("a length")),
-        }
-    }
-}
-
-impl Content {
-    fn live(&self) -> Vec<u8> {
-        let mut bytes = self.durable.clone();
-        self.unsynced.iter().for_each(|(_, change)| change.happens(&mut bytes));
-        bytes
-    }
-
-    fn cut(&mut self, left: Left, random: &mut ChaCha12Rng) {
-        let mut unsynced = std::mem::take(&mut self.unsynced).into_iter().peekable();
-        // From one cut of its length to the next, the rest of it may be there in any order.
-        while unsynced.peek().is_some() {
-            let mut length = self.durable.len();
-            let mut part = Vec::new();
-            let mut shrinks = None;
-            for (no, change) in unsynced.by_ref() {
-                let after = change.length(length);
-                if after < length {
-                    shrinks = Some((no, after));
-                    break;
-                }
-                length = after;
-                part.push((no, change));
-            }
-            self.cut_part(&part, left, random);
-            match shrinks {
-                Some((no, after)) if left.keeps(no, random) => self.durable.truncate(after),
-                Some(_) => return,
-                None => {}
-            }
-        }
-    }
-
-    fn cut_part(&mut self, part: &[(usize, Change)], left: Left, random: &mut ChaCha12Rng) {
-        let before = std::mem::take(&mut self.durable);
-        let mut lengths = vec![before.len()];
-        let mut writers: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (place, (no, change)) in part.iter().enumerate() {
-            let (from, to) = (lengths.last().copied().unwrap_or(0), change.length(*lengths.last().unwrap_or(&0)));
-            if let Change::Write(at, bytes) = change {
-                let at = usize::try_from(*at).expect("a place");
-                (at / BLOCK..(at + bytes.len()).div_ceil(BLOCK)).for_each(|block| writers.entry(block).or_default().push(place));
-                // A write grows a file a block at a time, and may be met between two.
-                if matches!(left, Left::Some(_)) {
-                    lengths.extend((from / BLOCK + 1..to.div_ceil(BLOCK)).map(|block| block * BLOCK));
-                }
-            }
-            if left.keeps(*no, random) || matches!(left, Left::Some(_)) {
-                lengths.push(to);
-            }
-        }
-        let length = match left {
-            Left::Some(_) => lengths[random.random_range(0..lengths.len())],
-            _ => lengths.last().copied().unwrap_or_default(),
-        };
-        let mut after = before.clone();
-        after.resize(length, 0);
-        for (block, writers) in writers {
-            let range = block * BLOCK..((block + 1) * BLOCK).min(length);
-            if range.is_empty() {
-                continue;
-            }
-            let moment = |random: &mut ChaCha12Rng| match left {
-                // Some way through its writes, none and all counted.
-                Left::Some(tenths) if random.random_range(0..10) < tenths => random.random_range(1..=writers.len()),
-                Left::Some(_) => 0,
-                _ => writers.iter().filter(|place| left.keeps(part[**place].0, &mut random.clone())).count(),
-            };
-            let first = moment(random);
-            block_at(&before, part, &writers[..first], block, &mut after[range.clone()]);
-            if matches!(left, Left::Some(_)) && random.random_range(0..TORN_OF) == 0 {
-                let second = moment(random);
-                let torn = (random.random_range(1..BLOCK / SECTOR) * SECTOR).min(range.len());
-                let mut other = vec![0; range.len()];
-                block_at(&before, part, &writers[..second], block, &mut other);
-                after[range.start + torn..range.end].copy_from_slice(&other[torn..]);
-            }
-        }
-        self.durable = after;
-    }
-}
-
-/// A block as it was after some of its writes.
-fn block_at(before: &[u8], part: &[(usize, Change)], writers: &[usize], block: usize, to: &mut [u8]) {
-    let start = block * BLOCK;
-    to.fill(0);
-    let there = before.get(start..).unwrap_or_default();
-    let length = there.len().min(to.len());
-    to[..length].copy_from_slice(&there[..length]);
-    for writer in writers {
-        let Change::Write(at, bytes) = &part[*writer].1 else { continue };
-        let at = usize::try_from(*at).expect("a place");
-        let (from, end) = (at.max(start), (at + bytes.len()).min(start + to.len()));
-        if from < end {
-            to[from - start..end - start].copy_from_slice(&bytes[from - at..end - at]);
-        }
-    }
-}
-
-/// Writes a file without the blocks that are zeros.
-fn write_sparse(path: &Path, bytes: &[u8]) {
-    let file = File::create(path).expect("a file");
-    file.set_len(bytes.len() as u64).expect("a length");
-    for (block, piece) in bytes.chunks(BLOCK).enumerate() {
-        if piece != &[0; BLOCK][..piece.len()] {
-            file.write_all_at(piece, (block * BLOCK) as u64).expect("written");
-        }
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! A change is taken to have happened when its call ended, and a sync to cover what had ended before it began: of calls on
 //! two threads the order that makes less durable. Writes through memory that is mapped would not be seen here, so that they
-//! are refused, but for SQLite's `-shm`: that is an index of its write-ahead log, which it makes anew after a crash, and it
+//! are refused, but for the `-shm` of `SQLite`: that is an index of its write-ahead log, which it makes anew after a crash, and it
 //! is no part of what comes back after a cut.
 
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io::{Read as _, Seek as _, SeekFrom},
+    io::{BufRead as _, Read as _, Seek as _, SeekFrom},
     path::Path,
     process::Command,
     sync::Arc,
 };
+
+use super::call::{self, Call};
 
 /// Everything by which a file or a name can be made, changed or made durable, and what is said.
 const CALLS: &str = "trace=open,openat,openat2,creat,write,writev,pwrite64,pwritev,pwritev2,truncate,ftruncate,fallocate,\
@@ -23,7 +25,7 @@ const CALLS: &str = "trace=open,openat,openat2,creat,write,writev,pwrite64,pwrit
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     /// A command of the recording begins.
-    Began { command: usize },
+    Began { step: usize },
     /// A file or directory was made.
     Made { path: String, directory: bool },
     /// A socket was given a name.
@@ -76,8 +78,10 @@ pub(crate) fn ended(trace: &Path) -> Option<Vec<u8>> {
 /// Puts the events of a trace behind those that are there.
 pub(crate) fn read(trace: &[u8], root: &str, events: &mut Vec<Event>) {
     let mut reader = Reader { root, events, positions: HashMap::new(), begun: HashMap::new() };
-    for line in trace.split(|byte| *byte == b'\n') {
-        reader.line(line);
+    let (mut rest, mut line) = (trace, Vec::new());
+    while rest.read_until(b'\n', &mut line).expect("memory") > 0 {
+        reader.line(line.trim_ascii_end());
+        line.clear();
     }
 }
 
@@ -88,13 +92,6 @@ struct Reader<'a> {
     positions: HashMap<String, u64>,
     /// Calls under way by thread: their beginning, and how many events there were then.
     begun: HashMap<Vec<u8>, (Vec<u8>, usize)>,
-}
-
-/// A part of a call's arguments.
-#[derive(Debug)]
-enum Part {
-    Word(String),
-    Bytes(Vec<u8>),
 }
 
 impl Reader<'_> {
@@ -117,7 +114,7 @@ impl Reader<'_> {
     fn call(&mut self, call: &[u8], begun: usize) {
         let Some(open) = call.iter().position(|byte| *byte == b'(') else { return };
         let name = String::from_utf8_lossy(&call[..open]).into_owned();
-        let (parts, outcome) = parts(&call[open + 1..]);
+        let (parts, outcome) = call::parts(&call[open + 1..]);
         let outcome = String::from_utf8_lossy(outcome).into_owned();
         let Some(result) = outcome.trim_start().strip_prefix("= ") else { return };
         if result.starts_with('-') || result.starts_with('?') {
@@ -131,7 +128,9 @@ impl Reader<'_> {
         let done = || result.split([' ', '<']).next().and_then(|word| word.parse::<u64>().ok()).expect("a count");
         let path = |place: usize| paths.get(place).and_then(|path| self.below(path));
         let events = match name.as_str() {
-            "open" | "openat" | "openat2" | "creat" => path(0).map(|path| self.opened(path, &words)).unwrap_or_default(),
+            "open" | "openat" | "openat2" | "creat" => {
+                path(0).map(|path| self.opened(path, &words)).unwrap_or_default()
+            }
             "write" | "writev" if words.first().is_some_and(|word| word.starts_with("1<")) => {
                 vec![Event::Said { text: String::from_utf8_lossy(&bytes).into_owned() }]
             }
@@ -142,8 +141,12 @@ impl Reader<'_> {
                 }
                 None => Vec::new(),
             },
-            "ftruncate" | "truncate" => path(0).map(|path| Event::Resized { path, bytes: number(words.len() - 1) }).into_iter().collect(),
-            "fallocate" => path(0).map(|path| Event::Extended { path, bytes: number(2) + number(3) }).into_iter().collect(),
+            "ftruncate" | "truncate" => {
+                path(0).map(|path| Event::Resized { path, bytes: number(words.len() - 1) }).into_iter().collect()
+            }
+            "fallocate" => {
+                path(0).map(|path| Event::Extended { path, bytes: number(2) + number(3) }).into_iter().collect()
+            }
             "mkdir" | "mkdirat" => path(0).map(|path| Event::Made { path, directory: true }).into_iter().collect(),
             "bind" => path(0).map(|path| Event::Bound { path }).into_iter().collect(),
             "unlink" | "unlinkat" | "rmdir" => path(0).map(|path| Event::Removed { path }).into_iter().collect(),
@@ -152,7 +155,9 @@ impl Reader<'_> {
                 (None, None) => Vec::new(),
                 outside => unreachable!("a rename over the border of what is watched: {outside:?}"),
             },
-            "link" | "linkat" => path(0).zip(path(1)).map(|(from, to)| Event::Linked { from, to }).into_iter().collect(),
+            "link" | "linkat" => {
+                path(0).zip(path(1)).map(|(from, to)| Event::Linked { from, to }).into_iter().collect()
+            }
             "fsync" | "fdatasync" => path(0).map(|path| Event::Synced { path, begun }).into_iter().collect(),
             // The copy of a store that a child looks into: nobody asks for its bytes after a cut, so zeros do for them.
             "copy_file_range" | "sendfile" => {
@@ -160,19 +165,25 @@ impl Reader<'_> {
                 to.map(|path| Event::Extended { path, bytes: done() }).into_iter().collect()
             }
             "mmap" => {
-                let writes = words.iter().any(|word| word.contains("MAP_SHARED")) && words.iter().any(|word| word.contains("PROT_WRITE"));
+                let writes = words.iter().any(|word| word.contains("MAP_SHARED"))
+                    && words.iter().any(|word| word.contains("PROT_WRITE"));
                 let path = path(0).filter(|path| writes && !path.ends_with("-shm"));
                 assert!(path.is_none(), "{path:?} is written through memory, which is not seen");
                 Vec::new()
             }
-            _ => path(0).map_or_else(Vec::new, |path| unreachable!("{name} of {path} is a call that is not known here")),
+            _ => {
+                path(0).map_or_else(Vec::new, |path| unreachable!("{name} of {path} is a call that is not known here"))
+            }
         };
         self.events.extend(events);
     }
 
     fn opened(&mut self, path: String, words: &[String]) -> Vec<Event> {
         let flags = words.iter().find(|word| word.starts_with("O_")).cloned().unwrap_or_default();
-        assert!(!flags.contains("O_SYNC") && !flags.contains("O_DSYNC") && !flags.contains("O_APPEND"), "{path}: {flags}");
+        assert!(
+            !flags.contains("O_SYNC") && !flags.contains("O_DSYNC") && !flags.contains("O_APPEND"),
+            "{path}: {flags}"
+        );
         if !flags.contains("O_WRONLY") && !flags.contains("O_RDWR") {
             return Vec::new();
         }
@@ -204,116 +215,5 @@ impl Reader<'_> {
         let below = if below.is_empty() { below } else { below.strip_prefix('/')? };
         let watched = matches!(below.split('/').next(), Some("" | "data" | "drop"));
         watched.then(|| below.to_owned())
-    }
-}
-
-/// A call's arguments, sorted.
-struct Call {
-    /// Paths, in their order: of open files, and of names put behind the directories they are in.
-    paths: Vec<String>,
-    words: Vec<String>,
-    /// All text, one behind the other.
-    bytes: Vec<u8>,
-}
-
-impl Call {
-    fn of(name: &str, parts: &[Part]) -> Self {
-        let mut call = Self { paths: Vec::new(), words: Vec::new(), bytes: Vec::new() };
-        let with_names = ["open", "creat", "rename", "link", "unlink", "rmdir", "symlink", "mkdir", "truncate", "bind"];
-        let with_names = with_names.iter().any(|other| name.starts_with(other));
-        let mut directory = String::new();
-        for part in parts {
-            match part {
-                Part::Word(word) => {
-                    if let Some((_, path)) = word.split_once('<') {
-                        directory = path.split('>').next().unwrap_or_default().to_owned();
-                        if !with_names {
-                            call.paths.push(directory.clone());
-                        }
-                    }
-                    call.words.push(word.clone());
-                }
-                Part::Bytes(bytes) if with_names => {
-                    let name = String::from_utf8_lossy(bytes);
-                    let absolute = name.starts_with('/');
-                    call.paths.push(if absolute { name.into_owned() } else { format!("{directory}/{name}") });
-                }
-                Part::Bytes(bytes) => call.bytes.extend_from_slice(bytes),
-            }
-        }
-        call
-    }
-}
-
-/// The arguments of a call up to its closing bracket, and what follows.
-fn parts(text: &[u8]) -> (Vec<Part>, &[u8]) {
-    let (mut parts, mut word, mut depth, mut rest) = (Vec::new(), Vec::new(), 0_u32, text);
-    while let Some((byte, behind)) = rest.split_first() {
-        rest = behind;
-        match byte {
-            b'"' => {
-                let (bytes, behind) = quoted(behind);
-                parts.push(Part::Bytes(bytes));
-                rest = behind;
-                continue;
-            }
-            b')' if depth == 0 => break,
-            b'(' => depth += 1,
-            b')' => depth -= 1,
-            b',' => {
-                end_word(&mut word, &mut parts);
-                continue;
-            }
-            _ => {}
-        }
-        word.push(*byte);
-    }
-    end_word(&mut word, &mut parts);
-    (parts, rest)
-}
-
-fn end_word(word: &mut Vec<u8>, parts: &mut Vec<Part>) {
-    let text = String::from_utf8_lossy(word.trim_ascii()).into_owned();
-    if !text.is_empty() {
-        parts.push(Part::Word(text));
-    }
-    word.clear();
-}
-
-/// A text up to its closing quotation mark, and what follows.
-fn quoted(text: &[u8]) -> (Vec<u8>, &[u8]) {
-    /// A store's file is extended by megabytes of zeros, which are read many at a time.
-    const ZEROS: &[u8] = br"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-    let (mut bytes, mut rest) = (Vec::new(), text);
-    loop {
-        while let Some(behind) = rest.strip_prefix(ZEROS).filter(|behind| !behind.first().is_some_and(u8::is_ascii_digit)) {
-            bytes.resize(bytes.len() + ZEROS.len() / 2, 0);
-            rest = behind;
-        }
-        match rest {
-            [b'"', behind @ ..] => return (bytes, behind),
-            [b'\\', behind @ ..] => {
-                let digits = behind.iter().take(3).take_while(|byte| (b'0'..=b'7').contains(byte)).count();
-                let (byte, length) = match behind.first().expect("an escape") {
-                    _ if digits > 0 => {
-                        let value = behind[..digits].iter().fold(0_u32, |value, digit| value * 8 + u32::from(digit - b'0'));
-                        (u8::try_from(value).expect("a byte"), digits)
-                    }
-                    b'n' => (b'\n', 1),
-                    b't' => (b'\t', 1),
-                    b'r' => (b'\r', 1),
-                    b'v' => (11, 1),
-                    b'f' => (12, 1),
-                    other => (*other, 1),
-                };
-                bytes.push(byte);
-                rest = &behind[length..];
-            }
-            [byte, behind @ ..] => {
-                bytes.push(*byte);
-                rest = behind;
-            }
-            [] => unreachable!("a text that does not end"),
-        }
     }
 }
