@@ -52,6 +52,7 @@ pub(super) fn create(home: &Home, log: LogId, epoch: Epoch, reserve_bytes: u64) 
     crash::point("store.create.before");
     rename(&making, &home.log())?;
     disk::sync_directory(home.path())?;
+    crash::point("store.create.between");
     rename(&home.head_making(), &home.head())?;
     disk::sync_directory(home.path())?;
     // DURABLE: an empty log and its head.
