@@ -128,7 +128,8 @@ impl Door {
     /// Takes from the log what this folder left unfinished, and what it refused before.
     fn remember(&mut self) -> Result<(), OfficeError> {
         let name = self.folder.name.clone();
-        let (open, refused) = self.office.journal.look(|index| (index.open_arrivals(), index.refused()))?;
+        let (open, refused, alarms) =
+            self.office.journal.look(|index| (index.open_arrivals(), index.refused(), index.alarms()))?;
         for arrival in open.into_iter().filter(|arrival| arrival.received.folder == name) {
             let received = &arrival.received;
             let version =
@@ -136,6 +137,10 @@ impl Door {
             // One that only has to be corrected has left `in/`: what lies there under its name is another.
             if arrival.stage != Stage::Filed {
                 self.scanner.seed_taken(&self.office.file_name(&arrival)?, version);
+            }
+            // An earlier run's alarm is still open: this one has to clear it.
+            if alarms.iter().any(|(alarm, _)| *alarm == trouble_with(arrival.arrival)) {
+                self.stuck.insert(arrival.arrival);
             }
             self.open.push(arrival.arrival);
         }
@@ -329,7 +334,10 @@ impl Door {
 
 #[cfg(test)]
 mod tests {
-    use daybook_protocol::event::Alarm;
+    use daybook_protocol::{
+        date::Timestamp,
+        event::{Alarm, Completion, FileId},
+    };
 
     use super::*;
     use crate::{config::Config, home::Home, office::Location};
@@ -350,5 +358,38 @@ mod tests {
         assert!(closed(&office).is_some());
         Arc::into_inner(office).expect("the only one").close().expect("closed");
         assert!(closed(&Arc::new(Office::open(&place, false).expect("opened"))).is_some());
+    }
+
+    /// Goal: the alarm of an arrival that could not be handled ends when it is handled, also by a later run. Method: an alarm
+    /// left open by a run that ended; then the door of the next one.
+    #[test]
+    fn an_alarm_of_an_earlier_run_is_cleared() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let text = "[[folder]]\nname = \"a\"\npath = \"drop\"\ncentre = \"C1\"\n";
+        let folder = Config::parse(text, directory.path()).expect("a configuration").folders.remove(0);
+        let place = Location { home: Home::new(directory.path().join("home")), config: None, operator_key: None };
+        let office = Office::open(&place, true).expect("a new home");
+        let preserved = office.preserve(&mut "no table".as_bytes()).expect("preserved");
+        let handed = Handed {
+            name: "a.csv".into(),
+            folder: Some(&folder),
+            centre: "C1".into(),
+            brand: String::new(),
+            kind: None,
+            file_id: FileId { device: 0, number: 0 },
+            modified_at: Timestamp(1),
+            completed_by: Completion::Quiet,
+        };
+        let arrival = office.receive(&handed, &preserved).expect("received");
+        let alarm = Alarm { alarm: trouble_with(arrival), detail: "the disk".into() };
+        office.journal.raise(alarm, Source::File { arrival }).expect("raised");
+        office.close().expect("closed");
+
+        let office = Arc::new(Office::open(&place, false).expect("opened"));
+        let mut door = Door::new(Arc::clone(&office), folder);
+        door.remember().expect("remembered");
+        door.proceed(&Shutdown::new()).expect("handled");
+        assert_eq!(office.arrival(arrival).expect("an arrival").stage, Stage::Filed);
+        assert!(office.journal.look(Index::alarms).expect("looked").is_empty());
     }
 }
