@@ -354,7 +354,8 @@ impl Office {
     /// The name under which a file arrived.
     pub fn file_name(&self, state: &Arrival) -> Result<String, OfficeError> {
         let entry = self.reading.entry(state.arrival)?.ok_or(OfficeError::NoArrival(state.arrival))?;
-        let private = entry.sealed.as_ref().and_then(|sealed| self.reading.reveal(entry.sequence, sealed));
+        let private =
+            entry.sealed.as_ref().and_then(|sealed| self.reading.reveal(entry.sequence, sealed).ok().flatten());
         let name = private.as_ref().and_then(|private| private.value(Field::FileName)).map(str::to_owned);
         Ok(name.unwrap_or_else(|| format!("arrival-{}", state.arrival)))
     }

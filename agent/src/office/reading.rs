@@ -11,7 +11,7 @@ use super::OfficeError;
 use crate::{
     books::read_model::{ReadModel, ReadModelError, Reader},
     home::Home,
-    keyring::{self, Keyring, OperatorKey, Tokens},
+    keyring::{self, Keyring, KeyringError, OperatorKey, Tokens},
     store::StoreReader,
 };
 
@@ -111,11 +111,12 @@ impl Reading {
         self.entries.entry(sequence).map_err(OfficeError::from)
     }
 
-    /// What an entry's sealed part says; `None` without the operator's key, or where the key was destroyed.
-    pub fn reveal(&self, sequence: Sequence, sealed: &Sealed) -> Option<Private> {
-        let keys = self.keys.as_ref()?;
-        let key = keys.keyring.key(sealed.key).ok()?;
-        keyring::open_sealed(&key, self.log, sequence, sealed).ok()
+    /// What an entry's sealed part says; `None` without the operator's key. The error says why it cannot be opened: its key
+    /// was destroyed, or key or ciphertext is damaged.
+    pub fn reveal(&self, sequence: Sequence, sealed: &Sealed) -> Result<Option<Private>, KeyringError> {
+        let Some(keys) = &self.keys else { return Ok(None) };
+        let key = keys.keyring.key(sealed.key)?;
+        keyring::open_sealed(&key, self.log, sequence, sealed).map(Some)
     }
 
     /// The look-up value of a normalised ULN; `None` without the operator's key.
