@@ -21,6 +21,7 @@ use crate::{
     home::Home,
     identity::Identity,
     journal::Draft,
+    keyring::{Keyring, OperatorKey},
     office::{self, Location, Office, OfficeError},
     replicate::{self, LocalLog, Mirroring},
     supervise::Shutdown,
@@ -197,6 +198,8 @@ pub(super) fn recover(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let invite: Invite = code.parse()?;
+    // Before the code is spent and the old machine shut out: a file that is no key can be known now.
+    let operator = place.operator_key.as_ref().map(|path| OperatorKey::load(path)).transpose()?;
     let (tell, told) = std::sync::mpsc::channel();
     let home = place.home.clone();
     let (at, name) = (address.to_owned(), named(name));
@@ -235,9 +238,17 @@ pub(super) fn recover(
     if let Some(path) = written {
         screen.note(&format!("the configuration is back: {}", path.display()));
     }
-    if let Some(from) = &place.operator_key
+    if let (Some(from), Some(operator)) = (&place.operator_key, &operator)
         && !place.home.operator_key().exists()
     {
+        // A key of another log, kept here, would be in the way of the right one.
+        Keyring::open_to_read(&place.home.keyring(), operator).with_context(|| {
+            let (from, kept) = (from.display(), place.home.operator_key());
+            format!(
+                "the log is back, but {from} is not its operator's key: put the right one back as {}",
+                kept.display()
+            )
+        })?;
         std::fs::copy(from, place.home.operator_key()).context("cannot keep the operator's key")?;
     }
     if !place.home.operator_key().exists() {
