@@ -13,7 +13,11 @@ use daybook_protocol::{
 };
 use tracing::{debug, error, warn};
 
-use super::{Answer, Draft, JournalError, ReadRow, Reply, Work, clock::Clock, today};
+use super::{
+    Answer, Draft, JournalError, ReadRow, Reply, Work,
+    clock::{Clock, Doubt},
+    today,
+};
 use crate::{
     books::index::Index,
     crash,
@@ -31,7 +35,7 @@ const COMMIT_ENTRIES: u64 = 16_384;
 /// The index is written to disk after this many entries, so that the next start need not read the whole log.
 const SNAPSHOT_ENTRIES: u64 = 100_000;
 
-/// The alarm that says that the clock jumped. While it is open nothing is taken in.
+/// The alarm that says that the clock cannot be right. While it is open nothing is taken in.
 pub const CLOCK: &str = "clock";
 
 /// The rules by which rows are judged, and the entry that says which they are.
@@ -69,7 +73,7 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
     let mut writer = Writer {
         clock: Clock::new(opening.last_recorded_at),
         // An earlier run's alarm is still open: this one has to clear it.
-        jumped: opening.index.alarms().iter().any(|(alarm, _)| alarm == CLOCK),
+        doubted: opening.index.alarms().iter().any(|(alarm, _)| alarm == CLOCK),
         committed: frontier.count(),
         snapshot_at: opening.index.applied_through(),
         frontier,
@@ -93,8 +97,8 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
 struct Writer {
     opening: Opening,
     clock: Clock,
-    /// Whether a jump of the clock has been told of and not yet mended.
-    jumped: bool,
+    /// Whether a doubt about the clock has been told of and not yet mended.
+    doubted: bool,
     /// Where the log ends, what is not yet committed counted.
     frontier: Frontier,
     committed: u64,
@@ -147,6 +151,14 @@ impl Writer {
             Work::Order { command, operator, reply } => {
                 let ordered = self.order(&command, operator);
                 self.answer(reply, ordered)
+            }
+            Work::Hear(central) => {
+                self.clock.hear(central);
+                Ok(())
+            }
+            Work::AcceptClock { reason, operator, reply } => {
+                let accepted = self.accept_clock(reason, operator);
+                self.answer(reply, accepted)
             }
             Work::Look(look) => {
                 look(&self.opening.index);
@@ -339,26 +351,49 @@ impl Writer {
         }
     }
 
-    /// Tells of a jump of the clock once, and of its end once.
+    /// Tells of a doubt about the clock once, and of its end once.
     fn watch_clock(&mut self) -> Result<(), JournalError> {
-        let (jump, alarm) = (self.clock.jump(), CLOCK.to_owned());
-        if jump.is_some() == self.jumped {
+        let (doubt, alarm) = (self.clock.doubt(), CLOCK.to_owned());
+        if doubt.is_some() == self.doubted {
             return Ok(());
         }
-        self.jumped = jump.is_some();
-        let event = match jump {
-            Some(jump) => {
-                let seconds = jump.seconds;
-                let detail = format!(
-                    "the clock jumped by {seconds} s; intake waits until it is set right or the agent is restarted"
-                );
-                warn!(seconds, "the clock jumped: intake waits");
-                Event::AlarmRaised(Alarm { alarm, detail })
+        self.doubted = doubt.is_some();
+        let event = match doubt {
+            Some(doubt) => {
+                warn!("{doubt}: intake waits");
+                let mend = match doubt {
+                    Doubt::Central(_) => "set right whichever of the two is wrong",
+                    Doubt::Jumped(_) | Doubt::Log(_) => {
+                        "set it right; if it is right, accept it with `daybook record clock --reason TEXT`"
+                    }
+                };
+                Event::AlarmRaised(Alarm { alarm, detail: format!("{doubt}, and intake waits: {mend}") })
             }
             None => Event::AlarmCleared(Alarm { alarm, detail: "the clock is right again".into() }),
         };
         self.append(Draft::plain(event))?;
         self.commit()
+    }
+
+    /// Believes the machine's clock on an operator's word. The entry that says so is the first with a time of that clock,
+    /// and the only kind whose time may be before that of the entry before it.
+    fn accept_clock(&mut self, reason: Private, operator: String) -> Result<Answer, JournalError> {
+        // An alarm is there to be cleared, so that whoever looks for such places finds each among the alarms.
+        self.watch_clock()?;
+        let refused = |why: String| Err(JournalError::Clock(why));
+        let Some(doubt) = self.clock.doubt() else { return refused("nothing speaks against it".to_owned()) };
+        let accepted = match self.clock.accept() {
+            Ok(accepted) => accepted,
+            Err(doubt) => return refused(format!("{doubt}: set right whichever of the two is wrong")),
+        };
+        self.doubted = false;
+        let detail = format!("{doubt}; an operator accepts it: entries go on from {accepted}");
+        let event = Event::AlarmCleared(Alarm { alarm: CLOCK.to_owned(), detail });
+        let key = self.opening.keyring.allocate().map_err(|error| failed(&error))?.0;
+        let (actor, source) = (Actor::Operator(operator), Source::Command);
+        let draft = Draft { actor, source, private: Some((key, reason)), ..Draft::plain(event.clone()) };
+        let (sequence, _) = self.append_at(draft, accepted)?;
+        Ok(Answer { sequence, event, findings: Vec::new() })
     }
 
     fn close(mut self) -> Result<(), JournalError> {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use daybook_protocol::{
+    date::Timestamp,
     entry::{Entry, Private, Sealed},
     ids::{KeyId, LogId, Sequence, Token},
 };
@@ -11,6 +12,7 @@ use super::OfficeError;
 use crate::{
     books::read_model::{ReadModel, ReadModelError, Reader},
     home::Home,
+    journal::CLOCK,
     keyring::{self, Keyring, OperatorKey, Tokens},
     store::StoreReader,
 };
@@ -109,6 +111,26 @@ impl Reading {
     /// One entry, if the log has it.
     pub fn entry(&self, sequence: Sequence) -> Result<Option<Entry>, OfficeError> {
         self.entries.entry(sequence).map_err(OfficeError::from)
+    }
+
+    /// How many entries had been recorded at a moment, that moment included: all up to the last one that says so of itself.
+    pub fn count_at(&self, moment: Timestamp) -> Result<Sequence, OfficeError> {
+        // Recorded times go back only where an alarm of the clock was cleared; between two such places they are in order.
+        let mut places = self.books()?.cleared(CLOCK)?;
+        let mut end = self.entries.count();
+        loop {
+            let start = places.pop().map_or(0, |place| place.0);
+            let (mut low, mut high) = (start, end);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let entry = self.entry(Sequence(middle))?;
+                if entry.is_some_and(|entry| entry.recorded_at <= moment) { low = middle + 1 } else { high = middle }
+            }
+            if low > start || start == 0 {
+                return Ok(Sequence(low));
+            }
+            end = start;
+        }
     }
 
     /// What an entry's sealed part says; `None` without the operator's key, or where the key was destroyed.

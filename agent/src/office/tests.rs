@@ -1,7 +1,8 @@
 use std::thread;
 
 use daybook_protocol::{
-    entry::Source,
+    batch::Builder,
+    entry::{Actor, Private, Source},
     event::{Alarm, Completion, FileId},
     field::Kind,
 };
@@ -93,11 +94,91 @@ fn a_restart_clears_the_alarm_of_the_clock() {
     office.journal.note(Draft::plain(Event::AlarmRaised(alarm))).expect("noted");
     office.close().expect("closed");
     let office = Office::open(&place, false).expect("opened");
-    let cleared = (0..100).any(|_| {
+    until_alarmed(&office, false);
+    office.close().expect("closed");
+}
+
+/// Waits until there is, or is not, an alarm of the clock.
+fn until_alarmed(office: &Office, wanted: bool) {
+    let come = (0..100).any(|_| {
         let open = office.journal.look(|index| index.alarms().iter().any(|(name, _)| name == CLOCK)).expect("looked");
-        office.reading.entries.wait_beyond(office.reading.entries.count(), std::time::Duration::from_millis(100));
-        !open
+        if open != wanted {
+            office.reading.entries.wait_beyond(office.reading.entries.count(), std::time::Duration::from_millis(100));
+        }
+        open == wanted
     });
-    assert!(cleared);
+    assert!(come, "the alarm of the clock is not {wanted}");
+}
+
+/// Goal: a central node whose clock is another one stops intake until the difference is gone, whatever an operator says.
+/// Method: a difference of an hour, heard and taken back.
+#[test]
+fn the_central_nodes_clock_raises_the_alarm() {
+    let (_directory, _, office) = office();
+    office.journal.hear_clock(1_000_000).expect("heard");
+    until_alarmed(&office, false);
+    office.journal.hear_clock(3_600_000_000).expect("heard");
+    until_alarmed(&office, true);
+    let refused = office.journal.accept_clock(Private::default(), "jo").expect_err("one of the two is wrong");
+    assert!(matches!(&refused, JournalError::Clock(why) if why.contains("behind the central node's")), "{refused}");
+    office.journal.hear_clock(-1_000_000).expect("heard");
+    until_alarmed(&office, false);
+    let refused = office.journal.accept_clock(Private::default(), "jo").expect_err("nothing is wrong");
+    assert!(matches!(refused, JournalError::Clock(_)), "{refused}");
+    office.close().expect("closed");
+}
+
+/// Puts an entry of the given time at the end of a closed log.
+fn stamped(place: &Location, recorded_at: Timestamp) {
+    let mut store = Store::open(&place.home, CACHE_BYTES).expect("a log");
+    let head = store.head().clone();
+    let mut frontier = head.frontier;
+    let entry = Entry {
+        sequence: Sequence(frontier.count()),
+        recorded_at,
+        effective_on: None,
+        actor: Actor::Agent,
+        source: Source::Agent,
+        governed_by: Sequence(1),
+        findings: Vec::new(),
+        event: Event::AlarmRaised(Alarm { alarm: "other".into(), detail: String::new() }),
+        sealed: None,
+    };
+    let mut batch = Builder::new(head.log, head.epoch, &frontier);
+    batch.push(&entry.encode().expect("short"), &mut frontier);
+    store.append(&batch.finish(&frontier)).expect("appended");
+    store.barrier(&frontier, head.epoch).expect("durable");
+    store.close().expect("closed");
+}
+
+/// Goal: one wrong 2099 is not for ever: an operator's word ends it, entries go on from the present, a restart changes nothing,
+/// and a moment still resolves to a place. Method: a log that ends in 2099.
+#[test]
+fn a_wrong_year_is_left_behind() {
+    let (_directory, place, office) = office();
+    office.close().expect("closed");
+    let year_2099 = Timestamp(4_083_000_000_000_000);
+    stamped(&place, year_2099);
+    let office = Office::open(&place, false).expect("opened");
+    until_alarmed(&office, true);
+    let raised = office.reading.entries.count();
+    let reason = Private(vec![(daybook_protocol::field::Field::Reason, "checked".to_owned())]);
+    let answer = office.journal.accept_clock(reason, "jo").expect("accepted");
+    let told = office.reading.entry(answer.sequence).expect("read").expect("an entry");
+    assert_eq!((answer.sequence, told.actor), (Sequence(raised), Actor::Operator("jo".into())));
+    assert!(told.recorded_at < year_2099 && told.sealed.is_some());
+    until_alarmed(&office, false);
+    let alarm = Alarm { alarm: "other".into(), detail: String::new() };
+    let (last, at) = office.journal.note_at(Draft::plain(Event::AlarmCleared(alarm))).expect("noted");
+    assert!(at < year_2099);
+    office.close().expect("closed");
+
+    let office = Office::open(&place, false).expect("opened");
+    until_alarmed(&office, false);
+    assert_eq!(office.reading.entries.count(), last.0 + 1, "nothing more to say");
+    let count_at = |moment: Timestamp| office.reading.count_at(moment).expect("found").0;
+    let begun = office.reading.entry(Sequence(1)).expect("read").expect("an entry").recorded_at;
+    assert_eq!([Timestamp(0), begun, at].map(count_at), [0, 2, last.0 + 1]);
+    assert_eq!(count_at(Timestamp(told.recorded_at.0 - 1)), 2, "what is stamped with 2099 was not there yet");
     office.close().expect("closed");
 }

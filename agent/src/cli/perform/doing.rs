@@ -3,7 +3,7 @@
 use daybook_protocol::{
     entry::{Actor, Private, Source},
     event::{Completion, Event, FileId, HeldResolved},
-    field::Field,
+    field::{Field, Kind},
     finding::Finding,
     ids::Sequence,
 };
@@ -94,7 +94,7 @@ struct Recorded<'a> {
     findings: &'a [Finding],
 }
 
-/// Puts an operator's fact on record, judged by the same rules as a row of a file.
+/// Puts an operator's fact on record, judged by the same rules as a row of a file; or that the machine's clock is right.
 pub(super) fn record(
     office: &Office,
     what: &Record,
@@ -102,28 +102,54 @@ pub(super) fn record(
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
-    let (kind, row) = what.row();
+    let operator = signed_by(what.operator(), user);
+    let answer = match what.row() {
+        Some((kind, row)) => order(office, kind, &row, &operator, screen)?,
+        None => office.journal.accept_clock(reason(what), &operator)?,
+    };
+    if json {
+        let Answer { sequence, event, findings } = &answer;
+        screen.out(&serde_json::to_string(&Recorded { sequence: *sequence, event, findings })?)?;
+    } else {
+        screen.out(&format!("entry {}: {}", answer.sequence, answer.event.name()))?;
+        if let Event::AlarmCleared(alarm) = &answer.event {
+            screen.out(&format!("  {}", alarm.detail))?;
+        }
+    }
+    findings(&answer.findings, screen);
+    let refused = matches!(answer.event, Event::RowRejected(_) | Event::RowHeld(_));
+    Ok(if refused { Exit::Problem } else { Exit::Good })
+}
+
+/// Has the desk judge what a row would say.
+fn order(
+    office: &Office,
+    kind: Kind,
+    row: &[(Field, String)],
+    operator: &str,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Answer> {
     let tokens = office.tokens();
     // An operator speaks for every centre: the registration says which one is meant.
     let centre = row.iter().find(|(field, _)| *field == Field::CentreNo).map_or("", |(_, value)| value.as_str());
     let context = Context { tokens, policy: &office.config.policy, centre, brand: "", today: today() };
-    let command = match desk::read(kind, &Given::new(row.clone()), &context) {
+    let command = match desk::read(kind, &Given::new(row.to_vec()), &context) {
         Ok(command) => command,
         Err(rejected) => {
             findings(&rejected.findings, screen);
             anyhow::bail!("nothing was recorded");
         }
     };
-    let answer = office.journal.order(command, &signed_by(what.operator(), user))?;
-    if json {
-        let Answer { sequence, event, findings } = &answer;
-        screen.out(&serde_json::to_string(&Recorded { sequence: *sequence, event, findings })?)?;
-    } else {
-        screen.out(&format!("entry {}: {}", answer.sequence, answer.event.name()))?;
-    }
-    findings(&answer.findings, screen);
-    let refused = matches!(answer.event, Event::RowRejected(_) | Event::RowHeld(_));
-    Ok(if refused { Exit::Problem } else { Exit::Good })
+    Ok(office.journal.order(command, operator)?)
+}
+
+/// What is said of why the clock is right.
+fn reason(what: &Record) -> Private {
+    let reason = match what {
+        Record::Clock { reason, .. } => Some((Field::Reason, reason.clone())),
+        _ => None,
+    };
+    Private(reason.into_iter().chain(what.notes().map(|notes| (Field::Notes, notes.to_owned()))).collect())
 }
 
 fn findings(findings: &[Finding], screen: &mut dyn Screen) {

@@ -28,6 +28,8 @@ use crate::{
 
 /// How soon a waiting thread notices a stop.
 const NOTICE: Duration = Duration::from_millis(200);
+/// The central node's clock is news where it is otherwise than it was by more than this, in microseconds: it goes on by itself.
+const CLOCK_NEWS_US: u64 = 1_000_000;
 /// For how long the code is good by which `up` joins its own agent.
 const UP_CODE: Duration = Duration::from_mins(10);
 
@@ -131,11 +133,17 @@ fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Sh
     }
     let (office, shutdown) = (Arc::clone(office), shutdown.clone());
     thread::spawn(move || {
-        let mut seen = 0;
+        let (mut seen, mut ahead_us) = (0, None);
         let mut position = office.mirror.subscribe();
         while !shutdown.is_asked() {
             if position.has_changed().unwrap_or(false) {
                 let through = position.borrow_and_update().clone();
+                if let Some(now_us) = through.clock_ahead_us
+                    && ahead_us.is_none_or(|then_us: i64| then_us.abs_diff(now_us) > CLOCK_NEWS_US)
+                    && office.journal.hear_clock(now_us).is_ok()
+                {
+                    ahead_us = Some(now_us);
+                }
                 if through.connected && through.refused.is_none() {
                     clear_refusals(&office);
                 }
