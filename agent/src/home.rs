@@ -61,6 +61,8 @@ impl Home {
         vault = "vault";
         /// Folds of the log that can be thrown away.
         books = "books";
+        /// Among them: the index as of some place, so that a start need not read the whole log.
+        index = "books/index";
         /// In a copy of a log: the key that checks its checkpoints.
         verifier = "verifier";
         /// What the last `verify` found, for `status`.

@@ -342,7 +342,7 @@ impl Writer {
     /// Writes the index to disk. It can be had from the log at any time, so a failure costs only the next start's time.
     fn snapshot(&mut self) {
         self.snapshot_at = self.committed;
-        let written = self.opening.index.save(&self.opening.snapshot);
+        let written = self.opening.index.save(self.opening.log, self.frontier.root(), &self.opening.snapshot);
         if let Err(error) = written {
             warn!(
                 error = &error as &dyn std::error::Error,

@@ -199,7 +199,7 @@ impl Office {
         let began = (head.epoch < identity.epoch).then_some(identity.epoch);
         let keyring = Arc::new(Keyring::open(&home.keyring(), identity.epoch, &operator)?);
         let entries = store.reader();
-        let snapshot = home.books().join("index");
+        let snapshot = home.index();
         let (index, last_recorded_at) = catch_up(&snapshot, &store.reader())?;
         for used in index.keys_used() {
             keyring.covers(used)?;
@@ -329,8 +329,11 @@ fn found(home: &Home) -> Result<(Identity, Store), OfficeError> {
 
 /// The index as of the log's end, and when the last entry was recorded.
 fn catch_up(snapshot: &Path, entries: &StoreReader) -> Result<(Index, Timestamp), OfficeError> {
-    let mut index =
-        Index::load(snapshot).filter(|index| index.applied_through() <= entries.count()).unwrap_or_default();
+    let root_at = |count: u64| {
+        let last = entries.frames(Sequence(count.checked_sub(1)?)).next()?.ok()?;
+        (last.header().end().0 == count).then_some(last.header().root)
+    };
+    let mut index = Index::load(snapshot, entries.log(), root_at).unwrap_or_default();
     for frame in entries.frames(Sequence(index.applied_through())) {
         for entry in frame?.entries() {
             let entry = entry?;

@@ -182,3 +182,35 @@ fn a_wrong_year_is_left_behind() {
     assert_eq!(count_at(Timestamp(told.recorded_at.0 - 1)), 2, "what is stamped with 2099 was not there yet");
     office.close().expect("closed");
 }
+
+/// Goal: an index that was saved for another history of the same log, as long as this one, is not used. Method: a copy of a
+/// home goes its own way; its index is put into the other's place.
+#[test]
+fn an_index_of_another_history_is_not_used() {
+    let (directory, place, office) = office();
+    office.close().expect("closed");
+    let other = Location { home: Home::new(directory.path().join("other")), ..place.clone() };
+    copy(place.home.path(), other.home.path());
+    for (place, alarm) in [(&place, "here"), (&other, "there")] {
+        let office = Office::open(place, false).expect("opened");
+        let raised = Alarm { alarm: alarm.into(), detail: String::new() };
+        assert_eq!(office.journal.note(Draft::plain(Event::AlarmRaised(raised))).expect("noted"), Sequence(2));
+        office.close().expect("closed");
+    }
+    std::fs::copy(other.home.index(), place.home.index()).expect("copied");
+    let office = Office::open(&place, false).expect("opened");
+    let open = office.journal.look(Index::alarms).expect("looked");
+    assert_eq!(open.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["here"]);
+    office.close().expect("closed");
+    store::salvage(&place.home, &[]).expect("salvaged");
+    assert!(!place.home.index().exists(), "a salvaged log is folded anew");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() { copy(&entry.path(), &to) } else { drop(std::fs::copy(entry.path(), to)) }
+    }
+}

@@ -158,6 +158,8 @@ fn check_built(home: &Home, making: &Path, frontier: &Frontier) -> Result<(), St
 /// looks in `evidence/` too.
 fn put_in_place(home: &Home, head: &Head) -> Result<Option<PathBuf>, StoreError> {
     crash::point("store.salvage.before");
+    // Whatever was folded from the damaged store is not asked any more.
+    disk::remove_file(&home.index())?;
     let mut evidence = None;
     if home.log().exists() {
         let place = open::new_evidence(home, "log")?;
