@@ -88,7 +88,7 @@ pub enum OfficeError {
         "{home} belongs to log {identity} but holds log {head}; put back the right files from a backup, or run `daybook recover`"
     )]
     OtherLog { home: PathBuf, identity: LogId, head: LogId },
-    #[error("a `daybook recover` into {home} was begun and not finished; run it again with the same code")]
+    #[error("a `daybook recover` into {home} was begun and not finished: run the same command again")]
     Recovering { home: PathBuf },
     #[error("cannot use {path}")]
     Disk { path: PathBuf, source: std::io::Error },

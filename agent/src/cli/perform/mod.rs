@@ -4,6 +4,7 @@
 mod asking;
 mod central;
 mod doing;
+mod recovering;
 mod running;
 mod sample;
 mod standing;
@@ -38,7 +39,7 @@ pub(super) fn perform(
             running::join(&place, address, code, name.as_deref(), request.json, screen)
         }
         Command::Recover { address, code, name } => {
-            running::recover(&place, address, code, name.as_deref(), request.json, screen)
+            recovering::recover(&place, address, code, name.as_deref(), request.json, screen)
         }
         Command::Verify { export } => upkeep::verify(globals, export.as_deref(), request.json, screen),
         Command::Salvage => upkeep::salvage(&place.home, request.json, screen),

@@ -195,69 +195,6 @@ pub(super) fn join(
     Ok(Exit::Good)
 }
 
-/// Rebuilds a lost agent in this home.
-pub(super) fn recover(
-    place: &Location,
-    address: &str,
-    code: &str,
-    name: Option<&str>,
-    json: bool,
-    screen: &mut dyn Screen,
-) -> anyhow::Result<Exit> {
-    let invite: Invite = code.parse()?;
-    let (tell, told) = std::sync::mpsc::channel();
-    let home = place.home.clone();
-    let (at, name) = (address.to_owned(), named(name));
-    let work = thread::spawn(move || {
-        block_on(async {
-            replicate::recover(&at, &invite, &home, &name, move |progress| {
-                // Nobody looks any more when the screen is gone; the work goes on.
-                let _ = tell.send(progress);
-            })
-            .await
-        })
-    });
-    for progress in told {
-        let (done, total) = (progress.entries + progress.originals, progress.entries_total + progress.originals_total);
-        screen.progress(done, total, "entries and originals");
-    }
-    let recovered = work.join().map_err(|_| anyhow::anyhow!("the recover ended unexpectedly"))???;
-    let (log, epoch) = (recovered.identity.log, recovered.identity.epoch);
-    let (entries, root, originals) = (recovered.count, recovered.root, recovered.originals);
-    if json {
-        let missing = &recovered.missing;
-        let line = serde_json::json!({
-            "log": log, "epoch": epoch, "entries": entries, "root": root, "originals": originals, "missing": missing,
-        });
-        screen.out(&line.to_string())?;
-    } else {
-        let what = format!("log {log} is back: {entries} entries, root {root}, {originals} originals; epoch {epoch}");
-        screen.out(&what)?;
-    }
-    for missing in &recovered.missing {
-        screen.note(&format!(
-            "the central node never had the original {missing}: look for it in done/ on the old machine"
-        ));
-    }
-    let written = office::restore_config(place)?;
-    if let Some(path) = written {
-        screen.note(&format!("the configuration is back: {}", path.display()));
-    }
-    if let Some(from) = &place.operator_key
-        && !place.home.operator_key().exists()
-    {
-        std::fs::copy(from, place.home.operator_key()).context("cannot keep the operator's key")?;
-    }
-    if !place.home.operator_key().exists() {
-        screen.note("the operator's key is not here: put it back as operator.key before starting the agent");
-        return Ok(Exit::Problem);
-    }
-    let office = Office::rebuild(place)?;
-    let verified = super::upkeep::verify_home(&place.home, json, screen);
-    office.close()?;
-    verified
-}
-
 /// Runs agent and central node together, made and joined on first start.
 pub(super) fn up(
     place: &Location,
@@ -313,7 +250,7 @@ fn welcome(office: &Office, address: &str, screen: &mut dyn Screen) -> std::io::
 }
 
 /// The name under which a central node lists this machine: the one given, else the machine's own.
-fn named(given: Option<&str>) -> String {
+pub(super) fn named(given: Option<&str>) -> String {
     if let Some(name) = given {
         return name.to_owned();
     }
@@ -321,7 +258,7 @@ fn named(given: Option<&str>) -> String {
     if name.is_empty() { "agent".to_owned() } else { name }
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let done = runtime.block_on(work);
     runtime.shutdown_timeout(NOTICE);
