@@ -30,7 +30,7 @@ pub fn main() -> ExitCode {
             return Exit::CouldNot.into();
         }
     };
-    let mut screen = Terminal::new(shutdown.clone());
+    let mut screen = Terminal::new(shutdown.clone(), cli.globals.json);
     let exit =
         run(&cli.globals, cli.command, &shutdown, &mut screen).unwrap_or_else(|error| failed(&mut screen, &error));
     screen.finish(exit).into()

@@ -158,17 +158,23 @@ pub struct Office {
 impl Office {
     /// Opens a home, and makes it first where there is none and `create` allows it.
     pub fn open(place: &Location, create: bool) -> Result<Self, OfficeError> {
-        Self::open_with(place, create, false)
+        Self::open_with(place, create, false, &mut |_, _| {})
     }
 
-    /// Opens a home with its books thrown away, so that they are folded from the log again.
-    pub fn rebuild(place: &Location) -> Result<Self, OfficeError> {
-        let office = Self::open_with(place, false, true)?;
-        office.reading.catch_up()?;
+    /// Opens a home with its books thrown away, so that they are folded from the log again; `progress` hears of entries done
+    /// and entries in all, each of which is folded twice: for the desk, and for people.
+    pub fn rebuild(place: &Location, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, OfficeError> {
+        let office = Self::open_with(place, false, true, &mut |done, total| progress(done, 2 * total))?;
+        office.reading.catch_up_telling(&mut |done, total| progress(total + done, 2 * total))?;
         Ok(office)
     }
 
-    fn open_with(place: &Location, create: bool, anew: bool) -> Result<Self, OfficeError> {
+    fn open_with(
+        place: &Location,
+        create: bool,
+        anew: bool,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, OfficeError> {
         let (mut config, text) = place.config()?;
         let home = &place.home;
         if home.recovering().exists() {
@@ -200,7 +206,7 @@ impl Office {
         let keyring = Arc::new(Keyring::open(&home.keyring(), identity.epoch, &operator)?);
         let entries = store.reader();
         let snapshot = home.index();
-        let (index, last_recorded_at) = catch_up(&snapshot, &store.reader())?;
+        let (index, last_recorded_at) = catch_up(&snapshot, &store.reader(), progress)?;
         for used in index.keys_used() {
             keyring.covers(used)?;
         }
@@ -297,7 +303,7 @@ pub fn restore_config(place: &Location) -> Result<Option<PathBuf>, OfficeError> 
         return Ok(None);
     }
     let store = Store::open(&place.home, CACHE_BYTES)?;
-    let (index, _) = catch_up(Path::new(""), &store.reader())?;
+    let (index, _) = catch_up(Path::new(""), &store.reader(), &mut |_, _| {})?;
     let text = adopted(&index, &store.reader())?;
     store.close()?;
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
@@ -328,7 +334,11 @@ fn found(home: &Home) -> Result<(Identity, Store), OfficeError> {
 }
 
 /// The index as of the log's end, and when the last entry was recorded.
-fn catch_up(snapshot: &Path, entries: &StoreReader) -> Result<(Index, Timestamp), OfficeError> {
+fn catch_up(
+    snapshot: &Path,
+    entries: &StoreReader,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(Index, Timestamp), OfficeError> {
     let root_at = |count: u64| {
         let last = entries.frames(Sequence(count.checked_sub(1)?)).next()?.ok()?;
         (last.header().end().0 == count).then_some(last.header().root)
@@ -341,6 +351,7 @@ fn catch_up(snapshot: &Path, entries: &StoreReader) -> Result<(Index, Timestamp)
                 index.apply(&entry);
             }
         }
+        progress(index.applied_through(), entries.count());
     }
     let last = entries.count().checked_sub(1).map(|last| entries.entry(Sequence(last))).transpose()?.flatten();
     Ok((index, last.map(|entry| entry.recorded_at).unwrap_or_default()))

@@ -60,21 +60,26 @@ impl Reading {
 
     /// Brings the books up to the log's end. Books that are damaged, or do not stand on this log, are begun anew.
     pub fn catch_up(&self) -> Result<(), OfficeError> {
+        self.catch_up_telling(&mut |_, _| {})
+    }
+
+    /// The same; `progress` hears of entries done and entries in all.
+    pub fn catch_up_telling(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
         let mut books = self.book_lock();
         let last = books.applied_through().checked_sub(1).map(|last| self.entry(Sequence(last))).transpose()?.flatten();
         if !books.stands_on(last.as_ref()) {
             books.begin_anew()?;
         }
-        match self.fold(&mut books) {
+        match self.fold(&mut books, progress) {
             Err(OfficeError::Books(ReadModelError::Damaged(_))) => {
                 books.begin_anew()?;
-                self.fold(&mut books)
+                self.fold(&mut books, progress)
             }
             folded => folded,
         }
     }
 
-    fn fold(&self, books: &mut ReadModel) -> Result<(), OfficeError> {
+    fn fold(&self, books: &mut ReadModel, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
         let mut run = Vec::new();
         for frame in self.entries.frames(Sequence(books.applied_through())) {
             for entry in frame?.entries() {
@@ -86,15 +91,18 @@ impl Reading {
             if run.len() >= BOOKS_ENTRIES {
                 books.apply(&run)?;
                 run.clear();
+                progress(books.applied_through(), self.entries.count());
             }
         }
-        books.apply(&run).map_err(OfficeError::from)
+        books.apply(&run)?;
+        progress(books.applied_through(), books.applied_through());
+        Ok(())
     }
 
-    /// Throws the books away and folds them from the log again.
-    pub fn refold(&self) -> Result<(), OfficeError> {
+    /// Throws the books away and folds them from the log again; `progress` hears of entries done and entries in all.
+    pub fn refold(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
         self.book_lock().begin_anew()?;
-        self.catch_up()
+        self.catch_up_telling(progress)
     }
 
     /// For how many entries the central node has signed, by the checkpoint that is kept here.

@@ -202,7 +202,7 @@ fn an_index_of_another_history_is_not_used() {
     let open = office.journal.look(Index::alarms).expect("looked");
     assert_eq!(open.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["here"]);
     office.close().expect("closed");
-    store::salvage(&place.home, &[]).expect("salvaged");
+    store::salvage(&place.home, &[], &mut |_, _| {}).expect("salvaged");
     assert!(!place.home.index().exists(), "a salvaged log is folded anew");
 }
 
@@ -213,4 +213,26 @@ fn copy(from: &Path, to: &Path) {
         let to = to.join(entry.file_name());
         if entry.path().is_dir() { copy(&entry.path(), &to) } else { drop(std::fs::copy(entry.path(), to)) }
     }
+}
+
+/// Goal: what takes long tells how far it is, and that it is done. Method: the books of a log of some batches folded again and
+/// the log verified, as a command does both.
+#[test]
+fn long_work_tells_how_far_it_is() {
+    let (_directory, place, office) = office();
+    office.proceed(received(&office, 600), &mut |_, _| {}).expect("done");
+    let end = office.reading.entries.count();
+    let mut told = Vec::new();
+    office.reading.refold(&mut |done, total| told.push((done, total))).expect("folded");
+    assert_eq!(told.last(), Some(&(end, end)));
+    office.close().expect("closed");
+    told.clear();
+    let office = Office::rebuild(&place, &mut |done, total| told.push((done, total))).expect("rebuilt");
+    assert!(told.is_sorted() && told.len() > 3 && told.last() == Some(&(2 * end, 2 * end)), "{told:?}");
+    office.close().expect("closed");
+    told.clear();
+    let places = store::places(&place.home);
+    let report = crate::verify::verify(&places, None, &mut |done, total| told.push((done, total))).expect("verified");
+    assert!(report.ok() && told.is_sorted() && told.len() > 3, "{told:?}");
+    assert!(told.last().is_some_and(|(done, total)| done == total));
 }

@@ -44,7 +44,7 @@ pub(super) fn recover(
         return Ok(Exit::Problem);
     }
     replicate::settle(&place.home)?;
-    let office = Office::rebuild(place)?;
+    let office = Office::rebuild(place, &mut |done, total| screen.progress(done, total, "entries"))?;
     let verified = upkeep::verify_home(&place.home, json, screen);
     office.close()?;
     verified
