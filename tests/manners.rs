@@ -56,6 +56,33 @@ fn a_stop_does_not_wait_for_the_end_of_a_file() {
     desk.check_log(false);
 }
 
+/// Goal: the same while a very large file is still being copied, dropped or handed over: the stop leaves nothing behind, and the
+/// next start begins again. Method: a file of zeros that takes a minute to copy; stop when the copy has begun.
+#[test]
+fn a_stop_does_not_wait_for_the_end_of_a_copy() {
+    let desk = Desk::new("local");
+    let file = desk.folder.join("in/large.csv");
+    let sparse = fs::File::create(&file).expect("a file");
+    sparse.set_len(2 << 30).expect("as large as is taken");
+    drop(sparse);
+    let path = file.to_str().expect("text");
+    let copies = || fs::read_dir(desk.data.join("vault/tmp")).map_or(0, Iterator::count);
+    for arguments in [&["run"][..], &["import", "--centre", CENTRE, path], &["run"]] {
+        let mut running = desk.start(arguments);
+        until("the copy to begin", || {
+            assert!(running.ended().is_none(), "it ended by itself: {}", running.said());
+            (copies() > 0).then_some(())
+        });
+        let (status, took) = running.stop();
+        assert!(took < STOP_MAX, "it took {took:?}");
+        assert_eq!(status.code(), Some(if arguments == ["run"] { 0 } else { 2 }), "{arguments:?}");
+        assert_eq!(copies(), 0, "half a copy is left");
+        assert!(file.exists());
+    }
+    let entries = desk.told(&["entries", "--json"]);
+    assert!(!entries.contains("FileReceived") && !entries.contains("AlarmRaised"), "{entries}");
+}
+
 /// Goal: the same for an import, which ends with status 2, and goes on where it was when it is begun again.
 #[test]
 fn a_stopped_import_goes_on() {

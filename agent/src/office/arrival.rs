@@ -31,7 +31,8 @@ use crate::{
     intake::{self, Filed, Filing, Version},
     journal::{Draft, Pending, ReadRow, today},
     reader::{self, Planned, ReadError, Row, Wanted},
-    vault::Preserved,
+    supervise::Shutdown,
+    vault::{Original, Preserved, VaultError},
 };
 
 /// Rows handed to the journal at a time.
@@ -91,9 +92,14 @@ pub struct Arrived {
 }
 
 impl Office {
-    /// Keeps an original in the vault. It can be read again whatever becomes of the folder.
+    /// Keeps an original in the vault, unless the wish to stop comes first. It can be read again whatever becomes of the
+    /// folder.
     pub fn preserve(&self, original: &mut dyn Read) -> Result<Preserved, OfficeError> {
-        Ok(self.vault.preserve(original, &self.keyring, self.config.agent.file_bytes_max)?)
+        let wanted = || !self.stop.is_asked();
+        match self.vault.preserve_while(&wanted, original, &self.keyring, self.config.agent.file_bytes_max) {
+            Err(VaultError::BrokenOff) => Err(OfficeError::Stopping),
+            preserved => Ok(preserved?),
+        }
     }
 
     /// A new key for what concerns no known person.
@@ -168,8 +174,8 @@ impl Office {
         loop {
             let state = self.arrival(arrival)?;
             match state.stage {
-                Stage::Received => self.first_pass(&state)?,
-                Stage::Parsed => self.second_pass(&state, progress)?,
+                Stage::Received => self.first_pass(&state).map_err(heeded)?,
+                Stage::Parsed => self.second_pass(&state, progress).map_err(heeded)?,
                 Stage::Judged if !self.safe_enough(&state) => return Ok(Waiting::Mirror),
                 Stage::Judged => self.answer(&state)?,
                 Stage::Answered => self.file(&state)?,
@@ -317,9 +323,10 @@ impl Office {
         self.config.folders.iter().find(|folder| folder.name == state.received.folder)
     }
 
-    /// The original, from its beginning.
+    /// The original, from its beginning, to be read until the wish to stop.
     pub(super) fn original(&self, state: &Arrival) -> Result<Box<dyn Read + Send>, OfficeError> {
-        Ok(Box::new(self.vault.read(state.received.sha256, &self.keyring)?))
+        let original = self.vault.read(state.received.sha256, &self.keyring)?;
+        Ok(Box::new(Heeding { original, stop: self.stop.clone() }))
     }
 
     /// The name under which a file arrived.
@@ -382,6 +389,30 @@ impl Office {
         self.journal.note(Draft::of_file(state.arrival, Event::OriginalFiled(filed)))?;
         // DURABLE: nothing is left to do for this arrival.
         Ok(())
+    }
+}
+
+/// An original that breaks off at the wish to stop: a large one is read from end to end where nobody else can ask.
+struct Heeding {
+    original: Original,
+    stop: Shutdown,
+}
+
+impl Read for Heeding {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        if self.stop.is_asked() { Err(io::Error::other(VaultError::BrokenOff)) } else { self.original.read(to) }
+    }
+}
+
+/// What became of a pass, with the end of a [`Heeding`] known for what it is.
+fn heeded(error: OfficeError) -> OfficeError {
+    let broken_off = |source: &io::Error| {
+        let inner = source.get_ref().and_then(|inner| inner.downcast_ref());
+        matches!(inner, Some(VaultError::BrokenOff))
+    };
+    match error {
+        OfficeError::Read(ReadError::Io(source)) if broken_off(&source) => OfficeError::Stopping,
+        other => other,
     }
 }
 

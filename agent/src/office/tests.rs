@@ -236,3 +236,18 @@ fn long_work_tells_how_far_it_is() {
     assert!(report.ok() && told.is_sorted() && told.len() > 3, "{told:?}");
     assert!(told.last().is_some_and(|(done, total)| done == total));
 }
+
+/// Goal: the wish to stop is heard within a file, while it is copied and while it is read, and is no trouble with the file.
+/// Method: a source that never ends, and one long row, with the wish there before each.
+#[test]
+fn a_stop_is_heard_within_a_file() {
+    let (_directory, place, office) = office();
+    let arrival = received(&office, 10);
+    office.stop.ask();
+    assert!(matches!(office.preserve(&mut std::io::repeat(b'a')), Err(OfficeError::Stopping)));
+    assert!(matches!(office.proceed(arrival, &mut |_, _| {}), Err(OfficeError::Stopping)));
+    office.close().expect("closed");
+    let office = Office::open(&place, false).expect("opened");
+    assert_eq!(office.proceed(arrival, &mut |_, _| {}).expect("done"), Waiting::Nothing);
+    office.close().expect("closed");
+}
