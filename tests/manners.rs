@@ -154,6 +154,50 @@ fn a_second_copy_is_refused() {
     running.stop_well();
 }
 
+/// A file that somebody else has locked.
+fn lock(desk: &Desk, name: &str) -> fs::File {
+    let file = fs::File::create(desk.data.join(name)).expect("a file");
+    file.lock().expect("nobody else's");
+    file
+}
+
+/// Goal: a command that is given just as an agent starts does not keep it from starting, and the other way round. Method: the
+/// data directory is locked as by a command; an agent and a question are started, which wait; then it is given back.
+#[test]
+fn a_start_waits_for_a_command() {
+    let desk = Desk::new("local");
+    let mut first = desk.start(&["run"]);
+    first.until_said("runs in");
+    first.stop_well();
+    for command in ["run", "up"] {
+        let locked = lock(&desk, "lock");
+        let mut running = desk.start(&[command]);
+        running.until_said("waiting for it, at most 30 s");
+        let mut asking = desk.start(&["status"]);
+        asking.until_said("waiting for it, at most 30 s");
+        drop(locked);
+        running.until_said("runs in");
+        let answered = until("an answer", || asking.ended());
+        assert!(answered.success(), "{}", asking.said());
+        running.stop_well();
+    }
+}
+
+/// Goal: a second agent is refused at once, also while the first one is not there to be asked yet. Method: the lock that an agent
+/// holds from its first moment on, held by this test.
+#[test]
+fn a_second_agent_is_refused_at_once() {
+    let desk = Desk::new("local");
+    let locked = lock(&desk, "running");
+    for command in ["run", "up"] {
+        let output = desk.ask(&[command]);
+        refused(&output, &[&desk.data.display().to_string(), "already runs", "--data"]);
+        assert!(!errors(&output).contains("waiting"), "{}", errors(&output));
+    }
+    drop(locked);
+    assert!(!desk.data.join("log").exists(), "nothing is made");
+}
+
 /// Goal: mistakes in the configuration are named with what to do, and nothing is made. Method: some mistakes, with `run`,
 /// `import` and `check`.
 #[test]

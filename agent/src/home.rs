@@ -31,6 +31,8 @@ impl Home {
     places! {
         /// Held exclusively by whoever has the home open.
         lock = "lock";
+        /// Held exclusively by the agent or central node that runs here, from its first moment on.
+        running = "running";
         /// Log id, epoch and central node: who this home is.
         identity = "identity.toml";
         /// Who this home is to become, while a `recover` is under way.

@@ -64,7 +64,7 @@ pub enum CentralError {
         source: io::Error,
     },
     /// Another process has it open.
-    #[error("{path} is in use by another process: ask that one, or stop it first")]
+    #[error("another daybook has {path} open: stop it, or wait until its command has ended, and try again")]
     InUse {
         /// The data directory.
         path: PathBuf,

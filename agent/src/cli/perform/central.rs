@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use daybook_protocol::{date::Timestamp, ids::LogId};
 
-use super::{asking, upkeep};
+use super::{asking, hold, upkeep};
 use crate::{
     central::{AgentStatus, CentralHandle, Purpose},
     cli::{
@@ -39,7 +39,8 @@ pub(super) fn run(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let config = config(config_path)?;
-    let central = CentralHandle::open(home)?;
+    let _held = hold::take(home)?;
+    let central = hold::patiently(home, shutdown, screen, |_| Ok(CentralHandle::open(home)?))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let listen = config.central.listen;
     let listener = runtime.block_on(tokio::net::TcpListener::bind(listen)).with_context(|| {

@@ -4,6 +4,7 @@
 mod asking;
 mod central;
 mod doing;
+pub(super) mod hold;
 mod recovering;
 mod running;
 mod sample;

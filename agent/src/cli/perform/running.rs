@@ -11,7 +11,7 @@ use daybook_protocol::{
 };
 use tokio::sync::watch;
 
-use super::{AgentDesk, central, sample};
+use super::{AgentDesk, central, hold, sample};
 use crate::{
     books::index::Index,
     central::{CentralHandle, Purpose},
@@ -35,12 +35,20 @@ const UP_CODE: Duration = Duration::from_mins(10);
 
 /// Runs the agent until it is told to stop.
 pub(super) fn run(place: &Location, shutdown: &Shutdown, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    let agent = Agent::start(Office::open(place, true)?, shutdown)?;
+    // A mistake in the configuration is told before anything is made.
+    place.config()?;
+    let _held = hold::take(&place.home)?;
+    let agent = Agent::start(open(place, shutdown, screen)?, shutdown)?;
     let home = place.home.path().display();
     // Said only now: whoever reads it may ask the agent at once.
     screen.note(&format!("daybook: the agent runs in {home}; stop it with Ctrl-C"));
     agent.finish(shutdown)?;
     Ok(Exit::Good)
+}
+
+/// Opens a home to run in, made where there is none.
+fn open(place: &Location, shutdown: &Shutdown, screen: &mut dyn Screen) -> anyhow::Result<Office> {
+    hold::patiently(&place.home, shutdown, screen, |_| Ok(Office::open(place, true)?))
 }
 
 /// An agent at work: folders watched, commands served, log mirrored.
@@ -203,12 +211,14 @@ pub(super) fn up(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let home = &place.home;
+    place.config()?;
+    let central_home = Home::new(home.path().join(CENTRAL_BELOW));
+    let _held = (hold::take(home)?, hold::take(&central_home)?);
     if place.config.is_none() && !home.config().exists() {
         sample::write_config(home)?;
     }
-    let central_home = Home::new(home.path().join(CENTRAL_BELOW));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let central = CentralHandle::open(&central_home)?;
+    let central = hold::patiently(&central_home, shutdown, screen, |_| Ok(CentralHandle::open(&central_home)?))?;
     let joined = Identity::load(home)?.and_then(|identity| identity.central);
     // The port of the first start is kept: the agent's identity names it.
     let wanted = joined.as_ref().map_or("127.0.0.1:0", |central| central.address.as_str());
@@ -219,11 +229,11 @@ pub(super) fn up(
     let serving = runtime.spawn(crate::central::serve(listener, central.clone(), shutdown.token()));
     let commands = central::serve_commands(&central_home, &central, Config::default().central.code_hours)?;
     if joined.is_none() {
-        Office::open(place, true)?.close()?;
+        open(place, shutdown, screen)?.close()?;
         let invite = central.invite(Purpose::Join, UP_CODE)?;
         block_on(replicate::join(&address, &invite, home, &named(None)))??;
     }
-    let agent = Agent::start(Office::open(place, true)?, shutdown)?;
+    let agent = Agent::start(open(place, shutdown, screen)?, shutdown)?;
     welcome(&agent.office, &address, screen)?;
     if with_sample {
         sample::show(&agent.office, shutdown, screen)?;
