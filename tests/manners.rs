@@ -221,7 +221,32 @@ fn a_wrong_configuration_is_named() {
         assert!(!desk.data.join("log").exists(), "nothing is made");
     }
     let desk = Desk::new("local");
-    refused(&desk.ask(&["run", "--config", "/nowhere/daybook.toml"]), &["/nowhere/daybook.toml"]);
+    refused(&desk.ask(&["run", "--config", "/nowhere/daybook.toml"]), &["/nowhere/daybook.toml", "--config"]);
+    fs::write(desk.data.join("daybook.toml"), b"[agent]\n# caf\xe9\n").expect("written");
+    refused(&desk.ask(&["run"]), &["daybook.toml", "UTF-8"]);
+    fs::write(desk.data.join("daybook.toml"), "[central]\nlisten = \"7310\"\n").expect("written");
+    refused(&desk.ask(&["central"]), &["7310", "0.0.0.0:7310"]);
+}
+
+/// Goal: a data directory that cannot be used, or that lacks what only a person has, is named with what to do. Method: a file in its
+/// place; the operator's key taken away.
+#[test]
+fn an_unusable_data_directory_is_named() {
+    let desk = Desk::new("local");
+    let file = desk.beside("file");
+    fs::write(&file, "").expect("written");
+    for command in ["run", "up", "central"] {
+        let output = Desk::command_in(&file, &[command]).output().expect("it runs");
+        refused(&output, &[&file.display().to_string(), "--data"]);
+    }
+    let mut running = desk.start(&["run"]);
+    running.until_said("runs in");
+    running.stop_well();
+    fs::remove_file(desk.data.join("operator.key")).expect("it was made");
+    for command in ["run", "status"] {
+        refused(&desk.ask(&[command]), &["operator.key", "bring the file back", "--operator-key"]);
+    }
+    assert!(!desk.data.join("operator.key").exists(), "it is never made anew");
 }
 
 /// Goal: a folder that is missing is made where it can be, and otherwise named. Method: a folder below nothing, and one
@@ -248,7 +273,7 @@ fn a_busy_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     fs::write(desk.data.join("daybook.toml"), format!("[central]\nlisten = \"{address}\"\n")).expect("written");
-    refused(&desk.ask(&["central"]), &[&address, "listen"]);
+    refused(&desk.ask(&["central"]), &[&address, "another program", "listen"]);
 }
 
 /// Goal: an `up` whose port was taken meanwhile says so, and works again when it is free.
@@ -261,7 +286,7 @@ fn a_port_taken_from_up_is_named() {
     let identity = fs::read_to_string(desk.data.join("identity.toml")).expect("an identity");
     let address = identity.split('"').find(|word| word.starts_with("127.0.0.1:")).expect("an address").to_owned();
     let taken = TcpListener::bind(&address).expect("the port is free");
-    refused(&desk.ask(&["up"]), &[&address, "another `daybook up`"]);
+    refused(&desk.ask(&["up"]), &[&address, "another program", "--data"]);
     drop(taken);
     let mut running = desk.start(&["up"]);
     running.until_said("drop folder");
@@ -287,6 +312,7 @@ fn a_file_of_another_kind_is_answered() {
         assert!(told["outcome"] == "rejected" || told["outcome"] == "held", "{}: {told}", fixture.name);
         assert_eq!(told["accepted"], 0, "{told}");
         let text = desk.told(&["import", "--centre", CENTRE, &file]);
+        assert!(text.contains("as a whole"), "{text}");
         let code = told["findings"][0]["code"].as_str().expect("a code");
         let line = text.lines().find(|line| line.contains(code)).expect("the code is told");
         assert!(line.len() > 40, "it says what to do: {line}");
@@ -308,7 +334,7 @@ fn a_mistyped_command_is_helped() {
     for arguments in [&["status"][..], &["entries"], &["held", "list"], &["export", "/tmp/never-made"]] {
         refused(&desk.ask(arguments), &["daybook up", "no log"]);
     }
-    refused(&desk.ask(&["verify"]), &["log"]);
+    refused(&desk.ask(&["verify"]), &["no log", "--data"]);
     let verified = desk.ask(&["verify", "--export", "/nowhere"]);
     refused(&verified, &["/nowhere"]);
     assert!(!desk.data.join("log").exists(), "asking makes nothing");

@@ -117,7 +117,7 @@ pub fn verify(
     };
     let head = match head {
         None if !batches_there => {
-            let what = format!("there is no log at {}", places.batches.display());
+            let what = format!("there is no log at {}: name its data directory with --data", places.batches.display());
             return Err(CouldNotCheck { what, source: None });
         }
         None => return Ok(nothing("the head is missing".to_owned())),

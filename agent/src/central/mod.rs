@@ -56,7 +56,7 @@ const HEAD_BYTES_MAX: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum CentralError {
     /// Its directory cannot be used.
-    #[error("cannot use {path}")]
+    #[error("cannot read or write {path}: see that this user may")]
     Io {
         /// Which path.
         path: PathBuf,

@@ -286,7 +286,7 @@ impl Door {
         let private = Private(vec![(Field::FileName, refused.name.clone())]);
         let private = Some((self.office.new_key()?, private));
         self.office.journal.note(Draft { private, ..Draft::plain(event) })?;
-        warn!(folder = self.folder.name, reason = ?refused.reason, "something in the folder is not taken");
+        warn!(folder = self.folder.name, reason = ?refused.reason, "something in the folder is not taken; `daybook entries --reveal` names it");
         Ok(())
     }
 

@@ -90,7 +90,7 @@ pub enum OfficeError {
     OtherLog { home: PathBuf, identity: LogId, head: LogId },
     #[error("a `daybook recover` into {home} was begun and not finished: run the same command again")]
     Recovering { home: PathBuf },
-    #[error("cannot use {path}")]
+    #[error("cannot read or write {path}: see that this user may")]
     Disk { path: PathBuf, source: std::io::Error },
     #[error("there is no arrival {0}; `daybook entries` lists what there is")]
     NoArrival(Sequence),

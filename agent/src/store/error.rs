@@ -153,7 +153,7 @@ pub enum StoreError {
         source: EngineError,
     },
     /// A file of ours cannot be read or written.
-    #[error("{doing} failed at {path}")]
+    #[error("{doing} failed at {path}: see that this user may read and write there")]
     Io {
         /// What was being done.
         doing: &'static str,

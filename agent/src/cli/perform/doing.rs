@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::signed_by;
 use crate::{
-    books::index::Held,
+    books::index::{Held, Verdict},
     cli::{
         Exit, Files, Screen,
         args::{Import, Ruling},
@@ -71,10 +71,15 @@ pub(super) fn import(
 fn told(arrived: &Arrived, screen: &mut dyn Screen) -> std::io::Result<()> {
     let totals = arrived.totals;
     let kind = arrived.kind.map_or("of unknown kind", |kind| kind.name());
-    screen.out(&format!(
-        "{}: {kind}, {} rows: {} accepted, {} rejected, {} duplicate, {} held; receipt {}",
-        arrived.file, totals.rows, totals.accepted, totals.rejected, totals.duplicate, totals.held, arrived.receipt
-    ))?;
+    let became = match arrived.outcome {
+        Some(Verdict::Rejected) => "rejected as a whole, none of its rows was processed".to_owned(),
+        Some(Verdict::Held) => "held as a whole for a person, none of its rows was processed".to_owned(),
+        _ => format!(
+            "{kind}, {} rows: {} accepted, {} rejected, {} duplicate, {} held",
+            totals.rows, totals.accepted, totals.rejected, totals.duplicate, totals.held
+        ),
+    };
+    screen.out(&format!("{}: {became}; receipt {}", arrived.file, arrived.receipt))?;
     for Finding { code, field } in &arrived.findings {
         let field = field.map_or(String::new(), |field| format!(" ({field})"));
         screen.out(&format!("  {code}{field}: {}. {}", code.meaning(), code.mend()))?;

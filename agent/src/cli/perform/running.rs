@@ -222,9 +222,9 @@ pub(super) fn up(
     let joined = Identity::load(home)?.and_then(|identity| identity.central);
     // The port of the first start is kept: the agent's identity names it.
     let wanted = joined.as_ref().map_or("127.0.0.1:0", |central| central.address.as_str());
-    let listener = runtime
-        .block_on(tokio::net::TcpListener::bind(wanted))
-        .with_context(|| format!("cannot listen on {wanted}: is another `daybook up` running?"))?;
+    let listener = runtime.block_on(tokio::net::TcpListener::bind(wanted));
+    let kept = "begin anew in another directory with --data: the agent here was joined at this address";
+    let listener = listener.map_err(|error| central::deaf(&wanted, kept, error))?;
     let address = listener.local_addr()?.to_string();
     let serving = runtime.spawn(crate::central::serve(listener, central.clone(), shutdown.token()));
     let commands = central::serve_commands(&central_home, &central, Config::default().central.code_hours)?;
