@@ -335,6 +335,10 @@ fn a_mistyped_command_is_helped() {
         refused(&desk.ask(arguments), &["daybook up", "no log"]);
     }
     refused(&desk.ask(&["verify"]), &["no log", "--data"]);
+    for what in ["agents", "invite"] {
+        refused(&desk.ask(&["central", what]), &["no central node", "--data", "daybook central"]);
+    }
+    assert!(!desk.data.join("authority").exists(), "asking makes nothing");
     let verified = desk.ask(&["verify", "--export", "/nowhere"]);
     refused(&verified, &["/nowhere"]);
     assert!(!desk.data.join("log").exists(), "asking makes nothing");

@@ -159,6 +159,12 @@ pub(super) fn ask(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let hours = config(&globals.config_path())?.central.code_hours;
+    if !home.authority().exists() {
+        let at = home.path().display();
+        anyhow::bail!(
+            "no central node is kept in {at}: name its directory with --data, or make one by `daybook central`"
+        );
+    }
     let central = CentralHandle::open(home)?;
     answer(&central, home, what, (hours, false), request.json, screen)
 }
