@@ -158,6 +158,14 @@ impl CentralHandle {
             Err(TryLockError::WouldBlock) => return Err(CentralError::InUse { path: home.path().to_owned() }),
             Err(TryLockError::Error(source)) => return Err(CentralError::Io { path: home.lock(), source }),
         }
+        // What every agent and every checkpoint depends on is made once, and then only ever put back.
+        let (agents, logs) = (home.registry().exists(), home.logs().exists());
+        if (agents || logs) && !home.authority().exists() {
+            return Err(AuthorityError::Wrong { path: home.authority() }.into());
+        }
+        if logs && !agents {
+            return Err(RegistryError::Wrong { path: home.registry(), why: "it is missing".to_owned() }.into());
+        }
         let authority = Authority::create_or_load(&home.authority())?;
         let acceptor = authority.acceptor()?;
         let registry = registry::Kept::load(home.registry())?;
