@@ -1,6 +1,11 @@
 //! One entry of the log: who, when, by which source, under which rules, what, and the sealed part.
 
-use bincode::{Decode, Encode};
+use bincode::{
+    Decode, Encode,
+    de::Decoder,
+    enc::Encoder,
+    error::{DecodeError as Undecoded, EncodeError},
+};
 use serde::Serialize;
 
 use crate::{
@@ -72,14 +77,51 @@ pub fn associated_data(log: LogId, sequence: Sequence) -> [u8; 24] {
     data
 }
 
-/// What the sealed part says: values by column.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
-pub struct Private(pub Vec<(Field, String)>);
+/// What the sealed part says: values by column. Encoded as a list of pairs of column and text; in memory all texts lie
+/// behind one another, because a row has a dozen and a file a million rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Private {
+    texts: String,
+    /// Each value's column, and where in `texts` it ends.
+    values: Vec<(Field, usize)>,
+}
 
 impl Private {
+    /// Nothing yet, with room for so many values of so many bytes together.
+    pub fn with_capacity(values: usize, bytes: usize) -> Self {
+        Self { texts: String::with_capacity(bytes), values: Vec::with_capacity(values) }
+    }
+
+    /// Adds the value of a column.
+    pub fn push(&mut self, field: Field, text: &str) {
+        self.texts.push_str(text);
+        self.values.push((field, self.texts.len()));
+    }
+
+    /// The values, in the order in which they were added.
+    pub fn iter(&self) -> impl Iterator<Item = (Field, &str)> {
+        let mut begin = 0;
+        self.values.iter().map(move |(field, end)| {
+            let text = self.texts.get(begin..*end).unwrap_or_default();
+            begin = *end;
+            (*field, text)
+        })
+    }
+
+    /// How many values there are.
+    pub fn count(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The value of a column, if it is there.
+    pub fn value(&self, field: Field) -> Option<&str> {
+        self.iter().find(|(name, _)| *name == field).map(|(_, value)| value)
+    }
+
     /// Its bytes, to be sealed.
     pub fn encode(&self) -> Result<Vec<u8>, DecodeError> {
-        let mut out = Vec::with_capacity(128);
+        // A column and a length take two or three bytes each, and a seal has a tag of sixteen.
+        let mut out = Vec::with_capacity(self.texts.len() + 4 * self.values.len() + 32);
         codec::encode_into::<ENTRY_BYTES_MAX, _>("private part", self, &mut out)?;
         Ok(out)
     }
@@ -88,10 +130,34 @@ impl Private {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         codec::decode::<ENTRY_BYTES_MAX, _>("private part", bytes)
     }
+}
 
-    /// The value of a column, if it is there.
-    pub fn value(&self, field: Field) -> Option<&str> {
-        self.0.iter().find(|(name, _)| *name == field).map(|(_, value)| value.as_str())
+impl<T: AsRef<str>> FromIterator<(Field, T)> for Private {
+    fn from_iter<I: IntoIterator<Item = (Field, T)>>(values: I) -> Self {
+        let mut private = Self::default();
+        for (field, text) in values {
+            private.push(field, text.as_ref());
+        }
+        private
+    }
+}
+
+impl<T: AsRef<str>, const N: usize> From<[(Field, T); N]> for Private {
+    fn from(values: [(Field, T); N]) -> Self {
+        values.into_iter().collect()
+    }
+}
+
+impl Encode for Private {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        self.values.len().encode(encoder)?;
+        self.iter().try_for_each(|value| value.encode(encoder))
+    }
+}
+
+impl<C> Decode<C> for Private {
+    fn decode<D: Decoder<Context = C>>(decoder: &mut D) -> Result<Self, Undecoded> {
+        Ok(Vec::<(Field, String)>::decode(decoder)?.into_iter().collect())
     }
 }
 

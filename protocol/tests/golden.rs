@@ -292,7 +292,7 @@ fn frames_heads_and_checkpoints() {
     let head = Head { generation: 5, log: LOG, epoch: Epoch(1), frontier: frontier.clone() };
     assert_eq!(Head::decode(&head.encode()), Some(head.clone()));
     found.insert("head".into(), head.encode().to_vec());
-    let private = Private(vec![(Field::FamilyName, "Ó Súilleabháin".into()), (Field::Line, String::new())]);
+    let private = Private::from([(Field::FamilyName, "Ó Súilleabháin"), (Field::Line, "")]);
     found.insert("private".into(), private.encode().expect("encodes"));
     let checkpoint = Checkpoint { log: LOG, count: frontier.count(), root: frontier.root() };
     let signer = Signer::new("daybook-central", &[7; 32]);

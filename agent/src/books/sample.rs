@@ -93,9 +93,7 @@ impl Log {
             governed_by: Sequence(1),
             findings,
             event,
-            sealed: sealed.map(|(key, values)| {
-                seal(key, &Private(values.iter().map(|(field, value)| (*field, (*value).to_owned())).collect()))
-            }),
+            sealed: sealed.map(|(key, values)| seal(key, &values.iter().copied().collect())),
         });
     }
 

@@ -72,8 +72,8 @@ struct PrivateView(Private);
 
 impl Serialize for PrivateView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.0.len()))?;
-        for (field, value) in &self.0.0 {
+        let mut map = serializer.serialize_map(Some(self.0.count()))?;
+        for (field, value) in self.0.iter() {
             map.serialize_entry(field.name(), value)?;
         }
         map.end()
@@ -130,7 +130,7 @@ pub fn line(entry: &Entry, look: &Look<'_>) -> String {
     }
     match look.private(entry) {
         Some(Ok(private)) => {
-            for (field, value) in &private.0 {
+            for (field, value) in private.iter() {
                 let _ = write!(line, "  {field}={}", printable(value));
             }
         }
@@ -165,7 +165,7 @@ pub fn held(entry: &Entry, look: &Look<'_>) -> Vec<String> {
     }
     match look.private(entry) {
         Some(Ok(private)) => {
-            lines.extend(private.0.iter().map(|(field, value)| format!("  {field}: {}", printable(value))));
+            lines.extend(private.iter().map(|(field, value)| format!("  {field}: {}", printable(value))));
         }
         Some(Err(why)) => lines.push(format!("  sealed     {}", printable(&why))),
         None if entry.sealed.is_some() => {
@@ -298,10 +298,7 @@ mod tests {
 
     #[allow(clippy::unnecessary_wraps, reason = "what opens a sealed part can fail")]
     fn opened(_: &Entry) -> Result<Option<Private>, String> {
-        Ok(Some(Private(vec![
-            (Field::FamilyName, "O\u{1b}[2Jkafor".to_owned()),
-            (Field::Notes, "said \"so\"".to_owned()),
-        ])))
+        Ok(Some(Private::from([(Field::FamilyName, "O\u{1b}[2Jkafor"), (Field::Notes, "said \"so\"")])))
     }
 
     /// Goal: the object that scripts rely on keeps its members and their order, with and without what is personal.

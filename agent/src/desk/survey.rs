@@ -7,7 +7,7 @@ use daybook_protocol::{
 };
 
 use super::{
-    Command, Policy, Rejected,
+    Policy,
     fields::{Cells, Order, order},
 };
 
@@ -60,8 +60,8 @@ impl Survey {
         }
     }
 
-    /// Takes in a row and what [`super::read`] made of it.
-    pub fn add(&mut self, cells: &dyn Cells, read: &Result<Command, Rejected>) {
+    /// Takes in a row and what [`super::look_at`] says of it: what was found, and whether the row passed.
+    pub fn add(&mut self, cells: &dyn Cells, (findings, passed): &(Vec<Finding>, bool)) {
         self.rows += 1;
         if cells.shifted() {
             self.rejected += 1;
@@ -74,14 +74,10 @@ impl Survey {
                 None => {}
             }
         }
-        let findings = match read {
-            Ok(command) => &command.findings,
-            Err(rejected) => {
-                self.rejected += 1;
-                self.count_errors(&rejected.findings);
-                &rejected.findings
-            }
-        };
+        if !passed {
+            self.rejected += 1;
+            self.count_errors(findings);
+        }
         let found = |code| findings.contains(&Finding::of(code, Field::Uln));
         if !cells.value(Field::Uln).is_empty() && !found(Code::ULN_PLACEHOLDER) {
             self.ulns += 1;
@@ -140,7 +136,7 @@ mod tests {
     use daybook_protocol::date::Date;
 
     use super::*;
-    use crate::desk::{Context, Given, NoTokens, read};
+    use crate::desk::{Context, Given, NoTokens, look_at};
 
     /// What a survey finds in enrolments; each row is a list of changes to a sound one.
     fn survey(rows: &[&[(Field, &str)]], policy: &Policy) -> Vec<Finding> {
@@ -161,7 +157,7 @@ mod tests {
                 row.push((field, text.to_owned()));
             }
             let row = Given::new(row);
-            survey.add(&row, &read(Kind::Enrolments, &row, &context));
+            survey.add(&row, &look_at(Kind::Enrolments, &row, &context));
         }
         survey.finish(policy)
     }
@@ -234,7 +230,7 @@ mod tests {
         let context = Context { tokens: &NoTokens, policy: &policy, centre: "", brand: "", today };
         let mut survey = Survey::new(Kind::Withdrawals);
         for _ in 0..5 {
-            survey.add(&Shifted, &read(Kind::Withdrawals, &Shifted, &context));
+            survey.add(&Shifted, &look_at(Kind::Withdrawals, &Shifted, &context));
         }
         assert_eq!(survey.finish(&policy), [Code::TOO_MANY_ERRORS.into()]);
     }

@@ -201,8 +201,8 @@ fn arrival(source: Source) -> Option<Sequence> {
 /// The values of a sealed part by column; of a column that stands there twice, the first.
 fn values(private: &Private) -> Values {
     let mut values = Values::new();
-    for (field, value) in &private.0 {
-        values.entry(*field).or_insert_with(|| value.clone());
+    for (field, value) in private.iter() {
+        values.entry(field).or_insert_with(|| value.to_owned());
     }
     values
 }

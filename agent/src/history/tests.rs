@@ -110,7 +110,7 @@ fn details_follow_the_amendments_in_effective_order() {
     let mut second = told.pop().expect("the second enrolment");
     let mut retold = |sequence: u64, postcode: &str| {
         second.entry.sequence = Sequence(sequence);
-        second.private = Some(Private(vec![(Field::Postcode, postcode.to_owned())]));
+        second.private = Some(Private::from([(Field::Postcode, postcode)]));
         told.push(second.clone());
         History::of(ANN, &told, view(None, None))
     };
@@ -159,8 +159,7 @@ fn the_text_keeps_to_its_width() {
             if let Event::LearnerEnrolled(event) = &mut told.entry.event {
                 event.centre.clone_from(&value);
             }
-            let values = vec![(Field::FamilyName, value.clone()), (Field::FileName, value.clone())];
-            told.private = Some(Private(values));
+            told.private = Some(Private::from([(Field::FamilyName, &value), (Field::FileName, &value)]));
         }
         let table = History::of(ANN, &told, view(None, None)).table();
         for line in table.lines() {

@@ -1,13 +1,16 @@
 //! The only writer of the log. It gives every entry its place and time, seals what is personal, and commits: batch, keys,
 //! barrier, head, and only then the answer. Whoever wants something recorded sends it here and waits.
 //!
-//! One thread owns the store and the index that the desk decides by, so that every decision sees all before it.
-//! Several sources share a barrier: whatever has come in while the last one passed goes into the next.
+//! Two threads, one behind the other. The *judge* owns the index that the desk decides by, so that every decision sees all
+//! before it, and gives each entry its place. The *writer* owns the store: it seals and encodes the entries that come from
+//! the judge, in their order, commits them, and answers. Several sources share a barrier: whatever has come in while the
+//! last one passed goes into the next.
 //!
 //! Architecture invariant: there is no second way to append, and no answer before the barrier. After any failure of store
-//! or keyring the writer stops for good; what was not answered is judged again by the next start.
+//! or keyring both threads stop for good; what was not answered is judged again by the next start.
 
 mod clock;
+mod judge;
 mod writer;
 
 use std::{
@@ -18,13 +21,13 @@ use std::{
 use daybook_protocol::{
     date::{Date, Timestamp},
     entry::{Actor, Private, Source},
-    event::{Alarm, Event, Totals},
+    event::{Alarm, Event, Verdict},
     finding::Finding,
-    ids::{KeyId, Sequence},
+    ids::{KeyId, RegistrationNo, Sequence},
 };
 
 pub use clock::today;
-pub use writer::{CLOCK, Desk, Opening};
+pub use judge::{CLOCK, Desk, Opening};
 
 use crate::{
     books::index::Index,
@@ -77,6 +80,21 @@ pub struct ReadRow {
     pub released: bool,
 }
 
+/// What became of a row.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The physical line on which it begins, counted from 1.
+    pub line: u32,
+    /// Its entry.
+    pub sequence: Sequence,
+    /// What the desk said.
+    pub verdict: Verdict,
+    /// What the checks found.
+    pub findings: Vec<Finding>,
+    /// The registration that it opened or concerned, where there is one.
+    pub registration: Option<RegistrationNo>,
+}
+
 /// What became of an operator's command.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -106,7 +124,7 @@ type Reply<T> = mpsc::SyncSender<Result<T, JournalError>>;
 
 enum Work {
     Note(Box<Draft>, Reply<(Sequence, Timestamp)>),
-    Rows { arrival: Sequence, key: KeyId, rows: Vec<ReadRow>, reply: Reply<Totals> },
+    Rows { arrival: Sequence, key: KeyId, rows: Vec<ReadRow>, reply: Reply<Vec<Judged>> },
     Order { command: Box<Command>, operator: String, reply: Reply<Answer> },
     Hear(Moment),
     AcceptClock { reason: Private, operator: String, reply: Reply<Answer> },
@@ -120,7 +138,7 @@ pub struct Journal {
     work: SyncSender<Work>,
 }
 
-/// The writer's thread, to be awaited at the end.
+/// The threads, to be awaited at the end.
 pub struct Writing(thread::JoinHandle<Result<(), JournalError>>);
 
 impl Writing {
@@ -134,7 +152,7 @@ impl Journal {
     /// Starts the writer.
     pub fn start(opening: Opening) -> (Self, Writing) {
         let (work, waiting) = mpsc::sync_channel(WAITING_MAX);
-        let thread = thread::Builder::new().name("journal".into()).spawn(move || writer::run(opening, &waiting));
+        let thread = thread::Builder::new().name("judge".into()).spawn(move || judge::run(opening, &waiting));
         match thread {
             Ok(thread) => (Self { work }, Writing(thread)),
             // No thread can be had: every request will find the channel closed and say so.
@@ -157,7 +175,12 @@ impl Journal {
 
     /// Hands over rows of a file, in order, to be judged; the answer, a pending one, says what became of them once they
     /// are durable. Blocks while the writer is busy with earlier ones.
-    pub fn rows(&self, arrival: Sequence, key: KeyId, rows: Vec<ReadRow>) -> Result<Pending<Totals>, JournalError> {
+    pub fn rows(
+        &self,
+        arrival: Sequence,
+        key: KeyId,
+        rows: Vec<ReadRow>,
+    ) -> Result<Pending<Vec<Judged>>, JournalError> {
         self.send(|reply| Work::Rows { arrival, key, rows, reply })
     }
 
@@ -227,4 +250,15 @@ impl<T> Pending<T> {
 
 fn stopped() -> JournalError {
     JournalError::Stopped("the log can no longer be written; the first error in the agent's log says why".into())
+}
+
+/// A failure of store or keyring: the text with its causes, because it is told to everyone who waits.
+fn failed(error: &dyn std::error::Error) -> JournalError {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    JournalError::Stopped(text)
 }

@@ -254,7 +254,7 @@ fn a_caller_who_never_syncs_is_synced() {
 fn sealed() -> (Keyring, TempDir, Private, Sealed) {
     let home = directory();
     let keyring = open(home.path());
-    let private = Private(vec![(Field::FamilyName, "Öberg".to_owned()), (Field::Uln, "1234567890".to_owned())]);
+    let private = Private::from([(Field::FamilyName, "Öberg"), (Field::Uln, "1234567890")]);
     let (id, key) = keyring.allocate().expect("a key");
     let sealed = seal(&key, id, keyring.nonce(), LogId([1; 16]), Sequence(5), &private).expect("sealed");
     (keyring, home, private, sealed)

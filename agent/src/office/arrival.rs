@@ -14,7 +14,7 @@ use daybook_protocol::{
     entry::Private,
     event::{
         Completion, Event, FileClosed, FileId, FileParsed, FileProcessed, FileReceived, Level, Lines, OriginalFiled,
-        Place, ReceiptIssued, Totals,
+        Place, ReceiptIssued, Totals, Verdict as RowVerdict,
     },
     field::{Field, Kind},
     finding::{Code, Finding, Severity, worst},
@@ -23,16 +23,19 @@ use daybook_protocol::{
 
 use tracing::error;
 
-use super::{Office, OfficeError};
+use super::{
+    Office, OfficeError,
+    receipt::{Identifiers, Report},
+};
 use crate::{
     books::index::{Arrival, Index, Stage, Verdict},
     config::Folder,
     desk::{self, Cells, Context, NoTokens, Survey, Tokenizer},
     intake::{self, Filed, Filing, Version},
-    journal::{Draft, Pending, ReadRow, today},
+    journal::{Draft, Judged, Pending, ReadRow, today},
     reader::{self, Planned, ReadError, Row, Wanted},
     supervise::Shutdown,
-    vault::{Original, Preserved, VaultError},
+    vault::{Ahead, Original, Preserved, VaultError},
 };
 
 /// Rows handed to the journal at a time.
@@ -59,6 +62,9 @@ pub struct Handed<'a> {
     /// How it is known to be complete.
     pub completed_by: Completion,
 }
+
+/// A shorter original is read before a thread that reads ahead would have begun.
+const AHEAD_BYTES_MIN: u64 = 1 << 20;
 
 /// What an arrival waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +131,7 @@ impl Office {
             key,
             same_as,
         });
-        let private = Private(vec![(Field::FileName, handed.name.clone())]);
+        let private = Private::from([(Field::FileName, &handed.name)]);
         let draft = Draft { private: Some((key, private)), ..Draft::plain(event) };
         // DURABLE: the arrival. From here on it is handled to its end, by this run or the next.
         Ok(self.journal.note(draft)?)
@@ -151,7 +157,7 @@ impl Office {
     }
 
     /// Judges one row of an arrival again, as things stand now, after a person has let it go on.
-    pub fn judge_again(&self, arrival: Sequence, line: u32) -> Result<Totals, OfficeError> {
+    pub fn judge_again(&self, arrival: Sequence, line: u32) -> Result<RowVerdict, OfficeError> {
         let state = self.arrival(arrival)?;
         let unsteady = |why| OfficeError::Unsteady { arrival, why };
         let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
@@ -161,7 +167,8 @@ impl Office {
             if row.line() == line {
                 let cells = RowCells { row, columns: &plan.columns };
                 let row = ReadRow { line, asks: desk::read(plan.kind, &cells, &context), released: true };
-                return Ok(self.journal.rows(arrival, state.received.key, vec![row])?.wait()?);
+                let judged = self.journal.rows(arrival, state.received.key, vec![row])?.wait()?;
+                return judged.first().map(|row| row.verdict).ok_or(unsteady("it was not judged"));
             }
         }
         Err(unsteady("that line is no row of it"))
@@ -171,13 +178,14 @@ impl Office {
     /// at work on it. `progress` hears of rows done and rows in all.
     pub fn proceed(&self, arrival: Sequence, progress: &mut dyn FnMut(u64, u64)) -> Result<Waiting, OfficeError> {
         let _turn = self.turn(arrival);
+        let mut report = None;
         loop {
             let state = self.arrival(arrival)?;
             match state.stage {
                 Stage::Received => self.first_pass(&state).map_err(heeded)?,
-                Stage::Parsed => self.second_pass(&state, progress).map_err(heeded)?,
+                Stage::Parsed => report = self.second_pass(&state, progress).map_err(heeded)?,
                 Stage::Judged if !self.safe_enough(&state) => return Ok(Waiting::Mirror),
-                Stage::Judged => self.answer(&state)?,
+                Stage::Judged => self.answer(&state, report.take())?,
                 Stage::Answered => self.file(&state)?,
                 Stage::Filed => return Ok(Waiting::Nothing),
             }
@@ -236,7 +244,7 @@ impl Office {
             match rows.next() {
                 Ok(Some(row)) => {
                     let cells = RowCells { row, columns: &plan.columns };
-                    survey.add(&cells, &desk::read(plan.kind, &cells, &context));
+                    survey.add(&cells, &desk::look_at(plan.kind, &cells, &context));
                 }
                 Ok(None) => break,
                 Err(ReadError::Refused { findings, .. }) => return Ok(closing(state, findings, rows.lines(), false)),
@@ -258,54 +266,64 @@ impl Office {
         }
     }
 
-    /// Pass two: every row to the desk, by the plan that the log has, from the first row that has no verdict yet.
-    fn second_pass(&self, state: &Arrival, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
+    /// Pass two: every row to the desk, by the plan that the log has, from the first row that has no verdict yet. Gives the
+    /// report on the rows if it could be written along.
+    fn second_pass(&self, state: &Arrival, progress: &mut dyn FnMut(u64, u64)) -> Result<Option<Report>, OfficeError> {
         let (arrival, key) = (state.arrival, state.received.key);
         let unsteady = |why| OfficeError::Unsteady { arrival, why };
         let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
         let mut rows = reader::rows(self.original(state)?, plan);
         let context = self.context(state, &self.tokens);
-        let mut totals = state.totals;
-        let mut under_way: VecDeque<Pending<Totals>> = VecDeque::new();
-        let mut chunk = Vec::with_capacity(CHUNK_ROWS);
-        let mut settle = |pending: Pending<Totals>, totals: &mut Totals| -> Result<(), OfficeError> {
-            totals.add(&pending.wait()?);
-            progress(totals.rows, state.lines.row);
-            Ok(())
-        };
+        let mut settled = Settled { totals: state.totals, report: self.report(state), all: state.lines.row, progress };
+        let mut under_way: VecDeque<(Identifiers, Pending<Vec<Judged>>)> = VecDeque::new();
+        let (mut chunk, mut identifiers) = (Vec::with_capacity(CHUNK_ROWS), Identifiers::default());
         loop {
             // Whatever was sent is committed before the journal stops.
             self.go_on()?;
             let row = rows.next()?;
             let end = row.is_none();
             if let Some(row) = row.filter(|row| row.line() > state.last_line) {
+                identifiers.push(&row);
                 let cells = RowCells { row, columns: &plan.columns };
                 let asks = desk::read(plan.kind, &cells, &context);
                 chunk.push(ReadRow { line: row.line(), asks, released: false });
             }
             if chunk.len() >= CHUNK_ROWS || (end && !chunk.is_empty()) {
                 let rows = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_ROWS));
-                under_way.push_back(self.journal.rows(arrival, key, rows)?);
+                let identifiers = std::mem::take(&mut identifiers);
+                under_way.push_back((identifiers, self.journal.rows(arrival, key, rows)?));
             }
             if under_way.len() >= CHUNKS_MAX
-                && let Some(oldest) = under_way.pop_front()
+                && let Some((identifiers, oldest)) = under_way.pop_front()
             {
-                settle(oldest, &mut totals)?;
+                settled.add(&identifiers, &oldest.wait()?);
             }
             if end {
                 break;
             }
         }
-        for pending in under_way {
-            settle(pending, &mut totals)?;
+        for (identifiers, pending) in under_way {
+            settled.add(&identifiers, &pending.wait()?);
         }
+        let Settled { totals, report, .. } = settled;
         if rows.lines() != state.lines || totals.rows != state.lines.row || !totals.balanced() {
             return Err(unsteady("its rows were counted differently before"));
         }
         let processed = FileProcessed { arrival, totals };
         self.journal.note(Draft::of_file(arrival, Event::FileProcessed(processed)))?;
         // DURABLE: every row has its verdict, and the totals say so.
-        Ok(())
+        Ok(report)
+    }
+
+    /// Begins to report on an arrival's rows, unless some were judged before or its sender has to wait for their answer:
+    /// then the report is made from the log.
+    fn report(&self, state: &Arrival) -> Option<Report> {
+        let waits = self.folder(state).is_some_and(|folder| folder.answer_after == Level::Mirrored);
+        if waits || state.totals.rows > 0 {
+            return None;
+        }
+        // What is in the way will be told by the one who makes it from the log.
+        Report::begin(self, state).ok()
     }
 
     /// Fails once the wish to stop is there.
@@ -326,7 +344,12 @@ impl Office {
     /// The original, from its beginning, to be read until the wish to stop.
     pub(super) fn original(&self, state: &Arrival) -> Result<Box<dyn Read + Send>, OfficeError> {
         let original = self.vault.read(state.received.sha256, &self.keyring)?;
-        Ok(Box::new(Heeding { original, stop: self.stop.clone() }))
+        let original = Heeding { original, stop: self.stop.clone() };
+        if state.received.bytes < AHEAD_BYTES_MIN {
+            return Ok(Box::new(original));
+        }
+        let ahead = Ahead::new(original);
+        Ok(Box::new(ahead.map_err(|source| OfficeError::Disk { path: self.reading.home.vault(), source })?))
     }
 
     /// The name under which a file arrived.
@@ -354,9 +377,9 @@ impl Office {
     }
 
     /// Writes the receipt and records that it was written.
-    fn answer(&self, state: &Arrival) -> Result<(), OfficeError> {
+    fn answer(&self, state: &Arrival, report: Option<Report>) -> Result<(), OfficeError> {
         let level = self.level(state);
-        let report = super::receipt::write(self, state, level)?;
+        let report = super::receipt::write(self, state, report, level)?;
         let issued = ReceiptIssued { arrival: state.arrival, level, report };
         self.journal.note(Draft::of_file(state.arrival, Event::ReceiptIssued(issued)))?;
         // DURABLE: the sender has been answered, and the log says so.
@@ -413,6 +436,25 @@ fn heeded(error: OfficeError) -> OfficeError {
     match error {
         OfficeError::Read(ReadError::Io(source)) if broken_off(&source) => OfficeError::Stopping,
         other => other,
+    }
+}
+
+/// What has become of the rows of a file so far.
+struct Settled<'a> {
+    totals: Totals,
+    report: Option<Report>,
+    /// How many rows the file has.
+    all: u64,
+    progress: &'a mut dyn FnMut(u64, u64),
+}
+
+impl Settled<'_> {
+    /// Rows whose verdicts are durable.
+    fn add(&mut self, identifiers: &Identifiers, rows: &[Judged]) {
+        rows.iter().for_each(|row| self.totals.count(row.verdict));
+        // A report that fails is given up: the receipt is then made from the log, and says what is wrong.
+        self.report = self.report.take().and_then(|mut report| report.add(identifiers, rows).ok().map(|()| report));
+        (self.progress)(self.totals.rows, self.all);
     }
 }
 

@@ -283,7 +283,7 @@ impl Door {
             reason: refused.reason,
             file_id: refused.file_id,
         });
-        let private = Private(vec![(Field::FileName, refused.name.clone())]);
+        let private = Private::from([(Field::FileName, &refused.name)]);
         let private = Some((self.office.new_key()?, private));
         self.office.journal.note(Draft { private, ..Draft::plain(event) })?;
         warn!(folder = self.folder.name, reason = ?refused.reason, "something in the folder is not taken; `daybook entries --reveal` names it");

@@ -3,7 +3,7 @@ use std::thread;
 use daybook_protocol::{
     batch::Builder,
     entry::{Actor, Private, Source},
-    event::{Alarm, Completion, FileId},
+    event::{Alarm, Completion, FileId, Level},
     field::Kind,
 };
 use tempfile::TempDir;
@@ -21,6 +21,10 @@ fn office() -> (TempDir, Location, Office) {
 
 /// A file of so many enrolments, handed over and recorded, not yet read.
 fn received(office: &Office, rows: u32) -> Sequence {
+    handed(office, &enrolments(rows))
+}
+
+fn enrolments(rows: u32) -> String {
     let mut text = "given_names,family_name,date_of_birth,qualification_number,start_date\n".to_owned();
     for number in 0..rows {
         let letters: String = number.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect();
@@ -28,6 +32,10 @@ fn received(office: &Office, rows: u32) -> Sequence {
         text.push_str(&letters);
         text.push_str(",2004-05-06,60158864,2026-09-01\n");
     }
+    text
+}
+
+fn handed(office: &Office, text: &str) -> Sequence {
     let preserved = office.preserve(&mut text.as_bytes()).expect("preserved");
     let handed = Handed {
         name: "a.csv".into(),
@@ -61,6 +69,37 @@ fn a_row_has_one_verdict_whoever_works_on_its_file() {
     let rows = entries.filter(|entry| matches!(entry.source, Source::Row { .. })).count();
     assert_eq!(rows, ROWS as usize);
     assert_eq!(office.arrived(arrival).expect("an arrival").totals.accepted, u64::from(ROWS));
+    office.close().expect("closed");
+}
+
+/// Goal: a report that was written along with the verdicts is, byte for byte, the one that log and original give. Method: a
+/// file over several chunks with rows of every verdict but held, reported both ways.
+#[test]
+fn a_report_is_the_same_written_along_or_from_the_log() {
+    let (_directory, _, office) = office();
+    let mut text = enrolments(3_000);
+    text.push_str("Jane,Doea,2004-05-06,60158864,2026-09-01\nJane,,2004-05-06,60158864,2026-09-01\n");
+    text.push_str("Jane,JONES,2004-05-06,60158864,2026-09-01\n");
+    let first = handed(&office, &text);
+    assert_eq!(office.proceed(first, &mut |_, _| {}).expect("done"), Waiting::Nothing);
+    let again = handed(&office, &text);
+    assert_eq!(office.proceed(again, &mut |_, _| {}).expect("done"), Waiting::Nothing);
+    for (arrival, accepted) in [(first, 3_001), (again, 0)] {
+        let state = office.arrival(arrival).expect("an arrival");
+        assert_eq!(state.totals.accepted, accepted, "{:?}", state.totals);
+        let frames = office.reading.entries.frames(arrival).map(|frame| frame.expect("a frame"));
+        let mut reports = frames.flat_map(|frame| {
+            let entries = frame.entries().map(|entry| entry.expect("an entry").event);
+            let issued = entries.filter_map(|event| match event {
+                Event::ReceiptIssued(issued) if issued.arrival == arrival => Some(issued.report),
+                _ => None,
+            });
+            issued.collect::<Vec<_>>()
+        });
+        let along = reports.next().expect("a receipt");
+        let from_the_log = super::receipt::write(&office, &state, None, Level::Local).expect("written");
+        assert_eq!(along, from_the_log);
+    }
     office.close().expect("closed");
 }
 
@@ -161,11 +200,12 @@ fn a_wrong_year_is_left_behind() {
     stamped(&place, year_2099);
     let office = Office::open(&place, false).expect("opened");
     until_alarmed(&office, true);
-    let raised = office.reading.entries.count();
-    let reason = Private(vec![(daybook_protocol::field::Field::Reason, "checked".to_owned())]);
+    let reason = Private::from([(daybook_protocol::field::Field::Reason, "checked")]);
     let answer = office.journal.accept_clock(reason, "jo").expect("accepted");
     let told = office.reading.entry(answer.sequence).expect("read").expect("an entry");
-    assert_eq!((answer.sequence, told.actor), (Sequence(raised), Actor::Operator("jo".into())));
+    let raised = office.reading.entry(Sequence(answer.sequence.0 - 1)).expect("read").expect("an entry");
+    assert!(matches!(raised.event, Event::AlarmRaised(alarm) if alarm.alarm == CLOCK));
+    assert_eq!(told.actor, Actor::Operator("jo".into()));
     assert!(told.recorded_at < year_2099 && told.sealed.is_some());
     until_alarmed(&office, false);
     let alarm = Alarm { alarm: "other".into(), detail: String::new() };

@@ -12,7 +12,7 @@ use std::io;
 use daybook_protocol::{event::Totals, ids::Sequence};
 
 pub use self::{
-    receipt::{ReceiptWriter, RowVerdict, Verdict, answer_whole_file},
+    receipt::{ReceiptWriter, RowVerdict, answer_whole_file},
     summary::{Outcome, Summary},
 };
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use daybook_protocol::{
-    event::Totals,
+    event::{Totals, Verdict},
     finding::{Code, Finding},
     ids::{Digest, LogId, RegistrationNo, Sequence},
 };
@@ -34,31 +34,6 @@ const NAMES_MAX: u32 = 100;
 /// The byte order mark lets Excel read UTF-8 as what it is.
 const HEADING: &str =
     concat!("\u{feff}", r#""Line","Identifier","Verdict","Code","Field","Fix","Entry","Registration""#, "\r\n");
-
-/// What became of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It became a fact.
-    Accepted,
-    /// It was refused.
-    Rejected,
-    /// It asked for what was already done.
-    Duplicate,
-    /// It waits for a person.
-    Held,
-}
-
-impl Verdict {
-    /// The word in the report.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Rejected => "rejected",
-            Self::Duplicate => "duplicate",
-            Self::Held => "held",
-        }
-    }
-}
 
 /// A row, as the report tells of it.
 #[derive(Debug, Clone, Copy)]
@@ -141,13 +116,7 @@ impl ReceiptWriter {
 
     /// Reports one row: a line for each finding, or one line if there is none.
     pub fn row(&mut self, row: &RowVerdict<'_>) -> Result<(), PostError> {
-        self.totals.rows += 1;
-        *match row.verdict {
-            Verdict::Accepted => &mut self.totals.accepted,
-            Verdict::Rejected => &mut self.totals.rejected,
-            Verdict::Duplicate => &mut self.totals.duplicate,
-            Verdict::Held => &mut self.totals.held,
-        } += 1;
+        self.totals.count(row.verdict);
         if row.findings.is_empty() {
             self.line(Some(row.line), row, None)
         } else {

@@ -4,13 +4,12 @@ use std::fmt::Write as _;
 
 use daybook_protocol::{
     date::Timestamp,
-    event::{Level, Lines, Totals},
+    event::{Level, Lines, Totals, Verdict},
     field::Kind,
     finding::{Code, Finding, Severity},
     ids::{Digest, Epoch, LogId, Sequence},
 };
 
-use super::Verdict;
 use crate::{intake::is_treacherous, zone};
 
 /// What became of a file as a whole.

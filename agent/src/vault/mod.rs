@@ -26,6 +26,7 @@
 //! construction, by which a chunk cannot be dropped, moved or cut off. Associated data: the 35 bytes before the chunks.
 //! With the last 32 bytes a holder without keys can tell a whole object from a damaged one.
 
+mod ahead;
 mod object;
 mod paced;
 mod pieces;
@@ -41,6 +42,7 @@ use std::{
 use daybook_protocol::ids::{Digest, KeyId};
 use sha2::{Digest as _, Sha256};
 
+pub use ahead::Ahead;
 pub use object::{CHUNK_BYTES, Original};
 
 use crate::{

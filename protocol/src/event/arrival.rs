@@ -3,7 +3,6 @@
 use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
-use super::Event;
 use crate::{
     date::Timestamp,
     field::{Field, Kind},
@@ -163,6 +162,31 @@ pub struct FileClosed {
     pub lines: Lines,
 }
 
+/// What became of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It became a fact.
+    Accepted,
+    /// It was refused.
+    Rejected,
+    /// It asked for what was already done.
+    Duplicate,
+    /// It waits for a person.
+    Held,
+}
+
+impl Verdict {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Duplicate => "duplicate",
+            Self::Held => "held",
+        }
+    }
+}
+
 /// Control totals: `rows = accepted + rejected + duplicate + held`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Totals {
@@ -180,23 +204,14 @@ pub struct Totals {
 
 impl Totals {
     /// Counts one more row, with this verdict.
-    pub fn count(&mut self, verdict: &Event) {
+    pub fn count(&mut self, verdict: Verdict) {
         self.rows += 1;
-        match verdict {
-            Event::RowRejected(_) => self.rejected += 1,
-            Event::RowHeld(_) => self.held += 1,
-            Event::RowDuplicate(_) => self.duplicate += 1,
-            _ => self.accepted += 1,
-        }
-    }
-
-    /// Counts what another part of the same file came to.
-    pub fn add(&mut self, other: &Self) {
-        self.rows += other.rows;
-        self.accepted += other.accepted;
-        self.rejected += other.rejected;
-        self.duplicate += other.duplicate;
-        self.held += other.held;
+        *match verdict {
+            Verdict::Accepted => &mut self.accepted,
+            Verdict::Rejected => &mut self.rejected,
+            Verdict::Duplicate => &mut self.duplicate,
+            Verdict::Held => &mut self.held,
+        } += 1;
     }
 
     /// Whether every row has exactly one verdict.

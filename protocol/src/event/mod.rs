@@ -15,6 +15,7 @@ use serde::Serialize;
 pub use arrival::{
     ArrivalRefused, Completion, Encoding, FileClosed, FileId, FileParsed, FileProcessed, FileReceived, HeldResolved,
     Level, Lines, OriginalFiled, Place, Plan, ReceiptIssued, Refusal, RowDuplicate, RowHeld, RowRejected, Totals,
+    Verdict,
 };
 pub use certificate::{CertificateDispatched, CertificateRedispatched, CertificateReturned, ReturnReason};
 pub use learner::{
@@ -113,6 +114,16 @@ impl Event {
             Self::CertificateDispatched(_) => "CertificateDispatched",
             Self::CertificateReturned(_) => "CertificateReturned",
             Self::CertificateRedispatched(_) => "CertificateRedispatched",
+        }
+    }
+
+    /// What the event of a row says became of it.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::RowRejected(_) => Verdict::Rejected,
+            Self::RowHeld(_) => Verdict::Held,
+            Self::RowDuplicate(_) => Verdict::Duplicate,
+            _ => Verdict::Accepted,
         }
     }
 

@@ -158,7 +158,7 @@ impl Arrivals {
                 return;
             }
             arrival.last_line = line;
-            arrival.totals.count(event);
+            arrival.totals.count(event.verdict());
         });
     }
 

@@ -5,7 +5,10 @@ mod arrivals;
 mod people;
 mod snapshot;
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
 
 use daybook_protocol::{
     date::Timestamp,
@@ -63,7 +66,8 @@ pub struct Index {
     released: HashMap<(Sequence, u32), u64>,
     alarms: HashMap<String, OpenAlarm>,
     config: Option<Sequence>,
-    keys: HashMap<Epoch, u32>,
+    /// How many keys of each epoch the log names. Asked for every entry, and of a handful of epochs.
+    keys: BTreeMap<Epoch, u32>,
 }
 
 impl Index {
@@ -103,6 +107,7 @@ impl Index {
             _ => self.people.apply(entry),
         }
         if let Source::Row { arrival, line } = entry.source
+            && !self.released.is_empty()
             && let Some(held) = self.released.remove(&(arrival, line))
         {
             self.held.remove(&held);

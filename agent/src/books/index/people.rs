@@ -65,7 +65,8 @@ pub(super) struct People {
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     pub(super) all: Vec<String>,
-    places: HashMap<String, u32>,
+    /// Asked three times a row, with texts that an office has few of: a quick hash will do.
+    places: hashbrown::HashMap<String, u32>,
 }
 
 impl Texts {

@@ -146,7 +146,7 @@ impl Office {
         let mut builder = Builder::new(self.identity.log, self.identity.epoch, &self.frontier);
         for _ in 0..2 {
             let sequence = Sequence(self.frontier.count());
-            let private = Private(vec![(Field::FileName, format!("file {mark}"))]);
+            let private = Private::from([(Field::FileName, format!("file {mark}"))]);
             let nonce = self.keyring.nonce();
             let sealed = keyring::seal(&key, id, nonce, self.identity.log, sequence, &private).expect("sealed");
             let entry = Entry {

@@ -2,7 +2,7 @@
 
 use daybook_protocol::{
     entry::{Actor, Private, Source},
-    event::{Completion, Event, FileId, HeldResolved},
+    event::{Completion, Event, FileId, HeldResolved, Verdict},
     field::{Field, Kind},
     finding::Finding,
     ids::Sequence,
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::signed_by;
 use crate::{
-    books::index::{Held, Verdict},
+    books::index::{self, Held},
     cli::{
         Exit, Files, Screen,
         args::{Import, Ruling},
@@ -72,8 +72,8 @@ fn told(arrived: &Arrived, screen: &mut dyn Screen) -> std::io::Result<()> {
     let totals = arrived.totals;
     let kind = arrived.kind.map_or("of unknown kind", |kind| kind.name());
     let became = match arrived.outcome {
-        Some(Verdict::Rejected) => "rejected as a whole, none of its rows was processed".to_owned(),
-        Some(Verdict::Held) => "held as a whole for a person, none of its rows was processed".to_owned(),
+        Some(index::Verdict::Rejected) => "rejected as a whole, none of its rows was processed".to_owned(),
+        Some(index::Verdict::Held) => "held as a whole for a person, none of its rows was processed".to_owned(),
         _ => format!(
             "{kind}, {} rows: {} accepted, {} rejected, {} duplicate, {} held",
             totals.rows, totals.accepted, totals.rejected, totals.duplicate, totals.held
@@ -151,10 +151,10 @@ fn order(
 /// What is said of why the clock is right.
 fn reason(what: &Record) -> Private {
     let reason = match what {
-        Record::Clock { reason, .. } => Some((Field::Reason, reason.clone())),
+        Record::Clock { reason, .. } => Some((Field::Reason, reason.as_str())),
         _ => None,
     };
-    Private(reason.into_iter().chain(what.notes().map(|notes| (Field::Notes, notes.to_owned()))).collect())
+    reason.into_iter().chain(what.notes().map(|notes| (Field::Notes, notes))).collect()
 }
 
 fn findings(findings: &[Finding], screen: &mut dyn Screen) {
@@ -201,12 +201,9 @@ pub(super) fn release(
         }
         Some(line) => {
             office.journal.note(draft)?;
-            let totals = office.judge_again(held.arrival, line)?;
-            let verdict = match totals {
-                totals if totals.accepted > 0 => "accepted",
-                totals if totals.rejected > 0 => "rejected",
-                totals if totals.duplicate > 0 => "duplicate",
-                _ => "held again",
+            let verdict = match office.judge_again(held.arrival, line)? {
+                Verdict::Held => "held again",
+                other => other.name(),
             };
             if json {
                 screen.out(&serde_json::json!({ "held": held.held, "verdict": verdict }).to_string())?;
@@ -244,6 +241,6 @@ pub(super) fn refuse(
 /// Seals the operator's reason under the key of the arrival: it may name the person.
 fn with_reason(office: &Office, held: &Held, ruling: &Ruling, draft: Draft) -> anyhow::Result<Draft> {
     let key = office.arrival(held.arrival)?.received.key;
-    let private = Some((key, Private(vec![(Field::Reason, ruling.reason.clone())])));
+    let private = Some((key, Private::from([(Field::Reason, &ruling.reason)])));
     Ok(Draft { private, ..draft })
 }

@@ -27,7 +27,7 @@ mod uln;
 use daybook_protocol::{
     date::Date,
     field::{Field, Kind},
-    finding::{Code, Severity, worst},
+    finding::{Code, Finding, Severity, worst},
 };
 
 pub(super) use self::dates::{Order, order};
@@ -109,18 +109,18 @@ pub struct Context<'a> {
     pub today: Date,
 }
 
-/// What a builder made of a row, before it is known whether the row passes.
+/// What a builder made of a row.
 struct Asked {
     ask: Ask,
     subject: Subject,
     effective_on: Date,
 }
 
-/// Checks a row of a file of `kind`. All findings are collected, not only the first: an `Err` has at least one of severity
-/// error, an `Ok` has warnings only.
-pub fn read(kind: Kind, cells: &dyn Cells, context: &Context) -> Result<Command, Rejected> {
+/// Checks a row of a file of `kind` and gives all that was found, not only the first thing, and what is asked for if the
+/// row passed: then there are warnings only, else there is at least one error.
+fn check(kind: Kind, cells: &dyn Cells, context: &Context) -> (Vec<Finding>, Option<Asked>) {
     if cells.shifted() {
-        return Err(Rejected { findings: vec![Code::COLUMN_SHIFT.into()], private: private::of_shifted(cells) });
+        return (vec![Code::COLUMN_SHIFT.into()], None);
     }
     let mut row = Reading::new(cells, context);
     let asked = match kind {
@@ -133,16 +133,30 @@ pub fn read(kind: Kind, cells: &dyn Cells, context: &Context) -> Result<Command,
         Kind::Returns => certificate::take_back(&mut row),
         Kind::Redispatches => certificate::redispatch(&mut row),
     };
-    let sealed = private::of_accepted(kind, cells);
-    if let Err(field) = sealed {
+    if let Err(field) = private::fits(kind, cells) {
         row.found(Code::VALUE_LONG, field);
     }
     let findings = row.findings;
-    match (asked, sealed) {
-        (Some(Asked { ask, subject, effective_on }), Ok(private)) if worst(&findings) < Some(Severity::Query) => {
+    let passed = worst(&findings) < Some(Severity::Query);
+    (findings, asked.filter(|_| passed))
+}
+
+/// What the checks of a row find, and whether it passes them: all that [`super::Survey`] needs to know of it.
+pub fn look_at(kind: Kind, cells: &dyn Cells, context: &Context) -> (Vec<Finding>, bool) {
+    let (findings, asked) = check(kind, cells, context);
+    (findings, asked.is_some())
+}
+
+/// Reads a row of a file of `kind`. All findings are collected, not only the first: an `Err` has at least one of severity
+/// error, an `Ok` has warnings only.
+pub fn read(kind: Kind, cells: &dyn Cells, context: &Context) -> Result<Command, Rejected> {
+    match check(kind, cells, context) {
+        (findings, Some(Asked { ask, subject, effective_on })) => {
+            let private = private::of_accepted(kind, cells);
             Ok(Command { ask, subject, effective_on, findings, private })
         }
-        _ => Err(Rejected { findings, private: private::of_rejected(cells) }),
+        (findings, None) if cells.shifted() => Err(Rejected { findings, private: private::of_shifted(cells) }),
+        (findings, None) => Err(Rejected { findings, private: private::of_rejected(cells) }),
     }
 }
 

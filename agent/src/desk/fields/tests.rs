@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use daybook_protocol::{
+    entry::Private,
     event::{AmendmentClass, ReturnReason, WithdrawalReason},
     finding::Finding,
     ids::{RegistrationNo, Token},
@@ -361,7 +362,7 @@ fn what_is_personal_is_set_apart() {
     assert_eq!((value(Field::StartDate), value(Field::CentreNo)), (None, None));
 
     let private = changed(Kind::Enrolments, &[(Field::FamilyName, "Jane2")]).expect_err("a digit").private;
-    assert_eq!(private.0.len(), sound(Kind::Enrolments).len());
+    assert_eq!(private.count(), sound(Kind::Enrolments).len());
     assert_eq!(private.value(Field::StartDate), Some("2026-09-07"));
 }
 
@@ -434,7 +435,7 @@ fn shifted_rows_are_kept_as_they_stood() {
     let read = |raw: String| read(Kind::Withdrawals, &Shifted(raw), &context).expect_err("shifted");
     let rejected = read("a | b".to_owned());
     assert_eq!(rejected.findings, [Code::COLUMN_SHIFT.into()]);
-    assert_eq!(rejected.private.0, [(Field::Line, "a | b".to_owned())]);
+    assert_eq!(rejected.private, Private::from([(Field::Line, "a | b")]));
     let huge = read("é".repeat(100_000));
     assert_eq!(huge.private.value(Field::Line).map(str::len), Some(48 * 1024));
 }

@@ -1,0 +1,412 @@
+//! The judge's thread: takes requests in their order, decides by the index, gives every entry its place and time, and
+//! hands it to the writer. Knows nothing of batches and barriers.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread,
+};
+
+use daybook_protocol::{
+    date::Timestamp,
+    entry::{Actor, ENTRY_BYTES_MAX, Entry, Private, Sealed, Source},
+    event::{Alarm, Event, RowDuplicate, RowHeld, RowRejected},
+    finding::Finding,
+    ids::{Digest, Epoch, KeyId, LogId, RegistrationNo, Sequence},
+    tree::Frontier,
+};
+use tracing::{error, warn};
+
+use super::{
+    Answer, Draft, JournalError, Judged, ReadRow, Reply, Work,
+    clock::{Clock, Doubt},
+    failed, stopped, today,
+    writer::{self, Open, Run, Writer},
+};
+use crate::{
+    books::index::Index,
+    desk::{Command, Decision, Fact, Objection, Occasion, Policy, Rejected},
+    keyring::{Key, Keyring, KeyringError},
+    store::Store,
+};
+
+/// Runs that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some megabytes.
+const RUNS_MAX: usize = 8;
+/// The index is written to disk after this many entries, so that the next start need not read the whole log.
+const SNAPSHOT_ENTRIES: u64 = 100_000;
+/// What a seal adds to an entry: key, nonce, tag and lengths.
+const SEAL_BYTES_MAX: usize = 64;
+
+/// The alarm that says that the clock cannot be right. While it is open nothing is taken in.
+pub const CLOCK: &str = "clock";
+
+/// The rules by which rows are judged, and the entry that says which they are.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// The limits.
+    pub policy: Policy,
+    /// The `ConfigAdopted` that holds them.
+    pub governed_by: Sequence,
+}
+
+/// What the journal starts from.
+pub struct Opening {
+    /// The open store.
+    pub store: Store,
+    /// The index, caught up with the store's head.
+    pub index: Index,
+    /// Where the index is written to from time to time.
+    pub snapshot: PathBuf,
+    /// The keys.
+    pub keyring: Arc<Keyring>,
+    /// The log.
+    pub log: LogId,
+    /// The epoch to write in.
+    pub epoch: Epoch,
+    /// When the last entry was recorded.
+    pub last_recorded_at: Timestamp,
+    /// The rules.
+    pub desk: Desk,
+}
+
+/// Runs judge and writer until they are told to stop or something fails.
+pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), JournalError> {
+    let Opening { store, index, snapshot, keyring, log, epoch, last_recorded_at, desk } = opening;
+    let (runs, coming) = sync_channel(RUNS_MAX);
+    let writer = Writer::new(store, Arc::clone(&keyring), log, epoch);
+    let writing = thread::Builder::new().name("writer".into()).spawn(move || writer::run(writer, &coming));
+    let writing = writing.map_err(|error| failed(&error))?;
+    let mut judge = Judge {
+        clock: Clock::new(last_recorded_at),
+        // An earlier run's alarm is still open: this one has to clear it.
+        doubted: index.alarms().iter().any(|(alarm, _)| alarm == CLOCK),
+        next: Sequence(index.applied_through()),
+        snapshot_at: index.applied_through(),
+        made: None,
+        scratch: Vec::new(),
+        runs,
+        index,
+        snapshot,
+        keyring,
+        log,
+        epoch,
+        desk,
+    };
+    let ended = judge.work(waiting).and_then(|()| judge.close());
+    // The writer ends when nobody is left to send it anything. Where it failed, its own word says why.
+    drop(judge);
+    let written = writing.join().unwrap_or_else(|_| Err(stopped()));
+    let ended = written.and(ended);
+    if let Err(error) = &ended {
+        error!(error = error as &dyn std::error::Error, "the journal stops: nothing more is recorded");
+    }
+    ended
+}
+
+struct Judge {
+    index: Index,
+    snapshot: PathBuf,
+    snapshot_at: u64,
+    keyring: Arc<Keyring>,
+    log: LogId,
+    epoch: Epoch,
+    desk: Desk,
+    clock: Clock,
+    /// Whether a doubt about the clock has been told of and not yet mended.
+    doubted: bool,
+    /// The place of the next entry.
+    next: Sequence,
+    /// The key that was made for a new learner, until their first entry takes it along.
+    made: Option<(KeyId, Key)>,
+    /// Where an entry's length is found out.
+    scratch: Vec<u8>,
+    /// The way to the writer.
+    runs: SyncSender<Run>,
+}
+
+/// What a row or command came to, before it has its place.
+struct Ruling {
+    event: Event,
+    findings: Vec<Finding>,
+    private: Option<(KeyId, Private)>,
+}
+
+impl Judge {
+    fn work(&mut self, waiting: &Receiver<Work>) -> Result<(), JournalError> {
+        while let Ok(work) = waiting.recv() {
+            match work {
+                Work::Stop => return Ok(()),
+                work => self.take(work)?,
+            }
+            self.watch_clock()?;
+            let judged = self.index.applied_through();
+            if judged - self.snapshot_at >= SNAPSHOT_ENTRIES.max(judged / 2) {
+                self.save()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, work: Work) -> Result<(), JournalError> {
+        match work {
+            Work::Note(draft, reply) => match self.too_large(&draft) {
+                Some(error) => self.send(Vec::new(), reply, Err(error)),
+                None => {
+                    let stamp = self.clock.stamp();
+                    let open = self.place(*draft, stamp);
+                    let noted = (open.entry.sequence, stamp);
+                    self.send(vec![open], reply, Ok(noted))
+                }
+            },
+            Work::Rows { arrival, key, rows, reply } => {
+                let (entries, judged) = self.judge_rows(arrival, key, rows)?;
+                self.send(entries, reply, Ok(judged))
+            }
+            Work::Order { command, operator, reply } => self.order(&command, operator, reply),
+            Work::Hear(central) => {
+                self.clock.hear(central);
+                Ok(())
+            }
+            Work::AcceptClock { reason, operator, reply } => self.accept_clock(reason, operator, reply),
+            Work::Look(look) => {
+                look(&self.index);
+                Ok(())
+            }
+            Work::Stop => Ok(()),
+        }
+    }
+
+    /// Hands entries to the writer, and what to say once they are durable.
+    fn send<T: Send + 'static>(
+        &self,
+        entries: Vec<Open>,
+        reply: Reply<T>,
+        result: Result<T, JournalError>,
+    ) -> Result<(), JournalError> {
+        let answer = Box::new(move |_: &Frontier| {
+            // Whoever asked may have gone; what they asked for is recorded all the same.
+            let _ = reply.send(result);
+        });
+        self.runs.send(Run { entries, answer }).map_err(|_| stopped())
+    }
+
+    /// Waits until everything that was handed to the writer is durable, and gives the root of the log up to there.
+    fn settle(&self) -> Result<Digest, JournalError> {
+        let (reply, settled) = sync_channel(1);
+        let answer = Box::new(move |end: &Frontier| {
+            // Whoever asked waits for it below.
+            let _ = reply.send(end.root());
+        });
+        self.runs.send(Run { entries: Vec::new(), answer }).map_err(|_| stopped())?;
+        settled.recv().map_err(|_| stopped())
+    }
+
+    fn judge_rows(
+        &mut self,
+        arrival: Sequence,
+        key: KeyId,
+        rows: Vec<ReadRow>,
+    ) -> Result<(Vec<Open>, Vec<Judged>), JournalError> {
+        let (mut entries, mut judged) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        let (today, stamp) = (today(), self.clock.stamp());
+        for row in rows {
+            let source = Source::Row { arrival, line: row.line };
+            let effective_on = row.asks.as_ref().ok().map(|command| command.effective_on);
+            let ruling = match row.asks {
+                Ok(command) => {
+                    self.judge(command, Occasion { arrival: Some(arrival), today, released: row.released }, key)?
+                }
+                Err(Rejected { findings, private }) => {
+                    let event = Event::RowRejected(RowRejected { learner: None, against: None });
+                    Ruling { event, findings, private: Some((key, private)) }
+                }
+            };
+            let Ruling { event, findings, private } = ruling;
+            judged.push(Judged {
+                line: row.line,
+                sequence: self.next,
+                verdict: event.verdict(),
+                findings: findings.clone(),
+                registration: event.registration(),
+            });
+            let draft = Draft { effective_on, actor: Actor::Agent, source, findings, event, private };
+            entries.push(self.place(draft, stamp));
+        }
+        Ok((entries, judged))
+    }
+
+    fn order(&mut self, command: &Command, operator: String, reply: Reply<Answer>) -> Result<(), JournalError> {
+        let key = self.keyring.allocate().map_err(|error| failed(&error))?.0;
+        let effective_on = Some(command.effective_on);
+        let ruling = self.judge(command.clone(), Occasion { arrival: None, today: today(), released: false }, key)?;
+        let Ruling { event, findings, private } = ruling;
+        // An operator who asks is the person who would be asked: what is doubtful is refused, and can be asked otherwise.
+        let event = match event {
+            Event::RowHeld(RowHeld { learner, against, .. }) => Event::RowRejected(RowRejected { learner, against }),
+            other => other,
+        };
+        let (actor, source) = (Actor::Operator(operator), Source::Command);
+        let answer = Answer { sequence: self.next, event: event.clone(), findings: findings.clone() };
+        let draft = Draft { effective_on, actor, source, findings, event, private };
+        if let Some(error) = self.too_large(&draft) {
+            return self.send(Vec::new(), reply, Err(error));
+        }
+        let stamp = self.clock.stamp();
+        let open = self.place(draft, stamp);
+        self.send(vec![open], reply, Ok(answer))
+    }
+
+    /// Judges a command as the index stands now. What concerns a known person is sealed under that person's key, the
+    /// rest under `key`, that of the source.
+    fn judge(&mut self, command: Command, occasion: Occasion, key: KeyId) -> Result<Ruling, JournalError> {
+        let decision = self.index.judge(&command, occasion, &self.desk.policy);
+        let Command { ask, findings: mut found, private, .. } = command;
+        let (event, sealed_by) = match decision {
+            Decision::Accept(fact) => {
+                let (event, learner) = self.event_of(fact)?;
+                (event, Some(learner))
+            }
+            Decision::Duplicate(first) => {
+                let event = Event::RowDuplicate(RowDuplicate { first });
+                return Ok(Ruling { event, findings: found, private: None });
+            }
+            Decision::Reject(Objection { finding, against, learner }) => {
+                found.push(finding);
+                (Event::RowRejected(RowRejected { learner, against }), learner)
+            }
+            Decision::Hold(Objection { finding, against, learner }) => {
+                found.push(finding);
+                (Event::RowHeld(RowHeld { kind: ask.kind(), learner, against }), learner)
+            }
+        };
+        Ok(Ruling { event, findings: found, private: Some((sealed_by.unwrap_or(key), private)) })
+    }
+
+    /// Gives a fact its ids: a new learner's key, and the number of a new registration, which is its place.
+    fn event_of(&mut self, fact: Fact) -> Result<(Event, KeyId), JournalError> {
+        let registration = RegistrationNo { epoch: self.epoch, sequence: self.next };
+        let Self { keyring, made, .. } = self;
+        let allocate = || {
+            let (id, key) = keyring.allocate()?;
+            *made = Some((id, key));
+            Ok(id)
+        };
+        fact.into_event(registration, allocate).map_err(|error: KeyringError| failed(&error))
+    }
+
+    /// Gives an entry the next place, and folds it into the index.
+    fn place(&mut self, draft: Draft, recorded_at: Timestamp) -> Open {
+        let sequence = self.next;
+        // A configuration governs its own entry and all that follow, to the next one.
+        if matches!(draft.event, Event::ConfigAdopted(_)) {
+            self.desk.governed_by = sequence;
+        }
+        let (mut entry, private) = self.entry(draft, recorded_at);
+        let sealed_by = private.as_ref().map(|(key, _)| *key);
+        // The index asks by which key an entry is sealed, and not for what.
+        entry.sealed = sealed_by.map(|key| Sealed { key, nonce: [0; 24], ciphertext: Vec::new() });
+        self.index.apply(&entry);
+        self.next = sequence.plus(1);
+        let made = self.made.take().filter(|(made, _)| Some(*made) == sealed_by);
+        Open { entry, private, key: made.map(|(_, key)| key) }
+    }
+
+    /// What a draft would be as the next entry, and what is to be sealed of it.
+    fn entry(&self, draft: Draft, recorded_at: Timestamp) -> (Entry, Option<(KeyId, Private)>) {
+        let Draft { effective_on, actor, source, findings, event, private } = draft;
+        let (sequence, governed_by) = (self.next, self.desk.governed_by);
+        let entry =
+            Entry { sequence, recorded_at, effective_on, actor, source, governed_by, findings, event, sealed: None };
+        (entry, private)
+    }
+
+    /// Why an entry would be too large, if it would: its sender's affair. A row's never is, by the limits of its fields.
+    fn too_large(&mut self, draft: &Draft) -> Option<JournalError> {
+        let too_large = |error: daybook_protocol::DecodeError| JournalError::TooLarge(error.to_string());
+        self.scratch.clear();
+        let (entry, private) = self.entry(draft.clone(), Timestamp::default());
+        if let Err(error) = entry.encode_into(&mut self.scratch) {
+            return Some(too_large(error));
+        }
+        let sealed = match private.map(|(_, private)| private.encode()).transpose() {
+            Ok(private) => private.map_or(0, |private| private.len() + SEAL_BYTES_MAX),
+            Err(error) => return Some(too_large(error)),
+        };
+        let bytes = self.scratch.len() + sealed;
+        (bytes > ENTRY_BYTES_MAX).then(|| JournalError::TooLarge(format!("{bytes} bytes of {ENTRY_BYTES_MAX}")))
+    }
+
+    /// Writes the index to disk. It can be had from the log at any time, so a failure costs only the next start's time.
+    fn save(&mut self) -> Result<(), JournalError> {
+        // An index that is ahead of the log on disk would speak of entries that a crash can still undo.
+        let root = self.settle()?;
+        self.snapshot_at = self.index.applied_through();
+        if let Err(error) = self.index.save(self.log, root, &self.snapshot) {
+            let error = &error as &dyn std::error::Error;
+            warn!(error, "the index was not written; the next start reads the log instead");
+        }
+        Ok(())
+    }
+
+    /// Tells of a doubt about the clock once, and of its end once.
+    fn watch_clock(&mut self) -> Result<(), JournalError> {
+        let (doubt, alarm) = (self.clock.doubt(), CLOCK.to_owned());
+        if doubt.is_some() == self.doubted {
+            return Ok(());
+        }
+        self.doubted = doubt.is_some();
+        let event = match doubt {
+            Some(doubt) => {
+                warn!("{doubt}: intake waits");
+                let mend = match doubt {
+                    Doubt::Central(_) => "set right whichever of the two is wrong",
+                    Doubt::Jumped(_) | Doubt::Log(_) => {
+                        "set it right; if it is right, accept it with `daybook record clock --reason TEXT`"
+                    }
+                };
+                Event::AlarmRaised(Alarm { alarm, detail: format!("{doubt}, and intake waits: {mend}") })
+            }
+            None => Event::AlarmCleared(Alarm { alarm, detail: "the clock is right again".into() }),
+        };
+        let stamp = self.clock.stamp();
+        let open = self.place(Draft::plain(event), stamp);
+        self.runs.send(Run { entries: vec![open], answer: Box::new(|_| ()) }).map_err(|_| stopped())
+    }
+
+    /// Believes the machine's clock on an operator's word. The entry that says so is the first with a time of that clock,
+    /// and the only kind whose time may be before that of the entry before it.
+    fn accept_clock(&mut self, reason: Private, operator: String, reply: Reply<Answer>) -> Result<(), JournalError> {
+        // An alarm is there to be cleared, so that whoever looks for such places finds each among the alarms.
+        self.watch_clock()?;
+        let doubt = match self.clock.doubt() {
+            Some(doubt @ (Doubt::Jumped(_) | Doubt::Log(_))) => doubt,
+            Some(doubt @ Doubt::Central(_)) => {
+                let why = format!("{doubt}: set right whichever of the two is wrong");
+                return self.send(Vec::new(), reply, Err(JournalError::Clock(why)));
+            }
+            None => {
+                let why = "nothing speaks against it".to_owned();
+                return self.send(Vec::new(), reply, Err(JournalError::Clock(why)));
+            }
+        };
+        let key = self.keyring.allocate().map_err(|error| failed(&error))?.0;
+        let (actor, source) = (Actor::Operator(operator), Source::Command);
+        let detail = format!("{doubt}; an operator accepts it, and entries go on from it");
+        let event = Event::AlarmCleared(Alarm { alarm: CLOCK.to_owned(), detail });
+        let draft = Draft { actor, source, private: Some((key, reason)), ..Draft::plain(event.clone()) };
+        if let Some(error) = self.too_large(&draft) {
+            return self.send(Vec::new(), reply, Err(error));
+        }
+        let stamp = self.clock.accept();
+        self.doubted = false;
+        let open = self.place(draft, stamp);
+        let answer = Answer { sequence: open.entry.sequence, event, findings: Vec::new() };
+        self.send(vec![open], reply, Ok(answer))
+    }
+
+    /// Leaves everything as the next start likes to find it.
+    fn close(&mut self) -> Result<(), JournalError> {
+        if self.snapshot_at < self.index.applied_through() { self.save() } else { self.settle().map(|_| ()) }
+    }
+}
