@@ -25,6 +25,7 @@ use tracing::error;
 
 use super::{
     Office, OfficeError,
+    heeding::{Heeding, heeded},
     receipt::{Identifiers, Report},
 };
 use crate::{
@@ -34,8 +35,7 @@ use crate::{
     intake::{self, Filed, Filing, Version},
     journal::{Draft, Judged, Pending, ReadRow, today},
     reader::{self, Planned, ReadError, Row, Wanted},
-    supervise::Shutdown,
-    vault::{Ahead, Original, Preserved, VaultError},
+    vault::{Ahead, Preserved, VaultError},
 };
 
 /// Rows handed to the journal at a time.
@@ -185,7 +185,7 @@ impl Office {
                 Stage::Received => self.first_pass(&state).map_err(heeded)?,
                 Stage::Parsed => report = self.second_pass(&state, progress).map_err(heeded)?,
                 Stage::Judged if !self.safe_enough(&state) => return Ok(Waiting::Mirror),
-                Stage::Judged => self.answer(&state, report.take())?,
+                Stage::Judged => self.answer(&state, report.take()).map_err(heeded)?,
                 Stage::Answered => self.file(&state)?,
                 Stage::Filed => return Ok(Waiting::Nothing),
             }
@@ -344,7 +344,7 @@ impl Office {
     /// The original, from its beginning, to be read until the wish to stop.
     pub(super) fn original(&self, state: &Arrival) -> Result<Box<dyn Read + Send>, OfficeError> {
         let original = self.vault.read(state.received.sha256, &self.keyring)?;
-        let original = Heeding { original, stop: self.stop.clone() };
+        let original = Heeding::new(original, self.stop.clone());
         if state.received.bytes < AHEAD_BYTES_MIN {
             return Ok(Box::new(original));
         }
@@ -412,30 +412,6 @@ impl Office {
         self.journal.note(Draft::of_file(state.arrival, Event::OriginalFiled(filed)))?;
         // DURABLE: nothing is left to do for this arrival.
         Ok(())
-    }
-}
-
-/// An original that breaks off at the wish to stop: a large one is read from end to end where nobody else can ask.
-struct Heeding {
-    original: Original,
-    stop: Shutdown,
-}
-
-impl Read for Heeding {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        if self.stop.is_asked() { Err(io::Error::other(VaultError::BrokenOff)) } else { self.original.read(to) }
-    }
-}
-
-/// What became of a pass, with the end of a [`Heeding`] known for what it is.
-fn heeded(error: OfficeError) -> OfficeError {
-    let broken_off = |source: &io::Error| {
-        let inner = source.get_ref().and_then(|inner| inner.downcast_ref());
-        matches!(inner, Some(VaultError::BrokenOff))
-    };
-    match error {
-        OfficeError::Read(ReadError::Io(source)) if broken_off(&source) => OfficeError::Stopping,
-        other => other,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod door;
+mod heeding;
 mod reading;
 mod receipt;
 mod turns;
@@ -214,12 +215,7 @@ impl Office {
         if text.is_none()
             && let Some(adopted) = adopted(&index, &entries)?
         {
-            // No file says otherwise, so the rules that govern the log go on. They say nothing here of folders and keys:
-            // where those lie counts from a file that is not here.
-            let parsed =
-                Config::parse(&adopted, home.path()).map_err(|why| ConfigError::Wrong { path: home.config(), why });
-            let Config { policy, agent, .. } = parsed?;
-            config = Config { policy, agent: Agent { operator_key: None, ..agent }, ..config };
+            config = governing(&adopted, home, config)?;
         }
         let opening = Opening {
             store,
@@ -318,6 +314,14 @@ fn adopted(index: &Index, entries: &StoreReader) -> Result<Option<String>, Store
         Event::ConfigAdopted(config) => Some(config.text),
         _ => None,
     }))
+}
+
+/// The configuration where no file says otherwise: the rules that govern the log go on. They say nothing here of folders and
+/// keys, since where those lie counts from a file that is not here.
+fn governing(adopted: &str, home: &Home, config: Config) -> Result<Config, ConfigError> {
+    let parsed = Config::parse(adopted, home.path()).map_err(|why| ConfigError::Wrong { path: home.config(), why });
+    let Config { policy, agent, .. } = parsed?;
+    Ok(Config { policy, agent: Agent { operator_key: None, ..agent }, ..config })
 }
 
 /// Makes a new log, or goes on making one: the head names the log before the identity does.

@@ -111,6 +111,8 @@ impl Agent {
 /// Mirrors the log to its central node, and keeps the books up with it; the thread ends when the stop is asked for.
 fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Shutdown) -> thread::JoinHandle<()> {
     let (tell, news) = watch::channel(0);
+    // Before there is anybody who could change it.
+    let mut position = office.mirror.subscribe();
     if office.identity.central.is_some() {
         let journal = office.journal.clone();
         let alarm = move |alarm: Alarm| {
@@ -142,7 +144,6 @@ fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Sh
     let (office, shutdown) = (Arc::clone(office), shutdown.clone());
     thread::spawn(move || {
         let (mut seen, mut ahead_us) = (0, None);
-        let mut position = office.mirror.subscribe();
         while !shutdown.is_asked() {
             if position.has_changed().unwrap_or(false) {
                 let through = position.borrow_and_update().clone();
@@ -273,4 +274,36 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let done = runtime.block_on(work);
     runtime.shutdown_timeout(NOTICE);
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::CLOCK;
+
+    /// Goal: what the session hears of the central node's clock reaches the log. Method: an agent's own thread beside a position
+    /// with a clock an hour ahead, and then with a right one.
+    #[test]
+    fn the_central_nodes_clock_is_passed_on() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = Location { home: Home::new(directory.path().join("home")), config: None, operator_key: None };
+        let office = Arc::new(Office::open(&place, true).expect("a new home"));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let shutdown = Shutdown::new();
+        let thread = mirror(&office, &runtime, &shutdown);
+        for (ahead_us, alarmed) in [(3_600_000_000, true), (0, false)] {
+            office.mirror.send_modify(|position| position.clock_ahead_us = Some(ahead_us));
+            let come = (0..200).any(|_| {
+                let open = office.journal.look(Index::alarms).expect("looked").iter().any(|(name, _)| name == CLOCK);
+                if open != alarmed {
+                    office.reading.entries.wait_beyond(office.reading.entries.count(), NOTICE);
+                }
+                open == alarmed
+            });
+            assert!(come, "{ahead_us}");
+        }
+        shutdown.ask();
+        thread.join().expect("it ends");
+        Arc::into_inner(office).expect("nobody else's").close().expect("closed");
+    }
 }
