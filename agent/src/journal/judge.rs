@@ -75,8 +75,8 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
     let Opening { store, index, snapshot, keyring, log, epoch, last_recorded_at, desk } = opening;
     let (runs, coming) = sync_channel(RUNS_MAX);
     let writer = Writer::new(store, Arc::clone(&keyring), log, epoch);
-    let writing = thread::Builder::new().name("writer".into()).spawn(move || writer::run(writer, &coming));
-    let writing = writing.map_err(|error| failed(&error))?;
+    let thread = thread::Builder::new().name("writer".into()).spawn(move || writer::run(writer, &coming));
+    let thread = thread.map_err(|error| failed(&error))?;
     let mut judge = Judge {
         clock: Clock::new(last_recorded_at),
         // An earlier run's alarm is still open: this one has to clear it.
@@ -96,7 +96,7 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
     let ended = judge.work(waiting).and_then(|()| judge.close());
     // The writer ends when nobody is left to send it anything. Where it failed, its own word says why.
     drop(judge);
-    let written = writing.join().unwrap_or_else(|_| Err(stopped()));
+    let written = thread.join().unwrap_or_else(|_| Err(stopped()));
     let ended = written.and(ended);
     if let Err(error) = &ended {
         error!(error = error as &dyn std::error::Error, "the journal stops: nothing more is recorded");
@@ -150,15 +150,15 @@ impl Judge {
 
     fn take(&mut self, work: Work) -> Result<(), JournalError> {
         match work {
-            Work::Note(draft, reply) => match self.too_large(&draft) {
-                Some(error) => self.send(Vec::new(), reply, Err(error)),
-                None => {
-                    let stamp = self.clock.stamp();
-                    let open = self.place(*draft, stamp);
-                    let noted = (open.entry.sequence, stamp);
-                    self.send(vec![open], reply, Ok(noted))
+            Work::Note(draft, reply) => {
+                if let Some(error) = self.too_large(&draft) {
+                    return self.send(Vec::new(), reply, Err(error));
                 }
-            },
+                let stamp = self.clock.stamp();
+                let open = self.place(*draft, stamp);
+                let noted = (open.entry.sequence, stamp);
+                self.send(vec![open], reply, Ok(noted))
+            }
             Work::Rows { arrival, key, rows, reply } => {
                 let (entries, judged) = self.judge_rows(arrival, key, rows)?;
                 self.send(entries, reply, Ok(judged))

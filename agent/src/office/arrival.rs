@@ -427,7 +427,9 @@ struct Settled<'a> {
 impl Settled<'_> {
     /// Rows whose verdicts are durable.
     fn add(&mut self, identifiers: &Identifiers, rows: &[Judged]) {
-        rows.iter().for_each(|row| self.totals.count(row.verdict));
+        for row in rows {
+            self.totals.count(row.verdict);
+        }
         // A report that fails is given up: the receipt is then made from the log, and says what is wrong.
         self.report = self.report.take().and_then(|mut report| report.add(identifiers, rows).ok().map(|()| report));
         (self.progress)(self.totals.rows, self.all);

@@ -75,15 +75,14 @@ pub(super) fn write(
         _ => Outcome::Processed,
     };
     let last = state.judged.unwrap_or(state.arrival);
-    let receipt = match report {
-        Some(report) => report.0,
-        None => {
-            let mut receipt = ReceiptWriter::create(&office.receipts(state), state.arrival, &name)?;
-            if outcome == Outcome::Processed {
-                rows(office, state, last, &mut receipt)?;
-            }
-            receipt
+    let receipt = if let Some(report) = report {
+        report.0
+    } else {
+        let mut receipt = ReceiptWriter::create(&office.receipts(state), state.arrival, &name)?;
+        if outcome == Outcome::Processed {
+            rows(office, state, last, &mut receipt)?;
         }
+        receipt
     };
     let header = batch_of(office, last)?;
     let header = header.ok_or(OfficeError::Unsteady { arrival: state.arrival, why: "its last entry is missing" })?;
