@@ -5,6 +5,7 @@ mod door;
 mod heeding;
 mod reading;
 mod receipt;
+mod receiving;
 mod turns;
 
 use std::{
@@ -22,9 +23,10 @@ use daybook_protocol::{
 use rand::RngExt as _;
 use tokio::sync::watch;
 
-pub use arrival::{Arrived, Handed, Waiting};
+pub use arrival::{Arrived, Waiting};
 pub use door::watch_folders;
 pub use reading::Reading;
+pub use receiving::Handed;
 pub use turns::Turn;
 
 use crate::{
