@@ -145,6 +145,13 @@ fn finished(command: &str, level: &str) -> Desk {
     (0..2).for_each(|file| desk.drop_file(Fixture::enrolments(file, 20)));
     let mut running = desk.start(&[command]);
     desk.until_filed(&mut running);
+    if level == "mirrored" {
+        // That the last file was put away is the last thing to be mirrored.
+        harness::until("everything to be mirrored", || {
+            let status = &desk.json(&["status"])[0];
+            (status["mirror"]["entries"] == status["entries"]).then_some(())
+        });
+    }
     running.stop_well();
     desk
 }
