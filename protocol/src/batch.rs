@@ -188,11 +188,6 @@ impl Frame {
         &self.bytes
     }
 
-    /// Its memory, for another one.
-    pub fn into_buffer(self) -> Vec<u8> {
-        self.bytes
-    }
-
     /// The entries' bytes with their places, in order; fails where the body is not as the header says.
     pub fn raw_entries(&self) -> impl Iterator<Item = Result<(Sequence, &[u8]), BatchError>> {
         let mut rest = self.bytes.get(HEADER_BYTES..).unwrap_or_default();
@@ -270,12 +265,7 @@ pub struct Builder {
 impl Builder {
     /// A batch that continues the log that `frontier` stands for.
     pub fn new(log: LogId, epoch: Epoch, frontier: &Frontier) -> Self {
-        Self::in_buffer(Vec::with_capacity(FRAME_BYTES_MAX), log, epoch, frontier)
-    }
-
-    /// The same, in the memory of a frame that is needed no more.
-    pub fn in_buffer(mut bytes: Vec<u8>, log: LogId, epoch: Epoch, frontier: &Frontier) -> Self {
-        bytes.clear();
+        let mut bytes = Vec::with_capacity(FRAME_BYTES_MAX);
         bytes.resize(HEADER_BYTES, 0);
         Self { log, epoch, first: Sequence(frontier.count()), count: 0, previous_root: frontier.root(), bytes }
     }

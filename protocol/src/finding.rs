@@ -156,6 +156,7 @@ codes! {
     TOO_MANY_ERRORS = 1017 Query "too many rows in error", "A person is looking at the file: so many rows failed that a column is probably mistaken for another.";
     KIND_NOT_ALLOWED = 1018 Query "kind not expected in this folder", "A person is looking at the file. Next time, drop it in the folder for its kind.";
     NEW_VERSION = 1019 Query "another version of an earlier file", "A person is looking at the file: one of the same name came before with other contents.";
+    FILE_REFUSED = 1020 Error "refused by a person who looked at it", "Ask us if the reason is not clear to you. Mend the file and send it again.";
     REQUIRED_MISSING = 2001 Error "required value missing", "Fill in the column named here.";
     ULN_LENGTH = 2002 Error "ULN not 10 digits", "A ULN has exactly 10 digits and never begins with 0. Take it from the learner's record again; do not add zeros.";
     ULN_CHECK_DIGIT = 2003 Error "ULN check digit wrong", "A digit is mistyped or two are swapped. Take the ULN from the learner's record again.";
@@ -228,6 +229,7 @@ codes! {
     DISPATCH_ADDRESS_UNCONFIRMED = 4029 Error "address not confirmed", "Give the new address, or say in the evidence column that the same address was confirmed.";
     CERTIFICATE_NUMBER_TAKEN = 4030 Error "certificate number already used", "A certificate number is unique for ever. Check it.";
     SEVERAL_REGISTRATIONS = 4031 Error "more than one registration fits", "Give the registration number or the qualification.";
+    ROW_REFUSED = 4032 Error "refused by a person who looked at it", "Ask us if the reason is not clear to you. Mend the row and send it again in a new file.";
 }
 
 #[cfg(test)]

@@ -78,7 +78,12 @@ fn arrival_events() -> Vec<Event> {
             arrival,
             totals: Totals { rows: 10, accepted: 4, rejected: 3, duplicate: 2, held: 1 },
         }),
-        Event::ReceiptIssued(ReceiptIssued { arrival, level: Level::Mirrored, report: Digest::of(b"report") }),
+        Event::ReceiptIssued(ReceiptIssued {
+            arrival,
+            receipt: Sequence(300),
+            level: Level::Mirrored,
+            report: Digest::of(b"report"),
+        }),
         Event::OriginalFiled(OriginalFiled { arrival, place: Place::Held }),
         Event::HeldReleased(HeldResolved { held: Sequence(44) }),
         Event::HeldRefused(HeldResolved { held: Sequence(44) }),

@@ -253,7 +253,7 @@ fn close(log: &mut Log) {
     let (arrival, source) = (Sequence(2), Source::File { arrival: Sequence(2) });
     let totals = Totals { rows: 8, accepted: 5, rejected: 2, duplicate: 1, held: 0 };
     log.add(source, None, Event::FileProcessed(FileProcessed { arrival, totals }), None);
-    let receipt = ReceiptIssued { arrival, level: Level::Local, report: Digest::of(b"report") };
+    let receipt = ReceiptIssued { arrival, receipt: arrival, level: Level::Local, report: Digest::of(b"report") };
     log.add(source, None, Event::ReceiptIssued(receipt), None);
     log.add(source, None, Event::OriginalFiled(OriginalFiled { arrival, place: Place::Done }), None);
     let alarm = |alarm: &str| Alarm { alarm: alarm.to_owned(), detail: "look".to_owned() };

@@ -299,20 +299,20 @@ pub enum Held {
         #[arg(long)]
         reveal: bool,
     },
-    /// Let one go on
-    #[command(after_help = "Example:\n  daybook held release 4711 --reason \"centre confirmed by telephone\"")]
+    /// Let some of them go on
+    #[command(after_help = "Example:\n  daybook held release 4711 4712 --reason \"centre confirmed by telephone\"")]
     Release(Ruling),
-    /// Refuse one
+    /// Refuse some of them
     #[command(after_help = "Example:\n  daybook held refuse 4711 --reason \"sent by mistake, centre will resend\"")]
     Refuse(Ruling),
 }
 
-/// A person's word on something held.
+/// A person's word on what is held.
 #[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub struct Ruling {
-    /// Its entry
-    #[arg(value_parser = sequence)]
-    pub sequence: Sequence,
+    /// Its entry; what is named together is told together, in one receipt a file
+    #[arg(value_name = "SEQUENCE", value_parser = sequence, required = true)]
+    pub sequences: Vec<Sequence>,
     /// Why
     #[arg(long, value_name = "TEXT", value_parser = values::words)]
     pub reason: String,

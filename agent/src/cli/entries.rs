@@ -213,7 +213,12 @@ fn about(event: &Event) -> String {
         Event::FileParsed(parsed) => format!("{}, {} rows", parsed.plan.kind, parsed.lines.row),
         Event::FileRejected(closed) | Event::FileHeld(closed) => format!("{} rows", closed.lines.row),
         Event::FileProcessed(processed) => totals(&processed.totals),
-        Event::ReceiptIssued(receipt) => format!("receipt {}, {}", receipt.arrival, word(&receipt.level)),
+        Event::ReceiptIssued(issued) if issued.receipt == issued.arrival => {
+            format!("receipt {}, {}", issued.receipt, word(&issued.level))
+        }
+        Event::ReceiptIssued(issued) => {
+            format!("receipt {}, which corrects {}, {}", issued.receipt, issued.arrival, word(&issued.level))
+        }
         Event::OriginalFiled(filed) => format!("file {} to {}", filed.arrival, word(&filed.place)),
         Event::HeldReleased(resolved) | Event::HeldRefused(resolved) => format!("held {}", resolved.held),
         Event::RowRejected(row) => against(row.against),

@@ -73,7 +73,7 @@ fn a_command_survives_the_socket() {
         "status --check".to_owned(),
         "held list".to_owned(),
         "held show 7 --reveal".to_owned(),
-        "held release 7 --reason good --operator jo".to_owned(),
+        "held release 7 8 --reason good --operator jo".to_owned(),
         "verify --export d".to_owned(),
         "export d".to_owned(),
         format!("recover 127.0.0.1:7 {invite} --operator-key k"),

@@ -13,6 +13,7 @@ use daybook_protocol::{
 
 use super::{
     Action, Ask, Command, Decision, Enrolment, Fact, Objection, Obstacle, Occasion, Policy, Registration, Subject,
+    repeat::{Accepted, known_again, repeated},
 };
 
 /// A learner, with all registrations.
@@ -41,6 +42,22 @@ pub struct Change {
     pub sequence: Sequence,
     /// The file it came in.
     pub arrival: Option<Sequence>,
+    /// The identity's token before it: what whoever asked for it had to state.
+    pub identity_before: Token,
+}
+
+impl Change {
+    pub(super) fn accepted(&self) -> Accepted {
+        Accepted { sequence: self.sequence, arrival: self.arrival }
+    }
+}
+
+impl Learner {
+    /// The identity's token by which the learner was known when an entry was recorded.
+    pub(super) fn identity_at(&self, sequence: Sequence) -> Token {
+        let next = self.changes.iter().filter(|it| it.sequence >= sequence).min_by_key(|it| it.sequence);
+        next.map_or(self.tokens.identity, |it| it.identity_before)
+    }
 }
 
 /// The learners whom a command may mean, as the index found them.
@@ -54,6 +71,8 @@ pub struct Candidates {
     pub by_registration: Option<Learner>,
     /// Who has the ULN that an amendment gives.
     pub by_new_uln: Option<KeyId>,
+    /// Who had the ULN, or the name, birth date and centre, until an amendment.
+    pub formerly: Option<Learner>,
 }
 
 /// Decides a command about a person.
@@ -63,7 +82,9 @@ pub fn decide(found: &Candidates, command: &Command, occasion: Occasion, policy:
     }
     let learner = match identified(found, &command.subject) {
         Ok(learner) => learner,
-        Err(objection) => return Decision::Reject(objection),
+        Err(objection) => {
+            return known_again(found, command, occasion).unwrap_or(Decision::Reject(objection));
+        }
     };
     let decision = match &command.ask {
         Ask::Amend { .. } => amend(learner, found.by_new_uln, command, occasion),
@@ -102,6 +123,9 @@ fn enrol(
     else {
         return Decision::Reject(Objection::of(Code::REQUIRED_MISSING));
     };
+    if let Some(decision) = known_again(found, command, occasion) {
+        return decision;
+    }
     let learner = match (uln, &found.by_uln, &found.by_person) {
         (Some(_), Some(holder), _) if holder.tokens.identity != *identity => {
             return Decision::Reject(Objection::of(Code::ULN_HELD_BY_ANOTHER));
@@ -143,7 +167,7 @@ fn overlap(
     let alike = || learner.registrations.iter().filter(|it| it.qualification == qualification && it.brand == brand);
     let first = alike().filter(|it| it.centre == centre).find_map(|it| it.same(starts_on, Action::Enrolled));
     if let Some(first) = first {
-        return Some(repeated(first.sequence, first.arrival, occasion));
+        return Some(repeated(first.accepted(), occasion));
     }
     if let Some(open) = alike().find(|it| it.open(starts_on)) {
         let objection = Objection::of(Code::ALREADY_ENROLLED).against(open.no.sequence);
@@ -152,15 +176,6 @@ fn overlap(
     let later = alike().find(|it| it.starts_on().is_some_and(|later| later > starts_on && later <= expires_on))?;
     let objection = Objection::of(Code::BREAKS_LATER_FACT).against(later.no.sequence);
     Some(Decision::Hold(objection.about(learner.id)))
-}
-
-/// The same was done before: twice in one file is the sender's mistake, otherwise it is simply known.
-fn repeated(first: Sequence, arrival: Option<Sequence>, occasion: Occasion) -> Decision {
-    if arrival.is_some() && arrival == occasion.arrival {
-        Decision::Reject(Objection::of(Code::ROW_DUPLICATE).against(first))
-    } else {
-        Decision::Duplicate(first)
-    }
 }
 
 fn amend(learner: &Learner, new_holder: Option<KeyId>, command: &Command, occasion: Occasion) -> Decision {
@@ -172,7 +187,7 @@ fn amend(learner: &Learner, new_holder: Option<KeyId>, command: &Command, occasi
     let present = of_field().max_by_key(|known| (known.effective_on, known.sequence));
     let dated = of_field().filter(|known| known.effective_on == command.effective_on);
     if let Some(known) = present.into_iter().chain(dated).find(|known| known.change == *change) {
-        return repeated(known.sequence, known.arrival, occasion);
+        return repeated(known.accepted(), occasion);
     }
     if uln.is_some() && new_holder.is_some_and(|holder| holder != learner.id) {
         return Decision::Reject(Objection::of(Code::ULN_HELD_BY_ANOTHER));
@@ -183,10 +198,16 @@ fn amend(learner: &Learner, new_holder: Option<KeyId>, command: &Command, occasi
     if let (AmendmentClass::C, Some(certificate)) = (class, certificate) {
         return Decision::Reject(Objection::of(Code::CERTIFICATE_ISSUED).against(certificate));
     }
-    let tokens = PersonTokens {
-        uln: uln.or(learner.tokens.uln),
-        person: person.unwrap_or(learner.tokens.person),
-        identity: identity.unwrap_or(learner.tokens.identity),
+    let amended_later = of_field().any(|known| known.effective_on > command.effective_on);
+    let tokens = if amended_later {
+        // A fact of an earlier time that comes late: what was amended from a later day goes on to hold.
+        learner.tokens
+    } else {
+        PersonTokens {
+            uln: uln.or(learner.tokens.uln),
+            person: person.unwrap_or(learner.tokens.person),
+            identity: identity.unwrap_or(learner.tokens.identity),
+        }
     };
     let amended = LearnerDetailsAmended { learner: learner.id, field: *field, class, tokens, change: *change };
     Decision::Accept(Fact::Whole(learner.id, Event::LearnerDetailsAmended(amended)))
@@ -203,7 +224,7 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
     };
     let meant: Vec<&Registration> = meant(learner, &command.subject).collect();
     if let Some(first) = meant.iter().find_map(|it| it.same(on, action)) {
-        return repeated(first.sequence, first.arrival, occasion);
+        return repeated(first.accepted(), occasion);
     }
     if on > occasion.today.plus_days(policy.withdrawal_ahead_days) {
         return Decision::Reject(Objection::of(Code::FURTHER_THAN_ALLOWED));
@@ -271,79 +292,4 @@ pub(super) fn choose<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use daybook_protocol::{entry::Private, ids::Epoch};
-
-    use super::*;
-
-    fn token(value: u8) -> Token {
-        Token([value; 16])
-    }
-
-    /// Goal: an amendment that was made before is known again, also behind a later one of the same field, and a return to an
-    /// earlier value is not taken for it. Method: two values of one field, and what is asked after them.
-    #[test]
-    fn an_amendment_that_comes_again_is_known() {
-        let change = |change, day, sequence| Change {
-            field: Field::Email,
-            change: token(change),
-            effective_on: Date(day),
-            sequence: Sequence(sequence),
-            arrival: None,
-        };
-        let learner = Learner {
-            id: KeyId { epoch: Epoch::FIRST, number: 0 },
-            tokens: PersonTokens { uln: None, person: token(0), identity: token(0) },
-            registrations: Vec::new(),
-            changes: vec![change(1, 10, 7), change(2, 20, 8)],
-        };
-        for (value, day, expected) in
-            [(1, 10, Some(7)), (2, 20, Some(8)), (2, 30, Some(8)), (1, 30, None), (3, 10, None)]
-        {
-            let change = token(value);
-            let (uln, person, identity) = (None, None, None);
-            let ask = Ask::Amend { field: Field::Email, class: AmendmentClass::B, uln, person, identity, change };
-            let command = Command {
-                ask,
-                subject: Subject::default(),
-                effective_on: Date(day),
-                findings: Vec::new(),
-                private: Private::default(),
-            };
-            let decision =
-                amend(&learner, None, &command, Occasion { arrival: None, today: Date(40), released: false });
-            let first = match decision {
-                Decision::Duplicate(first) => Some(first.0),
-                _ => None,
-            };
-            assert_eq!(first, expected, "value {value} from day {day}");
-        }
-    }
-
-    /// Goal: someone who may be known already waits for a person, and whom that person lets go on is somebody new. Method: one
-    /// enrolment whose name and birth date are those of a holder of another ULN, before and after.
-    #[test]
-    fn a_released_row_is_somebody_new() {
-        let tokens = PersonTokens { uln: Some(token(1)), person: token(2), identity: token(3) };
-        let id = KeyId { epoch: Epoch::FIRST, number: 0 };
-        let known = Learner { id, tokens, registrations: Vec::new(), changes: Vec::new() };
-        let found = Candidates { by_person: Some(known), ..Candidates::default() };
-        let subject = Subject {
-            uln: Some(token(9)),
-            person: Some(token(2)),
-            identity: Some(token(3)),
-            registration: None,
-            qualification: Some("60158864".into()),
-        };
-        let ask = Ask::Enrol { centre: "C1".into(), brand: String::new() };
-        let (findings, private) = (Vec::new(), Private::default());
-        let command = Command { ask, subject, effective_on: Date(10), findings, private };
-        let asked = |released| {
-            let occasion = Occasion { arrival: None, today: Date(40), released };
-            decide(&found, &command, occasion, &Policy::default())
-        };
-        assert!(matches!(asked(false), Decision::Hold(objection) if objection.learner == Some(id)));
-        let Decision::Accept(Fact::Enrolment(enrolment)) = asked(true) else { unreachable!("it was let go on") };
-        assert_eq!((enrolment.learner, enrolment.tokens.uln), (None, Some(token(9))));
-    }
-}
+mod tests;

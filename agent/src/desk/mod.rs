@@ -7,6 +7,7 @@ mod fields;
 mod learner;
 mod policy;
 mod registration;
+mod repeat;
 mod survey;
 
 pub use certificate::{Certificate, Leg, Move, decide as decide_certificate};

@@ -12,7 +12,7 @@ use daybook_protocol::{
     ids::{RegistrationNo, Sequence},
 };
 
-use super::{Objection, Obstacle, Policy};
+use super::{Objection, Obstacle, Policy, repeat::Accepted};
 
 /// What a step does to a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,12 @@ pub struct Step {
     pub arrival: Option<Sequence>,
     /// What it does.
     pub action: Action,
+}
+
+impl Step {
+    pub(super) fn accepted(&self) -> Accepted {
+        Accepted { sequence: self.sequence, arrival: self.arrival }
+    }
 }
 
 /// The state of a registration.

@@ -12,6 +12,7 @@ mod dir;
 mod folder;
 mod name;
 mod place;
+mod queue;
 mod scan;
 mod watch;
 
@@ -26,6 +27,7 @@ pub(crate) use self::{
 pub use self::{
     folder::{inspect, prepare},
     place::{Filed, Filing, file_away},
+    queue::HOLDS_UP_MAX,
     scan::{EMPTY_WAIT, READY_MAX, REFUSED_MAX, Ready, Refused, Scan, Scanner, TRACKED_MAX},
     watch::{HINTS_MAX, Hint, HintKind, Watcher},
 };

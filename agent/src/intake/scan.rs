@@ -1,10 +1,10 @@
 //! One look at a drop folder after another: what is complete, what is refused, what is still waited for.
 //!
 //! Memory is bounded: a scan hands out the oldest files only, and a folder fuller than the limits is worked off a part at a
-//! time.
+//! time. The order in which files are handed out is the queue's affair.
 
 use std::{
-    collections::{BinaryHeap, HashMap},
+    collections::HashMap,
     ffi::OsStr,
     fs::File,
     time::{Duration, Instant},
@@ -19,6 +19,7 @@ use super::{
     Identity, IntakeError, Version,
     dir::{Dir, Looked, What},
     name,
+    queue::{Came, Done, Queue},
 };
 use crate::config::{CompletionRule, Folder};
 
@@ -36,12 +37,12 @@ pub const EMPTY_WAIT: Duration = Duration::from_mins(5);
 /// What one look at a folder showed.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// Complete files, oldest first, then by name; at most [`READY_MAX`]. One is handed out by every scan until
-    /// [`Scanner::taken`] says that it has been dealt with.
+    /// Complete files in the order in which they came, none of them behind one that others wait for; at most
+    /// [`READY_MAX`]. One is handed out by every scan until [`Scanner::taken`] says that it has been dealt with.
     pub ready: Vec<Ready>,
     /// What is not taken and was not reported before; at most [`REFUSED_MAX`].
     pub refused: Vec<Refused>,
-    /// How many names are still waited for, temporary ones and those over a limit included.
+    /// How many names are still waited for, temporary ones, those over a limit and those behind an older file included.
     pub waiting: usize,
     /// After how long another look may show something new by itself; at once, where a limit cut this one short.
     pub next_look: Option<Duration>,
@@ -86,10 +87,11 @@ pub struct Scanner {
     recorded: HashMap<FileId, Timestamp>,
 }
 
-/// An ordinary file and since when it has not changed.
+/// An ordinary file, when it came, and since when it has not changed.
 #[derive(Debug)]
 struct Seen {
     looked: Looked,
+    came: Came,
     since: Instant,
     turn: u64,
 }
@@ -186,7 +188,7 @@ impl Scanner {
             self.refuse(reason, name::printable(&name), &looked, &mut scan);
         }
         self.drop = Some(drop);
-        self.forget();
+        self.forget(now);
         self.judge(now, &markers, &mut scan);
         let turn = self.turn;
         self.reported.retain(|_, reported| reported.turn == turn);
@@ -210,6 +212,19 @@ impl Scanner {
         Ok(looked.is_some_and(|looked| looked.what == What::File && looked.identity == ready.identity))
     }
 
+    /// Whether what came after this file still waits for it, where it could not be taken after all. No longer than
+    /// [`HOLDS_UP_MAX`](super::HOLDS_UP_MAX), so that a file that never holds still does not close its folder.
+    pub fn holds_up(&self, ready: &Ready, now: Instant) -> bool {
+        let seen = self.tracked.get(&ready.name);
+        seen.is_some_and(|seen| !seen.came.holds_up(self.quiet(ready.identity.bytes), now).is_zero())
+    }
+
+    /// For how long a file of so many bytes must not change before it is taken.
+    fn quiet(&self, bytes: u64) -> Duration {
+        let quiet = Duration::from_secs(self.folder.quiet_seconds);
+        if bytes == 0 { quiet.max(EMPTY_WAIT) } else { quiet }
+    }
+
     /// Takes note of an ordinary file, or of a marker.
     fn notice(
         &mut self,
@@ -227,88 +242,100 @@ impl Scanner {
             return;
         }
         let turn = self.turn;
+        let fresh = Came { seen_at: now, modified_at: looked.identity.modified_at };
         if let Some(seen) = self.tracked.get_mut(name) {
             let since = if seen.looked == looked { seen.since } else { now };
-            *seen = Seen { looked, since, turn };
+            // Another file under the same name came only now.
+            let same = seen.looked.identity.file_id == looked.identity.file_id;
+            let came = if same { seen.came } else { fresh };
+            *seen = Seen { looked, came, since, turn };
         } else if self.tracked.len() < TRACKED_MAX + self.taken.len() || self.taken.contains_key(name) {
-            self.tracked.insert(name.to_owned(), Seen { looked, since: now, turn });
+            self.tracked.insert(name.to_owned(), Seen { looked, came: fresh, since: now, turn });
         } else {
             scan.waiting += 1;
         }
     }
 
     /// Forgets what is no longer in the folder, or no longer as it was.
-    fn forget(&mut self) {
+    fn forget(&mut self, now: Instant) {
         let turn = self.turn;
-        self.tracked.retain(|_, seen| seen.turn == turn);
-        let is_now = |name: &str| self.tracked.get(name).map(|seen| seen.looked.identity);
-        self.taken.retain(|name, version| is_now(name).is_some_and(|now| now.version().is(version)));
-        self.renamed.retain(|name, identity| is_now(name) == Some(*identity));
+        let Self { tracked, taken, renamed, .. } = self;
+        tracked.retain(|_, seen| seen.turn == turn);
+        taken.retain(|name, version| {
+            let Some(seen) = tracked.get_mut(name) else { return false };
+            let identity = seen.looked.identity;
+            let same = identity.version().is(version);
+            if !same {
+                // What its sender makes of a file that we have is another arrival, which came when it was noticed.
+                seen.came = Came { seen_at: now, modified_at: identity.modified_at };
+            }
+            same
+        });
+        renamed.retain(|name, identity| tracked.get(name).is_some_and(|seen| seen.looked.identity == *identity));
     }
 
     /// Decides about each file that is there: complete, refused, or waited for.
     fn judge(&mut self, now: Instant, markers: &HashMap<String, Timestamp>, scan: &mut Scan) {
-        let mut oldest: BinaryHeap<(Timestamp, &str, Done)> = BinaryHeap::with_capacity(READY_MAX + 1);
-        let (mut refused, mut cut_short) = (Vec::new(), false);
+        let mut queue = Queue::new(READY_MAX);
+        let mut refused = Vec::new();
         for (name, seen) in &self.tracked {
-            let identity = &seen.looked.identity;
             if self.taken.contains_key(name) {
                 continue;
             }
             match self.completion(name, seen, now, markers) {
-                Verdict::Complete(done) => {
-                    oldest.push((identity.modified_at, name, done));
-                    if oldest.len() > READY_MAX {
-                        oldest.pop();
-                        scan.waiting += 1;
-                        cut_short = true;
-                    }
-                }
+                Verdict::Complete(done) => queue.complete(seen.came, name, done),
                 Verdict::Refused(reason) => refused.push((reason, name.clone(), seen.looked)),
-                Verdict::Waits(left) => {
+                Verdict::Waits { left, holds_up } => {
                     scan.waiting += 1;
                     scan.next_look = scan.next_look.into_iter().chain(left).min();
+                    let holds_up = holds_up.filter(|holds_up| !holds_up.is_zero());
+                    if let Some(holds_up) = holds_up {
+                        queue.waits(seen.came, name);
+                        scan.next_look = scan.next_look.map(|next| next.min(holds_up));
+                    }
                 }
             }
         }
-        let ready = oldest.into_sorted_vec().into_iter().filter_map(|(_, name, done)| {
+        let served = queue.serve();
+        let ready = served.ready.into_iter().filter_map(|(name, done)| {
             let identity = self.tracked.get(name)?.looked.identity;
             Some(Ready { name: name.to_owned(), completed_by: done.into(), identity })
         });
         scan.ready = ready.collect();
+        scan.waiting += served.kept;
+        if served.more {
+            scan.next_look = Some(Duration::ZERO);
+        }
         for (reason, name, looked) in refused {
             self.refuse(reason, name, &looked, scan);
-        }
-        if cut_short {
-            scan.next_look = Some(Duration::ZERO);
         }
     }
 
     fn completion(&self, name: &str, seen: &Seen, now: Instant, markers: &HashMap<String, Timestamp>) -> Verdict {
         let identity = &seen.looked.identity;
-        let quiet = Duration::from_secs(self.folder.quiet_seconds);
-        let left = |wanted: Duration| wanted.saturating_sub(now.saturating_duration_since(seen.since));
+        let waits = |quiet: Duration| {
+            let left = quiet.saturating_sub(now.saturating_duration_since(seen.since));
+            // What is over the limit is refused in the end, and what is refused holds nothing up.
+            let holds_up = (identity.bytes <= self.bytes_max).then(|| seen.came.holds_up(quiet, now));
+            (!left.is_zero()).then_some(Verdict::Waits { left: Some(left), holds_up })
+        };
         if seen.looked.linked {
             // Some writers link a finished file to its name and then unlink the temporary one, so a second name has to stay
             // before it counts.
-            return if left(quiet).is_zero() {
-                Verdict::Refused(Refusal::HardLink)
-            } else {
-                Verdict::Waits(Some(left(quiet)))
-            };
+            let quiet = Duration::from_secs(self.folder.quiet_seconds);
+            return waits(quiet).unwrap_or(Verdict::Refused(Refusal::HardLink));
         }
-        let wanted = if identity.bytes == 0 { quiet.max(EMPTY_WAIT) } else { quiet };
         // A marker older than the file is left over from an earlier file of that name.
         let done = if markers.get(name).is_some_and(|marked_at| *marked_at >= identity.changed_at) {
             Done::Marked
         } else if self.folder.completion == CompletionRule::Marker {
-            return Verdict::Waits(None);
+            return Verdict::Waits { left: None, holds_up: None };
         } else if identity.bytes > 0 && self.renamed.contains_key(name) {
             Done::Renamed
-        } else if left(wanted).is_zero() {
-            Done::Quiet
+        } else if let Some(waits) = waits(self.quiet(identity.bytes)) {
+            return waits;
         } else {
-            return Verdict::Waits(Some(left(wanted)));
+            Done::Quiet
         };
         // A file that is still written is not refused yet: each of its states would be another refusal.
         if identity.bytes > self.bytes_max { Verdict::Refused(Refusal::TooLarge) } else { Verdict::Complete(done) }
@@ -358,26 +385,12 @@ impl Scanner {
 enum Verdict {
     Complete(Done),
     Refused(Refusal),
-    /// For so long at least, where that is known.
-    Waits(Option<Duration>),
-}
-
-/// [`Completion`] as far as a folder knows it, in an order, for the heap.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Done {
-    Renamed,
-    Marked,
-    Quiet,
-}
-
-impl From<Done> for Completion {
-    fn from(done: Done) -> Self {
-        match done {
-            Done::Renamed => Self::Renamed,
-            Done::Marked => Self::Marked,
-            Done::Quiet => Self::Quiet,
-        }
-    }
+    Waits {
+        /// For so long at least, where that is known.
+        left: Option<Duration>,
+        /// For so long what came after it waits too; `None` where nothing does.
+        holds_up: Option<Duration>,
+    },
 }
 
 #[cfg(test)]

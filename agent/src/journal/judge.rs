@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::Arc,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use daybook_protocol::{
@@ -21,8 +21,8 @@ use tracing::{error, warn};
 use super::{
     Answer, Draft, JournalError, Judged, ReadRow, Reply, Work,
     clock::{Clock, Doubt},
-    failed, stopped, today,
-    writer::{self, Open, Run, Writer},
+    commit, failed, stopped, today,
+    writer::{Open, Run, Writer},
 };
 use crate::{
     books::index::Index,
@@ -32,7 +32,9 @@ use crate::{
 };
 
 /// Runs that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some megabytes.
-const RUNS_MAX: usize = 8;
+const RUNS_MAX: usize = 32;
+/// Groups that may wait for the committer while it is busy with one: no more, since the next one gathers meanwhile.
+const GROUPS_MAX: usize = 1;
 /// The index is written to disk after this many entries, so that the next start need not read the whole log.
 const SNAPSHOT_ENTRIES: u64 = 100_000;
 /// What a seal adds to an entry: key, nonce, tag and lengths.
@@ -73,10 +75,12 @@ pub struct Opening {
 /// Runs judge and writer until they are told to stop or something fails.
 pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), JournalError> {
     let Opening { store, index, snapshot, keyring, log, epoch, last_recorded_at, desk } = opening;
-    let (runs, coming) = sync_channel(RUNS_MAX);
-    let writer = Writer::new(store, Arc::clone(&keyring), log, epoch);
-    let thread = thread::Builder::new().name("writer".into()).spawn(move || writer::run(writer, &coming));
-    let thread = thread.map_err(|error| failed(&error))?;
+    let (runs, runs_coming) = sync_channel(RUNS_MAX);
+    let (groups, groups_coming) = sync_channel(GROUPS_MAX);
+    let writer = Writer::new(Arc::clone(&keyring), log, epoch, store.head().frontier.clone(), groups);
+    let sealing = spawn("writer", move || writer.run(&runs_coming))?;
+    let keys = Arc::clone(&keyring);
+    let committing = spawn("committer", move || commit::run(store, &keys, epoch, &groups_coming))?;
     let mut judge = Judge {
         clock: Clock::new(last_recorded_at),
         // An earlier run's alarm is still open: this one has to clear it.
@@ -94,14 +98,22 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
         desk,
     };
     let ended = judge.work(waiting).and_then(|()| judge.close());
-    // The writer ends when nobody is left to send it anything. Where it failed, its own word says why.
+    // Each thread ends when nobody is left to send it anything. Where several failed, the last of the line failed first.
     drop(judge);
-    let written = thread.join().unwrap_or_else(|_| Err(stopped()));
-    let ended = written.and(ended);
+    let written = sealing.join().unwrap_or_else(|_| Err(stopped()));
+    let committed = committing.join().unwrap_or_else(|_| Err(stopped()));
+    let ended = committed.and(written).and(ended);
     if let Err(error) = &ended {
         error!(error = error as &dyn std::error::Error, "the journal stops: nothing more is recorded");
     }
     ended
+}
+
+fn spawn(
+    name: &str,
+    work: impl FnOnce() -> Result<(), JournalError> + Send + 'static,
+) -> Result<JoinHandle<Result<(), JournalError>>, JournalError> {
+    thread::Builder::new().name(name.into()).spawn(work).map_err(|error| failed(&error))
 }
 
 struct Judge {

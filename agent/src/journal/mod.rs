@@ -1,15 +1,16 @@
 //! The only writer of the log. It gives every entry its place and time, seals what is personal, and commits: batch, keys,
 //! barrier, head, and only then the answer. Whoever wants something recorded sends it here and waits.
 //!
-//! Two threads, one behind the other. The *judge* owns the index that the desk decides by, so that every decision sees all
-//! before it, and gives each entry its place. The *writer* owns the store: it seals and encodes the entries that come from
-//! the judge, in their order, commits them, and answers. Several sources share a barrier: whatever has come in while the
-//! last one passed goes into the next.
+//! Three threads, one behind the other. The *judge* owns the index that the desk decides by, so that every decision sees
+//! all before it, and gives each entry its place. The *writer* seals and encodes entries in their order and puts them into
+//! batches. The *committer* owns the store: it makes batches durable, and answers. Several sources share a barrier: whatever
+//! has come in while the last one passed goes into the next.
 //!
 //! Architecture invariant: there is no second way to append, and no answer before the barrier. After any failure of store
-//! or keyring both threads stop for good; what was not answered is judged again by the next start.
+//! or keyring all three stop for good; what was not answered is judged again by the next start.
 
 mod clock;
+mod commit;
 mod judge;
 mod writer;
 

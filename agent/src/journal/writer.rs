@@ -1,6 +1,10 @@
-//! The writer's thread: seal, encode, put into the batch, commit, answer. Owns the store. Decides nothing.
+//! The writer's thread: seals, encodes, and puts into batches what the judge sends. Decides nothing, and knows nothing of
+//! the store: the committer behind it does.
 
-use std::sync::{Arc, mpsc::Receiver};
+use std::sync::{
+    Arc,
+    mpsc::{Receiver, SyncSender},
+};
 
 use daybook_protocol::{
     batch::{Builder, Frame},
@@ -8,21 +12,20 @@ use daybook_protocol::{
     ids::{Epoch, KeyId, LogId, Sequence},
     tree::Frontier,
 };
-use tracing::debug;
 
-use super::{JournalError, failed};
-use crate::{
-    crash,
-    keyring::{self, Key, Keyring},
-    store::Store,
+use super::{
+    JournalError,
+    commit::{Answer, Group},
+    failed, stopped,
 };
+use crate::keyring::{self, Key, Keyring};
 
 /// A batch is closed at this many entries: below the format's limit, because a frame must stay short enough for the
 /// store, and large enough that its header and the store's own cost hardly count.
 const BATCH_ENTRIES: u32 = 256;
 /// What is committed under one barrier at most, in entries: enough that the barrier's milliseconds hardly count, and
 /// little enough that an answer never waits for long.
-const COMMIT_ENTRIES: u64 = 16_384;
+const COMMIT_ENTRIES: u64 = 8_192;
 
 /// An entry that has its place and is not yet sealed.
 pub(super) struct Open {
@@ -34,72 +37,58 @@ pub(super) struct Open {
     pub(super) key: Option<Key>,
 }
 
-/// What is said once everything before it is durable; it is shown where the log then ends.
-pub(super) type Answer = Box<dyn FnOnce(&Frontier) + Send>;
-
 /// Entries in their order, and what to do once they are durable.
 pub(super) struct Run {
     pub(super) entries: Vec<Open>,
     pub(super) answer: Answer,
 }
 
-/// Writes runs as they come, until there is nobody left who could send one or something fails.
-pub(super) fn run(mut writer: Writer, coming: &Receiver<Run>) -> Result<(), JournalError> {
-    while let Ok(first) = coming.recv() {
-        let mut next = Some(first);
-        while let Some(Run { entries, answer }) = next {
-            entries.into_iter().try_for_each(|open| writer.append(open))?;
-            writer.answers.push(answer);
-            let room = writer.frontier.count() - writer.committed < COMMIT_ENTRIES;
-            next = if room { coming.try_recv().ok() } else { None };
-        }
-        writer.commit()?;
-    }
-    let entries = writer.committed;
-    writer.store.close().map_err(|error| failed(&error))?;
-    debug!(entries, "the journal is closed");
-    Ok(())
-}
-
 /// See the module's description.
 pub(super) struct Writer {
-    store: Store,
     keyring: Arc<Keyring>,
     log: LogId,
     epoch: Epoch,
     /// Where the log ends, what is not yet committed counted.
     frontier: Frontier,
-    committed: u64,
     batch: Option<Builder>,
-    /// Finished batches that the store has not got yet: at most some megabytes, since [`COMMIT_ENTRIES`] bounds them.
+    /// Finished batches that the committer has not got yet.
     frames: Vec<Frame>,
-    /// The memory of batches that the store has taken over: to ask the system for it anew costs more than to fill it.
-    buffers: Vec<Vec<u8>>,
+    /// How many entries there are in `batch` and `frames`.
+    waiting: u64,
+    answers: Vec<Answer>,
     scratch: Vec<u8>,
     /// The key used last: the rows of a file that concern no known person share one.
     key: Option<(KeyId, Key)>,
-    /// What to say once the barrier has passed.
-    answers: Vec<Answer>,
+    /// The way to the committer.
+    groups: SyncSender<Group>,
 }
 
 impl Writer {
-    /// A writer that goes on where the store ends.
-    pub(super) fn new(store: Store, keyring: Arc<Keyring>, log: LogId, epoch: Epoch) -> Self {
-        let frontier = store.head().frontier.clone();
-        Self {
-            store,
-            keyring,
-            log,
-            epoch,
-            committed: frontier.count(),
-            frontier,
-            batch: None,
-            frames: Vec::new(),
-            buffers: Vec::new(),
-            scratch: Vec::with_capacity(1024),
-            key: None,
-            answers: Vec::new(),
+    /// A writer that goes on behind `frontier`.
+    pub(super) fn new(
+        keyring: Arc<Keyring>,
+        log: LogId,
+        epoch: Epoch,
+        frontier: Frontier,
+        groups: SyncSender<Group>,
+    ) -> Self {
+        let (frames, answers, scratch) = (Vec::new(), Vec::new(), Vec::with_capacity(1024));
+        Self { keyring, log, epoch, frontier, batch: None, frames, waiting: 0, answers, scratch, key: None, groups }
+    }
+
+    /// Writes runs as they come, until there is nobody left who could send one or something fails. What has come in while
+    /// the committer was busy goes to it together.
+    pub(super) fn run(mut self, coming: &Receiver<Run>) -> Result<(), JournalError> {
+        while let Ok(first) = coming.recv() {
+            let mut next = Some(first);
+            while let Some(Run { entries, answer }) = next {
+                entries.into_iter().try_for_each(|open| self.append(open))?;
+                self.answers.push(answer);
+                next = if self.waiting < COMMIT_ENTRIES { coming.try_recv().ok() } else { None };
+            }
+            self.hand_over()?;
         }
+        Ok(())
     }
 
     fn append(&mut self, open: Open) -> Result<(), JournalError> {
@@ -112,11 +101,9 @@ impl Writer {
         if self.batch.as_ref().is_some_and(|batch| batch.count() >= BATCH_ENTRIES || !batch.fits(self.scratch.len())) {
             self.close_batch();
         }
-        let batch = self.batch.get_or_insert_with(|| match self.buffers.pop() {
-            Some(buffer) => Builder::in_buffer(buffer, self.log, self.epoch, &self.frontier),
-            None => Builder::new(self.log, self.epoch, &self.frontier),
-        });
+        let batch = self.batch.get_or_insert_with(|| Builder::new(self.log, self.epoch, &self.frontier));
         batch.push(&self.scratch, &mut self.frontier);
+        self.waiting += 1;
         Ok(())
     }
 
@@ -143,26 +130,12 @@ impl Writer {
         }
     }
 
-    /// Makes everything appended so far durable, then answers.
-    fn commit(&mut self) -> Result<(), JournalError> {
-        if self.frontier.count() > self.committed {
-            crash::point("journal.commit.before");
-            self.close_batch();
-            // The keys go first: the store may make a batch durable at any time once it has it, and an entry whose key was
-            // lost would be an entry that nobody can read.
-            self.keyring.sync().map_err(|error| failed(&error))?;
-            for frame in self.frames.drain(..) {
-                self.store.append(&frame).map_err(|error| failed(&error))?;
-                self.buffers.push(frame.into_buffer());
-            }
-            self.store.barrier(&self.frontier, self.epoch).map_err(|error| failed(&error))?;
-            // DURABLE: every entry appended so far. Whoever waits may forget what they sent.
-            self.committed = self.frontier.count();
-            crash::point("journal.commit.after");
-        }
-        for answer in self.answers.drain(..) {
-            answer(&self.frontier);
-        }
-        Ok(())
+    /// Gives everything appended so far to the committer, and waits for it where it is busy with more than one group.
+    fn hand_over(&mut self) -> Result<(), JournalError> {
+        self.close_batch();
+        self.waiting = 0;
+        let (frames, answers) = (std::mem::take(&mut self.frames), std::mem::take(&mut self.answers));
+        let group = Group { frames, frontier: self.frontier.clone(), answers };
+        self.groups.send(group).map_err(|_| stopped())
     }
 }

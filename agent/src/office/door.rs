@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use super::{Handed, Office, OfficeError, Waiting};
 use crate::{
-    books::index::Index,
+    books::index::{Index, Stage},
     config::Folder,
     intake::{self, HintKind, IntakeError, Ready, Refused, Scanner, Version, Watcher},
     journal::{CLOCK, Draft},
@@ -31,8 +31,8 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(5);
 /// How soon a stop is noticed by a folder that waits.
 const STOP_NOTICED: Duration = Duration::from_millis(200);
-/// So many hints wait while a folder is busy. A rename that is forgotten waits for the quiet period, and one that came after
-/// it would overtake it: a withdrawal its enrolment.
+/// So many hints wait while a folder is busy. A rename that is forgotten costs its file, and what came after it, the quiet
+/// period.
 const HEARD_MAX: usize = 4096;
 
 /// Watches every folder of the configuration until `shutdown`. Each thread ends by itself; the caller waits for them.
@@ -133,7 +133,10 @@ impl Door {
             let received = &arrival.received;
             let version =
                 Version { file_id: received.file_id, bytes: received.bytes, modified_at: received.modified_at };
-            self.scanner.seed_taken(&self.office.file_name(&arrival)?, version);
+            // One that only has to be corrected has left `in/`: what lies there under its name is another.
+            if arrival.stage != Stage::Filed {
+                self.scanner.seed_taken(&self.office.file_name(&arrival)?, version);
+            }
             self.open.push(arrival.arrival);
         }
         for (folder, file_id, at) in refused {
@@ -163,11 +166,17 @@ impl Door {
             if shutdown.is_asked() {
                 break;
             }
-            match self.take(ready) {
+            let taken = match self.take(ready) {
                 // Its owner is still at it, or it cannot be read: the next look finds out.
-                Err(OfficeError::Intake(IntakeError::Changed { .. })) => {}
-                Err(error @ OfficeError::Intake(IntakeError::Unreadable { .. })) => self.trouble(&error),
+                Err(OfficeError::Intake(IntakeError::Changed { .. })) => false,
+                Err(error @ OfficeError::Intake(IntakeError::Unreadable { .. })) => {
+                    self.trouble(&error);
+                    false
+                }
                 taken => taken?,
+            };
+            if !taken && self.scanner.holds_up(ready, Instant::now()) {
+                break;
             }
             self.proceed(shutdown)?;
         }
@@ -189,8 +198,8 @@ impl Door {
         }))
     }
 
-    /// Preserves a file and records its arrival.
-    fn take(&mut self, ready: &Ready) -> Result<(), OfficeError> {
+    /// Preserves a file and records its arrival, unless it changed meanwhile.
+    fn take(&mut self, ready: &Ready) -> Result<bool, OfficeError> {
         let mut file = self.scanner.open(ready)?;
         let identity = ready.identity;
         let handed = Handed {
@@ -205,13 +214,13 @@ impl Door {
         };
         let preserved = self.office.preserve(&mut file)?;
         if !self.scanner.unchanged(ready)? {
-            return Ok(());
+            return Ok(false);
         }
         let arrival = self.office.receive(&handed, &preserved)?;
         self.scanner.taken(ready);
         self.open.push(arrival);
         info!(folder = self.folder.name, arrival = arrival.0, bytes = identity.bytes, "a file was received");
-        Ok(())
+        Ok(true)
     }
 
     /// Takes every open arrival as far as it can go now.

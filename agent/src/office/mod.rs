@@ -3,9 +3,9 @@
 mod arrival;
 mod door;
 mod heeding;
+mod passes;
 mod reading;
 mod receipt;
-mod receiving;
 mod turns;
 
 use std::{
@@ -23,10 +23,9 @@ use daybook_protocol::{
 use rand::RngExt as _;
 use tokio::sync::watch;
 
-pub use arrival::{Arrived, Waiting};
+pub use arrival::{Arrived, Handed, Waiting};
 pub use door::watch_folders;
 pub use reading::Reading;
-pub use receiving::Handed;
 pub use turns::Turn;
 
 use crate::{

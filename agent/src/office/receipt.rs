@@ -6,7 +6,7 @@
 
 use daybook_protocol::{
     batch::Header,
-    entry::Source,
+    entry::{Entry, Source},
     event::{Level, Totals},
     field::Field,
     ids::{Digest, Sequence},
@@ -14,9 +14,9 @@ use daybook_protocol::{
 
 use super::{Office, OfficeError};
 use crate::{
-    books::index::{self, Arrival},
+    books::index::{self, Arrival, Decided},
     journal::Judged,
-    post::{Outcome, ReceiptWriter, RowVerdict, Summary},
+    post::{Correction, Outcome, ReceiptWriter, RowVerdict, Summary},
     reader::{self, Row, Rows},
 };
 
@@ -43,7 +43,7 @@ impl Identifiers {
 }
 
 impl Report {
-    /// Begins the report on an arrival of which no row was judged before.
+    /// Begins the first report on an arrival, of which no row was judged before.
     pub(super) fn begin(office: &Office, state: &Arrival) -> Result<Self, OfficeError> {
         let name = office.file_name(state)?;
         Ok(Self(ReceiptWriter::create(&office.receipts(state), state.arrival, &name)?))
@@ -60,8 +60,8 @@ impl Report {
     }
 }
 
-/// Writes the receipt of an arrival whose verdict is in the log, and gives the digest of its row report, of which the rows
-/// may be there already.
+/// Writes the next receipt of an arrival whose verdict is in the log: the first one, of which the report on the rows may be
+/// there already, or one that corrects it by what a person decided since. Gives the digest of its row report.
 pub(super) fn write(
     office: &Office,
     state: &Arrival,
@@ -74,19 +74,27 @@ pub(super) fn write(
         Some(index::Verdict::Rejected) => Outcome::Rejected,
         _ => Outcome::Processed,
     };
-    let last = state.judged.unwrap_or(state.arrival);
-    let receipt = if let Some(report) = report {
-        report.0
+    let last = state.last();
+    let mut decided = None;
+    let receipt = if let Some(Report(receipt)) = report {
+        receipt
     } else {
-        let mut receipt = ReceiptWriter::create(&office.receipts(state), state.arrival, &name)?;
-        if outcome == Outcome::Processed {
+        let mut receipt = ReceiptWriter::create(&office.receipts(state), state.next_receipt(), &name)?;
+        if state.is_to_correct() {
+            decided = Some(decided_rows(office, state, &mut receipt)?);
+        } else if outcome == Outcome::Processed {
             rows(office, state, last, &mut receipt)?;
         }
         receipt
     };
     let header = batch_of(office, last)?;
     let header = header.ok_or(OfficeError::Unsteady { arrival: state.arrival, why: "its last entry is missing" })?;
-    let totals = if outcome == Outcome::Processed { state.totals } else { Totals::default() };
+    let totals = match outcome {
+        Outcome::Processed if decided.is_some() => state.standing,
+        Outcome::Processed => state.totals,
+        _ => Totals::default(),
+    };
+    let findings = if decided.is_some() { Vec::new() } else { state.told_findings() };
     let summary = Summary {
         file_name: &name,
         sha256: state.received.sha256,
@@ -94,9 +102,10 @@ pub(super) fn write(
         centre: &state.received.centre,
         kind: state.plan.as_ref().map(|plan| plan.kind),
         outcome,
+        correction: state.corrects().map(|receipt| Correction { receipt, decided }),
         totals,
         lines: state.lines,
-        findings: &state.findings,
+        findings: &findings,
         log: office.identity.log,
         epoch: header.epoch,
         last,
@@ -128,20 +137,47 @@ fn rows(office: &Office, state: &Arrival, last: Sequence, receipt: &mut ReceiptW
             }
             let row = original.next()?.filter(|row| row.line() == line);
             let row = row.ok_or(unsteady("its rows do not stand where the log has them"))?;
-            receipt.row(&RowVerdict {
-                line,
-                identifier: identifier(&row),
-                verdict: entry.event.verdict(),
-                findings: &entry.findings,
-                entry: entry.sequence,
-                registration: entry.event.registration(),
-            })?;
+            receipt.row(&told(&entry, &row))?;
         }
         if frame.header().end() > last {
             break;
         }
     }
     Ok(())
+}
+
+/// Reports the rows that a person has decided on since the last receipt, in the order of the file, and counts them.
+fn decided_rows(office: &Office, state: &Arrival, receipt: &mut ReceiptWriter) -> Result<Totals, OfficeError> {
+    let unsteady = |why| OfficeError::Unsteady { arrival: state.arrival, why };
+    let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
+    let mut original: Rows = reader::rows(office.original(state)?, plan);
+    let mut decided = state.decided.clone();
+    decided.sort_unstable_by_key(|decided| decided.line);
+    let mut totals = Totals::default();
+    for Decided { line, entry } in decided {
+        office.go_on()?;
+        let entry = office.reading.entry(entry)?.ok_or(unsteady("the verdict on a row is missing"))?;
+        let row = loop {
+            match original.next()? {
+                Some(row) if row.line() < line => {}
+                found => break found.filter(|row| row.line() == line),
+            }
+        };
+        totals.count(entry.event.verdict());
+        receipt.row(&told(&entry, &row.ok_or(unsteady("a row that was held is none of its rows"))?))?;
+    }
+    Ok(totals)
+}
+
+fn told<'a>(entry: &'a Entry, row: &Row<'a>) -> RowVerdict<'a> {
+    RowVerdict {
+        line: row.line(),
+        identifier: identifier(row),
+        verdict: entry.event.verdict(),
+        findings: &entry.findings,
+        entry: entry.sequence,
+        registration: entry.event.registration(),
+    }
 }
 
 /// What its sender knows a row by.

@@ -2,6 +2,9 @@
 //!
 //! A receipt is two files: what became of each row, for a spreadsheet, and a summary, for a reader. Both are made of what
 //! the log says and nothing else, so that writing them again after a crash gives the same bytes.
+//!
+//! A receipt is never changed. When a person decides on something that was held, another one follows that names the first and
+//! corrects it; its number is that of the last entry that it tells of.
 
 mod cell;
 mod receipt;
@@ -13,7 +16,7 @@ use daybook_protocol::{event::Totals, ids::Sequence};
 
 pub use self::{
     receipt::{ReceiptWriter, RowVerdict, answer_whole_file},
-    summary::{Outcome, Summary},
+    summary::{Correction, Outcome, Summary},
 };
 
 /// Why a receipt cannot be written.

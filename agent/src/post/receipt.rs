@@ -167,10 +167,15 @@ impl ReceiptWriter {
     /// Writes the summary and puts both files in place. Gives the SHA-256 of the row report. Where `summary` tells of the
     /// file as a whole, no rows were given, and the report has a line for each of the file's findings.
     pub fn finish(mut self, summary: &Summary<'_>) -> Result<Digest, PostError> {
-        let expected = if summary.outcome == Outcome::Processed { summary.totals } else { Totals::default() };
-        if self.totals != expected || !expected.balanced() {
-            let (reported, logged) = (self.totals, expected);
-            return Err(PostError::Unbalanced { receipt: self.receipt, reported, logged });
+        let decided = summary.correction.and_then(|correction| correction.decided);
+        let expected = match summary.outcome {
+            Outcome::Processed => decided.unwrap_or(summary.totals),
+            _ => Totals::default(),
+        };
+        for logged in [expected, summary.totals] {
+            if self.totals != expected || !logged.balanced() {
+                return Err(PostError::Unbalanced { receipt: self.receipt, reported: self.totals, logged });
+            }
         }
         let counts: Vec<_> = self.told.iter().map(|(code, told)| (*code, told.count)).collect();
         let text = summary.text(self.receipt, &counts);

@@ -42,6 +42,16 @@ impl Outcome {
     }
 }
 
+/// What a receipt corrects: a person has decided on something that was held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Correction {
+    /// The receipt that is corrected.
+    pub receipt: Sequence,
+    /// What became of the rows that were decided on, which are the rows of this receipt's report; `None` where the file as a
+    /// whole was held.
+    pub decided: Option<Totals>,
+}
+
 /// What a summary says, all of it from the log, so that it comes out the same whenever it is written.
 #[derive(Debug, Clone, Copy)]
 pub struct Summary<'a> {
@@ -57,7 +67,9 @@ pub struct Summary<'a> {
     pub kind: Option<Kind>,
     /// What became of it as a whole.
     pub outcome: Outcome,
-    /// What became of its rows; only for [`Outcome::Processed`].
+    /// What it corrects; `None` for the first receipt of a file.
+    pub correction: Option<Correction>,
+    /// What became of the file's rows by now; only for [`Outcome::Processed`].
     pub totals: Totals,
     /// How its lines are accounted for, as far as it could be read.
     pub lines: Lines,
@@ -87,26 +99,22 @@ impl Summary<'_> {
     }
 
     fn write(&self, out: &mut String, receipt: Sequence, counts: &[(Code, u64)]) -> std::fmt::Result {
-        writeln!(out, "Receipt {receipt}\n")?;
+        match self.correction {
+            None => writeln!(out, "Receipt {receipt}\n")?,
+            Some(correction) => writeln!(out, "Receipt {receipt}, which corrects receipt {}\n", correction.receipt)?,
+        }
         writeln!(out, "File       {}", self.file_name.replace(is_treacherous, "_"))?;
         writeln!(out, "SHA-256    {}", self.sha256)?;
         writeln!(out, "Received   {} ({})", london(self.received_at), utc(self.received_at))?;
         writeln!(out, "Centre     {}", self.centre)?;
         writeln!(out, "Kind       {}\n", self.kind.map_or("not known", Kind::name))?;
         writeln!(out, "{}\n", self.headline())?;
+        if let Some(decided) = self.decided() {
+            write_totals(out, "Rows decided on now", decided)?;
+        }
         if self.outcome == Outcome::Processed {
-            let Totals { rows, accepted, rejected, duplicate, held } = self.totals;
-            writeln!(out, "Rows")?;
-            for (name, count) in [
-                ("seen", rows),
-                ("accepted", accepted),
-                ("rejected", rejected),
-                ("duplicate", duplicate),
-                ("held", held),
-            ] {
-                writeln!(out, "  {name:<10}{:>12}", grouped(count))?;
-            }
-            writeln!(out)?;
+            let heading = if self.decided().is_some() { "Rows of the whole file, these included" } else { "Rows" };
+            write_totals(out, heading, self.totals)?;
         }
         self.write_findings(out, counts)?;
         self.write_lines(out)?;
@@ -115,7 +123,23 @@ impl Summary<'_> {
         self.advice().iter().try_for_each(|sentence| writeln!(out, "  {sentence}"))
     }
 
+    /// What became of the rows that were decided on, where rows were.
+    fn decided(&self) -> Option<Totals> {
+        self.correction.and_then(|correction| correction.decided)
+    }
+
     fn headline(&self) -> String {
+        if self.decided().is_some() {
+            return "A person has decided on rows of the file that were held. The row report beside this receipt gives\n\
+                    the new verdict of each; the verdicts on all other rows stand."
+                .to_owned();
+        }
+        let held_before =
+            if self.correction.is_some() { "A person has looked at the file, which was held. " } else { "" };
+        format!("{held_before}{}", self.verdict())
+    }
+
+    fn verdict(&self) -> String {
         match self.outcome {
             Outcome::Processed => {
                 "Every row of the file has a verdict. The row report beside this receipt gives each.".to_owned()
@@ -190,7 +214,7 @@ impl Summary<'_> {
             Outcome::AlreadyReceived { .. } => vec!["Nothing. The earlier receipt says what became of its rows."],
             Outcome::Processed => {
                 let mut advice = Vec::new();
-                if self.totals.rejected > 0 {
+                if self.decided().unwrap_or(self.totals).rejected > 0 {
                     advice.push("Mend the rejected rows as the row report says, and send them again in a new file.");
                     advice.push(
                         "Rows that were accepted may be sent along: they come back as duplicates and change nothing.",
@@ -206,6 +230,17 @@ impl Summary<'_> {
             }
         }
     }
+}
+
+fn write_totals(out: &mut String, heading: &str, totals: Totals) -> std::fmt::Result {
+    let Totals { rows, accepted, rejected, duplicate, held } = totals;
+    writeln!(out, "{heading}")?;
+    for (name, count) in
+        [("seen", rows), ("accepted", accepted), ("rejected", rejected), ("duplicate", duplicate), ("held", held)]
+    {
+        writeln!(out, "  {name:<10}{:>12}", grouped(count))?;
+    }
+    writeln!(out)
 }
 
 fn weight(code: Code) -> &'static str {

@@ -85,30 +85,16 @@ fn fill(source: &mut impl Read, piece: &mut Vec<u8>) -> io::Result<usize> {
 mod tests {
     use super::*;
 
-    struct Broken;
-
-    impl Read for Broken {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(io::Error::new(io::ErrorKind::InvalidData, "torn"))
-        }
-    }
-
-    /// Never ends, and tells when it is dropped.
-    struct Endless {
-        _gone: SyncSender<()>,
-    }
-
-    impl Read for Endless {
-        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-            to.fill(1);
-            Ok(to.len())
-        }
-    }
-
     /// Goal: what is read ahead is what is there, and an error comes where it stands. Method: sources of lengths around
     /// those of pieces, read in odd steps, one of them broken behind its bytes.
     #[test]
     fn the_same_bytes_come_and_the_same_error() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "torn"))
+            }
+        }
         for length in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 9 * PIECE_BYTES + 7] {
             let bytes: Vec<u8> = (0_u8..=250).cycle().take(length).collect();
             let mut whole = Vec::new();
@@ -124,8 +110,16 @@ mod tests {
     /// Goal: a reader that is dropped half-way leaves no thread behind. Method: the source tells when it is dropped.
     #[test]
     fn a_dropped_reader_ends_its_thread() {
+        #[allow(dead_code, reason = "it is there to be dropped")]
+        struct Endless(SyncSender<()>);
+        impl Read for Endless {
+            fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+                to.fill(1);
+                Ok(to.len())
+            }
+        }
         let (gone, waiting) = sync_channel(1);
-        let mut ahead = Ahead::new(Endless { _gone: gone }).expect("a thread");
+        let mut ahead = Ahead::new(Endless(gone)).expect("a thread");
         ahead.read_exact(&mut [0; 10]).expect("read");
         drop(ahead);
         assert!(waiting.recv().is_err(), "the source is gone with its thread");

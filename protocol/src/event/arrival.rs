@@ -214,6 +214,13 @@ impl Totals {
         } += 1;
     }
 
+    /// Counts a row that was held by its new verdict instead.
+    pub fn resolve_held(&mut self, verdict: Verdict) {
+        self.held = self.held.saturating_sub(1);
+        self.rows = self.rows.saturating_sub(1);
+        self.count(verdict);
+    }
+
     /// Whether every row has exactly one verdict.
     pub fn balanced(&self) -> bool {
         self.rows == self.accepted + self.rejected + self.duplicate + self.held
@@ -242,8 +249,11 @@ pub enum Level {
 /// Fields of [`super::Event::ReceiptIssued`].
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct ReceiptIssued {
-    /// The file's `FileReceived`; also the receipt's number.
+    /// The file's `FileReceived`.
     pub arrival: Sequence,
+    /// The receipt's number: that of the arrival for the first one. One that corrects it, after a person decided on what was
+    /// held, has the number of the last entry that it tells of.
+    pub receipt: Sequence,
     /// How safe its facts were.
     pub level: Level,
     /// SHA-256 of the row report.

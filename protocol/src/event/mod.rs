@@ -117,10 +117,10 @@ impl Event {
         }
     }
 
-    /// What the event of a row says became of it.
+    /// What the event of a row, or a person's word on a held one, says became of it.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::RowRejected(_) => Verdict::Rejected,
+            Self::RowRejected(_) | Self::HeldRefused(_) => Verdict::Rejected,
             Self::RowHeld(_) => Verdict::Held,
             Self::RowDuplicate(_) => Verdict::Duplicate,
             _ => Verdict::Accepted,

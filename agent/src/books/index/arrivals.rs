@@ -5,8 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use daybook_protocol::{
     date::Timestamp,
     entry::{Entry, Source},
-    event::{Event, FileId, FileReceived, Lines, Plan, Totals},
-    finding::Finding,
+    event::{Event, FileId, FileReceived, Lines, Plan, ReceiptIssued, Totals},
+    finding::{Finding, Severity},
     ids::{Digest, Sequence},
 };
 use serde::{Deserialize, Serialize};
@@ -74,12 +74,60 @@ pub struct Arrival {
     pub set_aside: bool,
     /// How many of its rows wait for a person.
     pub rows_held: u32,
+    /// What became of its rows by now: as `totals`, with what a person decided since.
+    pub standing: Totals,
+    /// The number of the latest receipt about it, where one was issued.
+    pub receipt: Option<Sequence>,
+    /// The held rows that a person has decided on and that no receipt tells of yet, in the order in which they were decided.
+    pub decided: Vec<Decided>,
+}
+
+/// A held row that a person has decided on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// The physical line on which it begins.
+    pub line: u32,
+    /// The entry that has its new verdict: the row, judged again, or the refusal.
+    pub entry: Sequence,
 }
 
 impl Arrival {
     /// When it was recorded.
     pub fn received_at(&self) -> Timestamp {
         Timestamp(self.recorded_at)
+    }
+
+    /// Whether something is still to be done for it.
+    pub fn is_open(&self) -> bool {
+        self.stage != Stage::Filed || self.is_to_correct()
+    }
+
+    /// Whether its sender was answered and has to hear what a person has decided since.
+    pub fn is_to_correct(&self) -> bool {
+        self.stage == Stage::Filed && !self.decided.is_empty()
+    }
+
+    /// The last entry that its next receipt tells of.
+    pub fn last(&self) -> Sequence {
+        let decided = self.decided.last().filter(|_| self.is_to_correct()).map(|decided| decided.entry);
+        decided.or(self.judged).unwrap_or(self.arrival)
+    }
+
+    /// The number of its next receipt.
+    pub fn next_receipt(&self) -> Sequence {
+        if self.receipt.is_none() { self.arrival } else { self.last() }
+    }
+
+    /// The findings about the file as a whole that its sender is told. What a person was to look at is none any more once the
+    /// file is not held.
+    pub fn told_findings(&self) -> Vec<Finding> {
+        let held = self.verdict == Some(Verdict::Held);
+        self.findings.iter().copied().filter(|it| held || it.code.severity() != Severity::Query).collect()
+    }
+
+    /// The receipt that its next one corrects, where it corrects one.
+    pub fn corrects(&self) -> Option<Sequence> {
+        self.receipt.map(|_| self.arrival)
     }
 }
 
@@ -111,7 +159,7 @@ impl Arrivals {
             Event::FileRejected(closed) => self.judge(closed.arrival, entry, Verdict::Rejected, Some(closed.lines)),
             Event::FileHeld(closed) => self.judge(closed.arrival, entry, Verdict::Held, Some(closed.lines)),
             Event::FileProcessed(processed) => self.judge(processed.arrival, entry, Verdict::Processed, None),
-            Event::ReceiptIssued(issued) => self.change(issued.arrival, |arrival| arrival.stage = Stage::Answered),
+            Event::ReceiptIssued(issued) => self.answer(issued),
             Event::OriginalFiled(filed) => {
                 self.change(filed.arrival, |arrival| {
                     arrival.stage = Stage::Filed;
@@ -147,6 +195,9 @@ impl Arrivals {
             released: false,
             set_aside: false,
             rows_held: 0,
+            standing: Totals::default(),
+            receipt: None,
+            decided: Vec::new(),
         };
         self.open.insert(entry.sequence.0, arrival);
     }
@@ -159,7 +210,19 @@ impl Arrivals {
             }
             arrival.last_line = line;
             arrival.totals.count(event.verdict());
+            arrival.standing.count(event.verdict());
         });
+    }
+
+    fn answer(&mut self, issued: &ReceiptIssued) {
+        self.change(issued.arrival, |arrival| {
+            arrival.receipt = Some(issued.receipt);
+            arrival.decided.retain(|decided| decided.entry > issued.receipt);
+            if arrival.stage == Stage::Judged {
+                arrival.stage = Stage::Answered;
+            }
+        });
+        self.finish(issued.arrival);
     }
 
     fn judge(&mut self, arrival: Sequence, entry: &Entry, verdict: Verdict, lines: Option<Lines>) {
@@ -191,6 +254,7 @@ impl Arrivals {
                 arrival.stage = Stage::Judged;
                 arrival.verdict = Some(Verdict::Rejected);
                 arrival.judged = Some(entry.sequence);
+                arrival.findings.extend(&entry.findings);
             }
         });
     }
@@ -206,18 +270,22 @@ impl Arrivals {
         self.change(arrival, |arrival| arrival.rows_held = arrival.rows_held.saturating_add(1));
     }
 
-    /// A row of the arrival waits no longer.
-    pub(super) fn row_resolved(&mut self, arrival: Sequence) {
-        self.change(arrival, |arrival| arrival.rows_held = arrival.rows_held.saturating_sub(1));
-        if self.open.get(&arrival.0).is_some_and(|it| it.stage == Stage::Filed) {
-            self.finish(arrival);
-        }
+    /// A row of the arrival waits no longer under the entry that held it: `entry` has its new verdict, or holds it again.
+    pub(super) fn row_resolved(&mut self, arrival: Sequence, line: u32, entry: &Entry) {
+        self.change(arrival, |arrival| {
+            arrival.rows_held = arrival.rows_held.saturating_sub(1);
+            if matches!(entry.event, Event::RowHeld(_)) {
+                return; // its sender hears nothing new
+            }
+            arrival.standing.resolve_held(entry.event.verdict());
+            arrival.decided.push(Decided { line, entry: entry.sequence });
+        });
     }
 
-    /// A file that is held, or has rows that are, is not finished in the end: it stays in mind until a person has decided,
-    /// however many files come meanwhile.
+    /// A file that is held, or has rows that are, is not finished in the end: it stays in mind until a person has decided
+    /// and its sender has heard of it, however many files come meanwhile.
     fn finish(&mut self, arrival: Sequence) {
-        let waits = |it: &Arrival| it.verdict == Some(Verdict::Held) || it.rows_held > 0;
+        let waits = |it: &Arrival| it.is_open() || it.verdict == Some(Verdict::Held) || it.rows_held > 0;
         if self.open.get(&arrival.0).is_some_and(waits) {
             return;
         }
@@ -234,7 +302,7 @@ impl Arrivals {
     }
 
     pub(super) fn open(&self) -> Vec<Arrival> {
-        let mut open: Vec<_> = self.open.values().filter(|arrival| arrival.stage != Stage::Filed).cloned().collect();
+        let mut open: Vec<_> = self.open.values().filter(|arrival| arrival.is_open()).cloned().collect();
         open.sort_unstable_by_key(|arrival| arrival.arrival);
         open
     }

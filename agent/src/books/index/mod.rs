@@ -20,7 +20,7 @@ use daybook_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use arrivals::{Arrival, Stage, Verdict};
+pub use arrivals::{Arrival, Decided, Stage, Verdict};
 pub use snapshot::IndexError;
 
 use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Occasion, Policy};
@@ -111,7 +111,7 @@ impl Index {
             && let Some(held) = self.released.remove(&(arrival, line))
         {
             self.held.remove(&held);
-            self.arrivals.row_resolved(arrival);
+            self.arrivals.row_resolved(arrival, line, entry);
         }
         self.arrivals.apply(entry);
     }
@@ -129,7 +129,7 @@ impl Index {
             }
             Some(line) => {
                 self.released.remove(&(arrival, line));
-                self.arrivals.row_resolved(arrival);
+                self.arrivals.row_resolved(arrival, line, entry);
             }
             None => self.arrivals.resolve(arrival, released, entry),
         }
@@ -186,6 +186,10 @@ impl Index {
                 Ask::Amend { uln: Some(uln), .. } => self.people.holder(uln),
                 _ => None,
             },
+            formerly: [subject.uln, subject.person]
+                .into_iter()
+                .flatten()
+                .find_map(|token| self.people.formerly(&token)),
         };
         match &command.ask {
             Ask::Dispatch { certificate, .. }

@@ -57,6 +57,8 @@ pub(super) struct People {
     pub(super) steps: Vec<StepSlot>,
     pub(super) changes: HashMap<u32, Vec<Change>>,
     pub(super) texts: Texts,
+    /// Whose a ULN's or person's token was until an amendment: few, so that these cost a learner nothing.
+    pub(super) former: HashMap<Token, u32>,
     by_uln: HashTable<u32>,
     by_person: HashTable<u32>,
 }
@@ -106,9 +108,10 @@ impl People {
             Event::LearnerEnrolled(enrolled) => self.enrol(entry, on, enrolled),
             Event::LearnerDetailsAmended(amended) => {
                 let Some(slot) = self.learner_slot(amended.learner) else { return };
+                let Some(identity_before) = self.learners.get(slot as usize).map(|it| it.identity) else { return };
                 let (field, change) = (amended.field, amended.change);
                 let (sequence, arrival) = (entry.sequence, arrival_of(entry));
-                let change = Change { field, change, effective_on: on, sequence, arrival };
+                let change = Change { field, change, effective_on: on, sequence, arrival, identity_before };
                 let changes = self.changes.entry(slot).or_default();
                 let same = |it: &Change| (it.field, it.change, it.effective_on) == (field, change.change, on);
                 changes.retain(|known| !same(known));
@@ -185,6 +188,11 @@ impl People {
         if after == learner {
             return;
         }
+        for (before, now) in [(learner.uln, uln), (learner.person, tokens.person)] {
+            if before != now && before != NO_TOKEN {
+                self.former.insert(before, slot);
+            }
+        }
         for (table, token) in [(&mut self.by_uln, learner.uln), (&mut self.by_person, learner.person)] {
             if let Ok(found) = table.find_entry(hash(&token), |it| *it == slot) {
                 found.remove();
@@ -233,6 +241,10 @@ impl People {
 
     pub(super) fn by_person(&self, person: &Token) -> Option<Learner> {
         self.find(&self.by_person, person, |it| it.person).and_then(|slot| self.learner(slot))
+    }
+
+    pub(super) fn formerly(&self, token: &Token) -> Option<Learner> {
+        self.former.get(token).and_then(|slot| self.learner(*slot))
     }
 
     pub(super) fn by_registration(&self, no: RegistrationNo) -> Option<Learner> {

@@ -29,7 +29,7 @@ use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
 const MAGIC: [u8; 8] = *b"DBKINDEX";
 /// Raised with every change of the layout; an older snapshot is then ignored.
-const VERSION: u32 = 3;
+const VERSION: u32 = 5;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
 /// Written and hashed in pieces of this size.
@@ -47,7 +47,8 @@ pub struct IndexError {
 #[derive(Serialize, Deserialize)]
 struct Rest {
     texts: Vec<String>,
-    changes: Vec<(u32, Field, Token, i32, Sequence, Option<Sequence>)>,
+    changes: Vec<SavedChange>,
+    former: Vec<(Token, u32)>,
     certificates: Vec<SavedCertificate>,
     open: Vec<Arrival>,
     finished: Vec<Arrival>,
@@ -59,6 +60,17 @@ struct Rest {
     keys: Vec<(Epoch, u32)>,
     latest: Option<Sequence>,
     by_folder: Vec<(String, i64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedChange {
+    learner: u32,
+    field: Field,
+    change: Token,
+    effective_on: i32,
+    sequence: Sequence,
+    arrival: Option<Sequence>,
+    identity_before: Token,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -235,11 +247,20 @@ fn rest(index: &Index) -> Rest {
     let moves = |it: &Certificate| {
         it.moves.iter().map(|it| (it.effective_on.0, it.sequence, it.arrival, leg(it.leg))).collect()
     };
-    let change = |slot: u32, it: &Change| (slot, it.field, it.change, it.effective_on.0, it.sequence, it.arrival);
+    let change = |learner: u32, it: &Change| SavedChange {
+        learner,
+        field: it.field,
+        change: it.change,
+        effective_on: it.effective_on.0,
+        sequence: it.sequence,
+        arrival: it.arrival,
+        identity_before: it.identity_before,
+    };
     let changes = index.people.changes.iter().flat_map(|(slot, changes)| changes.iter().map(|it| change(*slot, it)));
     Rest {
         texts: index.people.texts.all.clone(),
         changes: changes.collect(),
+        former: index.people.former.iter().map(|(token, slot)| (*token, *slot)).collect(),
         certificates: (index.certificates.values())
             .map(|it| SavedCertificate {
                 number: it.number.clone(),
@@ -321,10 +342,11 @@ fn restore(index: &mut Index, rest: Rest) {
     for text in &rest.texts {
         index.people.texts.place(text);
     }
-    for (slot, field, change, on, sequence, arrival) in rest.changes {
-        let change = Change { field, change, effective_on: Date(on), sequence, arrival };
-        index.people.changes.entry(slot).or_default().push(change);
+    for SavedChange { learner, field, change, effective_on, sequence, arrival, identity_before } in rest.changes {
+        let change = Change { field, change, effective_on: Date(effective_on), sequence, arrival, identity_before };
+        index.people.changes.entry(learner).or_default().push(change);
     }
+    index.people.former = rest.former.into_iter().collect();
     for SavedCertificate { number, registration, learner, moves } in rest.certificates {
         let moves = moves.into_iter().map(|(on, sequence, arrival, leg)| {
             let leg = match leg {

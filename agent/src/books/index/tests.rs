@@ -1,11 +1,17 @@
 use std::collections::HashSet;
 
 use daybook_protocol::{
+    date::Date,
     entry::Actor,
-    event::{Completion, FileId, FileReceived, HeldResolved, OriginalFiled, Place, RowHeld, RowRejected},
+    event::{
+        Completion, Encoding, FileId, FileParsed, FileReceived, HeldResolved, Level, Lines, OriginalFiled, Place, Plan,
+        ReceiptIssued, RowHeld, RowRejected, Totals,
+    },
 };
 
 use super::*;
+
+mod people;
 
 const LOG: LogId = LogId([1; 16]);
 const ROOT: Digest = Digest([2; 32]);
@@ -18,11 +24,15 @@ struct Folded {
 
 impl Folded {
     fn add(&mut self, source: Source, event: Event) -> Sequence {
+        self.add_from(None, source, event)
+    }
+
+    fn add_from(&mut self, effective_on: Option<Date>, source: Source, event: Event) -> Sequence {
         let sequence = Sequence(self.index.applied_through());
         let entry = Entry {
             sequence,
             recorded_at: Timestamp(1),
-            effective_on: None,
+            effective_on,
             actor: Actor::Agent,
             source,
             governed_by: Sequence(0),
@@ -62,9 +72,28 @@ impl Folded {
         )
     }
 
+    fn parse(&mut self, arrival: Sequence) {
+        let plan = Plan {
+            kind: Kind::Withdrawals,
+            encoding: Encoding::Utf8,
+            delimiter: b',',
+            header_line: 1,
+            columns: Vec::new(),
+            reader_version: 1,
+        };
+        let parsed = FileParsed { arrival, plan, lines: Lines::default() };
+        self.add(Source::File { arrival }, Event::FileParsed(parsed));
+    }
+
     fn file(&mut self, arrival: Sequence) {
         let filed = OriginalFiled { arrival, place: Place::Nowhere };
         self.add(Source::File { arrival }, Event::OriginalFiled(filed));
+    }
+
+    fn answer(&mut self, arrival: Sequence, receipt: Sequence) {
+        let report = Digest::of(b"report");
+        let issued = ReceiptIssued { arrival, receipt, level: Level::Local, report };
+        self.add(Source::File { arrival }, Event::ReceiptIssued(issued));
     }
 
     fn held(&self) -> HashSet<Sequence> {
@@ -113,8 +142,9 @@ fn a_file_with_held_rows_stays_in_mind() {
     }
     assert!(folded.index.arrival(arrival).is_some() && folded.reloaded().arrival(arrival).is_some());
     assert!(folded.index.open_arrivals().is_empty(), "it is not to be worked on");
-    folded.add(Source::Command, Event::HeldRefused(HeldResolved { held }));
+    let refused = folded.add(Source::Command, Event::HeldRefused(HeldResolved { held }));
     assert_eq!(folded.held(), HashSet::new());
+    folded.answer(arrival, refused);
     let after = folded.receive();
     folded.file(after);
     for _ in 0..10_001 {
@@ -137,4 +167,44 @@ fn an_index_is_of_one_history() {
     assert!(Index::load(&path, LogId([3; 16]), |_| Some(ROOT)).is_none());
     assert!(Index::load(&path, LOG, |_| Some(Digest([4; 32]))).is_none());
     assert!(Index::load(&path, LOG, |_| None).is_none());
+}
+
+/// Goal: a decided row has to be told of until a receipt tells of it, however many files come meanwhile; one that is held again
+/// is nothing new. Method: a release, and the receipt before and after another decision; the totals of each moment.
+#[test]
+fn a_decided_row_is_told_of_once() {
+    let mut folded = Folded::default();
+    let arrival = folded.receive();
+    folded.parse(arrival);
+    let held: Vec<_> = (2..5).map(|line| folded.add(Source::Row { arrival, line }, row_held())).collect();
+    folded.file(arrival);
+    let totals = |folded: &Folded| {
+        let state = folded.index.arrival(arrival).expect("known");
+        let Totals { rows, rejected, held, .. } = state.standing;
+        (state.is_to_correct(), rows, rejected, held)
+    };
+    folded.answer(arrival, arrival);
+    assert_eq!(totals(&folded), (false, 3, 0, 3));
+    let refuse = |folded: &mut Folded, place: usize| {
+        let held = *held.get(place).expect("held");
+        folded.add(Source::Command, Event::HeldRefused(HeldResolved { held }))
+    };
+    let first = refuse(&mut folded, 0);
+    let again = *held.get(1).expect("held");
+    folded.add(Source::Command, Event::HeldReleased(HeldResolved { held: again }));
+    let again = folded.add(Source::Row { arrival, line: 3 }, row_held());
+    assert_eq!(totals(&folded), (true, 3, 1, 2));
+    folded.index = folded.reloaded();
+    let second = refuse(&mut folded, 2);
+    folded.answer(arrival, first);
+    assert_eq!(totals(&folded), (true, 3, 2, 1));
+    folded.answer(arrival, second);
+    assert_eq!(totals(&folded), (false, 3, 2, 1));
+    folded.add(Source::Command, Event::HeldRefused(HeldResolved { held: again }));
+    for _ in 0..10_001 {
+        let other = folded.receive();
+        folded.answer(other, other);
+        folded.file(other);
+    }
+    assert_eq!(folded.index.open_arrivals().iter().map(|it| it.arrival).collect::<Vec<_>>(), [arrival]);
 }

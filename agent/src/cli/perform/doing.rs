@@ -1,8 +1,8 @@
-//! Commands that put something on record: import, record, and a person's word on what is held.
+//! Commands that put something on record: import and record.
 
 use daybook_protocol::{
-    entry::{Actor, Private, Source},
-    event::{Completion, Event, FileId, HeldResolved, Verdict},
+    entry::Private,
+    event::{Completion, Event, FileId},
     field::{Field, Kind},
     finding::Finding,
     ids::Sequence,
@@ -11,14 +11,10 @@ use serde::Serialize;
 
 use super::signed_by;
 use crate::{
-    books::index::{self, Held},
-    cli::{
-        Exit, Files, Screen,
-        args::{Import, Ruling},
-        record::Record,
-    },
+    books::index,
+    cli::{Exit, Files, Screen, args::Import, record::Record},
     desk::{self, Context, Given},
-    journal::{Answer, Draft, today},
+    journal::{Answer, today},
     office::{Arrived, Handed, Office},
 };
 
@@ -51,12 +47,7 @@ pub(super) fn import(
             office.receive(&handed, &preserved)?
         };
         office.proceed(arrival, &mut |done, total| screen.progress(done, total, "rows"))?;
-        let arrived = Arrived { file: offered.name.clone(), ..office.arrived(arrival)? };
-        if json {
-            screen.out(&serde_json::to_string(&arrived)?)?;
-        } else {
-            told(&arrived, screen)?;
-        }
+        told(&Arrived { file: offered.name.clone(), ..office.arrived(arrival)? }, json, screen)?;
         screen.flush()?;
         if screen.gone() {
             return Ok(Exit::CouldNot);
@@ -68,7 +59,12 @@ pub(super) fn import(
     Ok(Exit::Good)
 }
 
-fn told(arrived: &Arrived, screen: &mut dyn Screen) -> std::io::Result<()> {
+/// Says what came of a file.
+pub(super) fn told(arrived: &Arrived, json: bool, screen: &mut dyn Screen) -> anyhow::Result<()> {
+    if json {
+        screen.out(&serde_json::to_string(arrived)?)?;
+        return Ok(());
+    }
     let totals = arrived.totals;
     let kind = arrived.kind.map_or("of unknown kind", |kind| kind.name());
     let became = match arrived.outcome {
@@ -162,85 +158,4 @@ fn findings(findings: &[Finding], screen: &mut dyn Screen) {
         let field = field.map_or(String::new(), |field| format!(" ({field})"));
         screen.note(&format!("{code}{field}: {}. {}", code.meaning(), code.mend()));
     }
-}
-
-fn find(office: &Office, sequence: Sequence) -> anyhow::Result<Held> {
-    let held = office.journal.look(move |index| index.held().into_iter().find(|held| held.held == sequence))?;
-    held.ok_or_else(|| anyhow::anyhow!("nothing is held under entry {sequence}; `daybook held list` shows what is"))
-}
-
-fn resolved(ruling: &Ruling, held: &Held, user: &str, event: fn(HeldResolved) -> Event) -> Draft {
-    let source = Source::Command;
-    let actor = Actor::Operator(signed_by(ruling.by.operator.as_deref(), user));
-    Draft { actor, source, ..Draft::plain(event(HeldResolved { held: held.held })) }
-}
-
-/// Lets a held file or row go on: the file is judged row by row whatever its share of errors, the row is judged again as
-/// things stand now.
-pub(super) fn release(
-    office: &Office,
-    ruling: &Ruling,
-    user: &str,
-    json: bool,
-    screen: &mut dyn Screen,
-) -> anyhow::Result<Exit> {
-    // Two who decide at once would both be heard; whoever comes second finds nothing held any more.
-    let _turn = office.turn(ruling.sequence);
-    let held = find(office, ruling.sequence)?;
-    let draft = with_reason(office, &held, ruling, resolved(ruling, &held, user, Event::HeldReleased))?;
-    match held.line {
-        None => {
-            office.journal.note(draft)?;
-            office.proceed(held.arrival, &mut |done, total| screen.progress(done, total, "rows"))?;
-            let arrived = office.arrived(held.arrival)?;
-            if json {
-                screen.out(&serde_json::to_string(&arrived)?)?;
-            } else {
-                told(&arrived, screen)?;
-            }
-        }
-        Some(line) => {
-            office.journal.note(draft)?;
-            let verdict = match office.judge_again(held.arrival, line)? {
-                Verdict::Held => "held again",
-                other => other.name(),
-            };
-            if json {
-                screen.out(&serde_json::json!({ "held": held.held, "verdict": verdict }).to_string())?;
-            } else {
-                screen.out(&format!("line {line} of arrival {}: {verdict}", held.arrival))?;
-            }
-        }
-    }
-    Ok(Exit::Good)
-}
-
-/// Refuses a held file or row for good.
-pub(super) fn refuse(
-    office: &Office,
-    ruling: &Ruling,
-    user: &str,
-    json: bool,
-    screen: &mut dyn Screen,
-) -> anyhow::Result<Exit> {
-    let _turn = office.turn(ruling.sequence);
-    let held = find(office, ruling.sequence)?;
-    let draft = with_reason(office, &held, ruling, resolved(ruling, &held, user, Event::HeldRefused))?;
-    let sequence = office.journal.note(draft)?;
-    if held.line.is_none() {
-        office.proceed(held.arrival, &mut |_, _| {})?;
-    }
-    if json {
-        screen.out(&serde_json::json!({ "held": held.held, "refused_by": sequence }).to_string())?;
-    } else {
-        screen.out(&format!("entry {} is refused, as entry {sequence} records", held.held))?;
-    }
-    Ok(Exit::Good)
-}
-
-/// Seals the operator's reason under the key of the arrival: it may name the person.
-fn with_reason(office: &Office, held: &Held, ruling: &Ruling, draft: Draft) -> anyhow::Result<Draft> {
-    let key = office.arrival(held.arrival)?.received.key;
-    let private = Some((key, Private::from([(Field::Reason, &ruling.reason)])));
-    Ok(Draft { private, ..draft })
 }

@@ -6,6 +6,7 @@ mod central;
 mod doing;
 pub(super) mod hold;
 mod recovering;
+mod ruling;
 mod running;
 mod sample;
 mod standing;
@@ -13,6 +14,7 @@ mod upkeep;
 
 use std::sync::Arc;
 
+use self::ruling::Word;
 use super::{Command, Exit, Files, Globals, Request, Screen, args::Held, failed, files::LocalFiles};
 use crate::{
     control::{self, Handler},
@@ -106,8 +108,12 @@ fn served(
         Command::Held { what: Held::Show { sequence, reveal } } => {
             asking::held_show(office, *sequence, *reveal, json, screen)
         }
-        Command::Held { what: Held::Release(ruling) } => doing::release(office, ruling, operator, json, screen),
-        Command::Held { what: Held::Refuse(ruling) } => doing::refuse(office, ruling, operator, json, screen),
+        Command::Held { what: Held::Release(ruling) } => {
+            ruling::rule(office, Word::Release, ruling, operator, json, screen)
+        }
+        Command::Held { what: Held::Refuse(ruling) } => {
+            ruling::rule(office, Word::Refuse, ruling, operator, json, screen)
+        }
         Command::Rebuild => upkeep::refold(reading, json, screen),
         other => Err(anyhow::anyhow!("{other:?} is not for a running agent; stop it first")),
     }

@@ -15,6 +15,8 @@ use crate::intake::{
     prepare,
 };
 
+mod order;
+
 const QUIET: Duration = Duration::from_secs(10);
 
 /// A folder, its scanner, and a clock that stands still until it is told.
@@ -187,11 +189,11 @@ fn a_marker_completes_its_file() {
     for rule in ["", "completion = \"marker\""] {
         let mut stand = Stand::new(rule);
         stand.write("alone.csv.done", "");
+        stand.write("a.csv", "x");
+        stand.write("B.CSV", "x");
         stand.write("old.csv.done", "");
         let left_over = look(&stand.path("old.csv.done")).identity.changed_at;
         change_after(left_over, &stand.path("old.csv"), || stand.write("old.csv", "x"));
-        stand.write("a.csv", "x");
-        stand.write("B.CSV", "x");
         stand.scanner.renamed_in("a.csv.done");
         stand.write("a.csv.done", "");
         stand.write("B.CSV.DONE", "");

@@ -8,6 +8,7 @@ use daybook_protocol::{
 };
 
 use super::*;
+use crate::post::Correction;
 
 const TOTALS: Totals = Totals { rows: 4, accepted: 1, rejected: 1, duplicate: 1, held: 1 };
 
@@ -19,6 +20,7 @@ fn summary() -> Summary<'static> {
         centre: "C1",
         kind: Some(Kind::Enrolments),
         outcome: Outcome::Processed,
+        correction: None,
         totals: TOTALS,
         lines: Lines { header: 1, title: 2, blank: 0, total: 1, note: 0, row: 4 },
         findings: &[],
@@ -199,6 +201,81 @@ fn a_whole_file_is_answered() {
         assert!(!text.contains("accepted"), "no rows are told of: {text}");
         assert_eq!(report, Digest::of(rows.as_bytes()));
         assert!(rows.lines().nth(1).is_some_and(|row| row.starts_with(&format!("\"\",\"\",{line}"))), "{rows}");
+    }
+}
+
+/// Goal: a receipt that corrects another names it, tells only of the rows decided on, and gives the totals of the whole file.
+/// Method: one row accepted and one refused, compared with the whole text; then one row too few, and a file that was held.
+#[test]
+fn a_correcting_receipt_reads_as_promised() {
+    let home = tempfile::tempdir().expect("a folder");
+    let row = |line, verdict, findings| RowVerdict {
+        line,
+        identifier: "LR-1",
+        verdict,
+        findings,
+        entry: Sequence(1000 + u64::from(line)),
+        registration: None,
+    };
+    let decided = Totals { rows: 2, accepted: 1, rejected: 1, ..Totals::default() };
+    let correction = Some(Correction { receipt: Sequence(7), decided: Some(decided) });
+    let totals = Totals { rows: 4, accepted: 2, rejected: 1, duplicate: 1, held: 0 };
+    let summary = Summary { correction, totals, ..summary() };
+    let begin = || {
+        let mut writer = ReceiptWriter::create(home.path(), Sequence(1012), summary.file_name).expect("created");
+        writer.row(&row(6, Verdict::Accepted, &[])).expect("written");
+        writer
+    };
+    assert!(matches!(begin().finish(&summary), Err(PostError::Unbalanced { .. })));
+    let mut writer = begin();
+    writer.row(&row(7, Verdict::Rejected, &[Code::ROW_REFUSED.into()])).expect("written");
+    writer.finish(&summary).expect("finished");
+    let told = files(home.path());
+    let [(name, text), (_, rows)] = told.as_slice() else { unreachable!("two files: {told:?}") };
+    assert_eq!(name, "1012_autumn intake_receipt.txt");
+    let (before, _) = text.split_once("How the lines").expect("lines");
+    insta::assert_snapshot!(before.replace("\r\n", "\n"), @r#"
+    Receipt 1012, which corrects receipt 7
+
+    File       autumn intake.csv
+    SHA-256    3b9c358f36f0a31b6ad3e14f309c7cf198ac9246e8316f9ce543d5b19ac02b80
+    Received   1 July 2026 at 00:30:00 BST (2026-06-30T23:30:00Z)
+    Centre     C1
+    Kind       enrolments
+
+    A person has decided on rows of the file that were held. The row report beside this receipt gives
+    the new verdict of each; the verdicts on all other rows stand.
+
+    Rows decided on now
+      seen                 2
+      accepted             1
+      rejected             1
+      duplicate            0
+      held                 0
+
+    Rows of the whole file, these included
+      seen                 4
+      accepted             2
+      rejected             1
+      duplicate            1
+      held                 0
+
+    What was found in its rows
+      4S-032  refused by a person who looked at it, once (an error)
+              Ask us if the reason is not clear to you. Mend the row and send it again in a new file.
+
+    "#);
+    assert_eq!(rows.lines().count(), 3);
+
+    let correction = Some(Correction { receipt: Sequence(7), decided: None });
+    let refused = [Finding::from(Code::FILE_REFUSED)];
+    let summary =
+        Summary { correction, outcome: Outcome::Rejected, findings: &refused, totals: Totals::default(), ..summary };
+    answer_whole_file(home.path(), Sequence(1013), &summary).expect("answered");
+    let text = fs::read_to_string(home.path().join("1013_autumn intake_receipt.txt")).expect("text");
+    for sentence in ["Receipt 1013, which corrects receipt 7", "A person has looked at the file", "rejected as a whole"]
+    {
+        assert!(text.contains(sentence), "{text}");
     }
 }
 

@@ -1,0 +1,172 @@
+//! A person's word on what is held: `held release` and `held refuse`.
+//!
+//! All that one command decides about a file is told to its sender by one receipt, which is written behind the last decision.
+//! It comes from the log, so that whoever starts next writes it if this process dies before.
+
+use std::collections::BTreeMap;
+
+use daybook_protocol::{
+    entry::{Actor, Private, Source},
+    event::{Event, HeldResolved, Verdict},
+    field::Field,
+    finding::{Code, Finding},
+    ids::Sequence,
+};
+
+use super::{doing, signed_by};
+use crate::{
+    books::index::{Arrival, Held},
+    cli::{Exit, Screen, args::Ruling},
+    journal::Draft,
+    office::Office,
+};
+
+/// What is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    /// The file is judged row by row whatever its share of errors, the row is judged again as things stand now.
+    Release,
+    /// It is refused for good.
+    Refuse,
+}
+
+/// What became of something held.
+struct Outcome {
+    held: Held,
+    /// The entry that refuses it, if it was refused.
+    refused_by: Option<Sequence>,
+    /// What a row that was let go on came to.
+    verdict: Option<Verdict>,
+}
+
+/// Decides on everything that is named, file by file.
+pub(super) fn rule(
+    office: &Office,
+    word: Word,
+    ruling: &Ruling,
+    user: &str,
+    json: bool,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let operator = Operator { word, ruling, user };
+    let mut by_file: BTreeMap<Sequence, Vec<Sequence>> = BTreeMap::new();
+    for sequence in &ruling.sequences {
+        let named = by_file.entry(find(office, *sequence)?.arrival).or_default();
+        if !named.contains(sequence) {
+            named.push(*sequence);
+        }
+    }
+    for (arrival, named) in by_file {
+        // A row is decided on when all rows of its file have had their first verdict, and when the receipts that are due have
+        // been written: they come out the same only as long as nothing is added to what they tell of.
+        office.proceed(arrival, &mut |done, total| screen.progress(done, total, "rows"))?;
+        let mut outcomes = Vec::with_capacity(named.len());
+        let decided = decide(office, operator, (arrival, &named), &mut outcomes);
+        let told = office.proceed(arrival, &mut |done, total| screen.progress(done, total, "rows"));
+        let state = office.arrival(arrival)?;
+        for outcome in &outcomes {
+            say(office, outcome, &state, json, screen)?;
+        }
+        if !json && !outcomes.is_empty() {
+            say_receipt(&state, screen)?;
+        }
+        decided?;
+        told.map_err(|error| anyhow::Error::new(error).context("it is decided, but its sender is not told yet"))?;
+    }
+    Ok(Exit::Good)
+}
+
+/// Decides on what is named of one file, with nobody else at work on it: two who decide at once would both be heard, and a
+/// receipt written in between would tell of a part. What was decided before a failure is in `outcomes`.
+fn decide(
+    office: &Office,
+    operator: Operator<'_>,
+    (arrival, named): (Sequence, &[Sequence]),
+    outcomes: &mut Vec<Outcome>,
+) -> anyhow::Result<()> {
+    let _turn = office.turn(arrival);
+    for sequence in named {
+        // Whoever comes second finds nothing held any more.
+        let held = find(office, *sequence)?;
+        let noted = office.journal.note(operator.draft(office, &held)?)?;
+        let refused_by = (operator.word == Word::Refuse).then_some(noted);
+        let line = held.line.filter(|_| operator.word == Word::Release);
+        let verdict = line.map(|line| office.judge_again(arrival, line)).transpose()?;
+        outcomes.push(Outcome { held, refused_by, verdict });
+    }
+    Ok(())
+}
+
+/// The word for what a row that was let go on came to.
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Held => "held again",
+        other => other.name(),
+    }
+}
+
+fn find(office: &Office, sequence: Sequence) -> anyhow::Result<Held> {
+    let held = office.journal.look(move |index| index.held().into_iter().find(|held| held.held == sequence))?;
+    held.ok_or_else(|| anyhow::anyhow!("nothing is held under entry {sequence}; `daybook held list` shows what is"))
+}
+
+/// Who decides, and what.
+#[derive(Clone, Copy)]
+struct Operator<'a> {
+    word: Word,
+    ruling: &'a Ruling,
+    user: &'a str,
+}
+
+impl Operator<'_> {
+    /// The decision, with its reason sealed under the key of the arrival: it may name the person.
+    fn draft(&self, office: &Office, held: &Held) -> anyhow::Result<Draft> {
+        let resolved = HeldResolved { held: held.held };
+        let (event, findings) = match (self.word, held.line) {
+            (Word::Release, _) => (Event::HeldReleased(resolved), Vec::new()),
+            (Word::Refuse, Some(_)) => (Event::HeldRefused(resolved), vec![Finding::from(Code::ROW_REFUSED)]),
+            (Word::Refuse, None) => (Event::HeldRefused(resolved), vec![Finding::from(Code::FILE_REFUSED)]),
+        };
+        let key = office.arrival(held.arrival)?.received.key;
+        let private = Some((key, Private::from([(Field::Reason, &self.ruling.reason)])));
+        let actor = Actor::Operator(signed_by(self.ruling.by.operator.as_deref(), self.user));
+        Ok(Draft { actor, source: Source::Command, findings, private, ..Draft::plain(event) })
+    }
+}
+
+/// The receipt that tells of all that is decided; `None` where one has to wait for the central node.
+fn told_by(state: &Arrival) -> Option<Sequence> {
+    state.receipt.filter(|_| !state.is_open())
+}
+
+fn say(office: &Office, outcome: &Outcome, state: &Arrival, json: bool, screen: &mut dyn Screen) -> anyhow::Result<()> {
+    let Held { held, arrival, line, .. } = outcome.held;
+    match (outcome.refused_by, outcome.verdict, line) {
+        (Some(refused_by), ..) if json => {
+            let said = serde_json::json!({ "held": held, "refused_by": refused_by, "receipt": told_by(state) });
+            screen.out(&said.to_string())?;
+        }
+        (Some(refused_by), ..) => screen.out(&format!("entry {held} is refused, as entry {refused_by} records"))?,
+        (None, Some(verdict), Some(line)) if !json => {
+            screen.out(&format!("line {line} of arrival {arrival}: {}", word(verdict)))?;
+        }
+        (None, Some(verdict), _) => {
+            // One that is held again is nothing new to its sender.
+            let receipt = told_by(state).filter(|_| verdict != Verdict::Held);
+            let said = serde_json::json!({ "held": held, "verdict": word(verdict), "receipt": receipt });
+            screen.out(&said.to_string())?;
+        }
+        (None, None, _) => doing::told(&office.arrived(arrival)?, json, screen)?,
+    }
+    Ok(())
+}
+
+fn say_receipt(state: &Arrival, screen: &mut dyn Screen) -> std::io::Result<()> {
+    match (told_by(state), state.is_open()) {
+        (Some(receipt), _) if receipt != state.arrival => {
+            screen.out(&format!("receipt {receipt} corrects receipt {}", state.arrival))
+        }
+        (None, true) => screen.out("its sender is told once the central node has it too"),
+        _ => Ok(()),
+    }
+}
