@@ -11,7 +11,7 @@ use harness::{CENTRE, Desk, Fixture, until};
 /// The promise.
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// Enough rows that a file of them is not finished by the time the stop has been asked for.
-const MANY_ROWS: u32 = 15_000;
+const MANY_ROWS: u32 = 45_000;
 
 fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
