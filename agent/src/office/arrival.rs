@@ -15,13 +15,17 @@ use daybook_protocol::{
 };
 use tracing::error;
 
-use super::{Office, OfficeError, receipt::Report};
+use super::{
+    Office, OfficeError,
+    heeding::{Heeding, heeded},
+    receipt::Report,
+};
 use crate::{
     books::index::{Arrival, Index, Stage, Verdict},
     config::Folder,
     intake::{self, Filed, Filing, Version},
     journal::Draft,
-    vault::{Ahead, Preserved},
+    vault::{Ahead, Preserved, VaultError},
 };
 
 /// A file that is handed in, with what is known of it before it is read.
@@ -82,9 +86,14 @@ pub struct Arrived {
 }
 
 impl Office {
-    /// Keeps an original in the vault. It can be read again whatever becomes of the folder.
+    /// Keeps an original in the vault, unless the wish to stop comes first. It can be read again whatever becomes of the
+    /// folder.
     pub fn preserve(&self, original: &mut dyn Read) -> Result<Preserved, OfficeError> {
-        Ok(self.vault.preserve(original, &self.keyring, self.config.agent.file_bytes_max)?)
+        let wanted = || !self.stop.is_asked();
+        match self.vault.preserve_while(&wanted, original, &self.keyring, self.config.agent.file_bytes_max) {
+            Err(VaultError::BrokenOff) => Err(OfficeError::Stopping),
+            preserved => Ok(preserved?),
+        }
     }
 
     /// A new key for what concerns no known person.
@@ -144,12 +153,12 @@ impl Office {
         loop {
             let state = self.arrival(arrival)?;
             match state.stage {
-                Stage::Received => self.first_pass(&state)?,
-                Stage::Parsed => report = self.second_pass(&state, progress)?,
+                Stage::Received => self.first_pass(&state).map_err(heeded)?,
+                Stage::Parsed => report = self.second_pass(&state, progress).map_err(heeded)?,
                 Stage::Answered => self.file(&state)?,
                 Stage::Filed if !state.is_to_correct() => return Ok(Waiting::Nothing),
                 Stage::Judged | Stage::Filed if !self.safe_enough(&state) => return Ok(Waiting::Mirror),
-                Stage::Judged | Stage::Filed => self.answer(&state, report.take())?,
+                Stage::Judged | Stage::Filed => self.answer(&state, report.take()).map_err(heeded)?,
             }
         }
     }
@@ -192,9 +201,10 @@ impl Office {
         self.config.folders.iter().find(|folder| folder.name == state.received.folder)
     }
 
-    /// The original, from its beginning.
+    /// The original, from its beginning, to be read until the wish to stop.
     pub(super) fn original(&self, state: &Arrival) -> Result<Box<dyn Read + Send>, OfficeError> {
         let original = self.vault.read(state.received.sha256, &self.keyring)?;
+        let original = Heeding::new(original, self.stop.clone());
         if state.received.bytes < AHEAD_BYTES_MIN {
             return Ok(Box::new(original));
         }

@@ -191,7 +191,7 @@ impl Door {
         }
         let alarms = self.office.journal.look(Index::alarms)?;
         Ok(alarms.iter().find_map(|(name, _)| match name.as_str() {
-            CLOCK => Some("the clock jumped: set it right, or restart the agent if it is right now"),
+            CLOCK => Some("the clock cannot be right: `daybook status` says why, and what to do"),
             // Whatever was taken and answered here would be in no log that counts.
             name if name == Refusal::Fenced.name() => Some("another machine has taken over this log"),
             _ => None,
@@ -295,7 +295,7 @@ impl Door {
         let private = Private::from([(Field::FileName, &refused.name)]);
         let private = Some((self.office.new_key()?, private));
         self.office.journal.note(Draft { private, ..Draft::plain(event) })?;
-        warn!(folder = self.folder.name, reason = ?refused.reason, "something in the folder is not taken");
+        warn!(folder = self.folder.name, reason = ?refused.reason, "something in the folder is not taken; `daybook entries --reveal` names it");
         Ok(())
     }
 

@@ -27,7 +27,11 @@ pub(super) fn verify(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     match export {
-        Some(directory) => tell(verify::verify_export(directory, None), json, screen),
+        Some(directory) => {
+            let mut progress = |done, total| screen.progress(done, total, "bytes");
+            let checked = verify::verify_export(directory, None, &mut progress);
+            tell(checked, json, screen)
+        }
         None => verify_home(&globals.home()?, json, screen),
     }
 }
@@ -39,7 +43,8 @@ pub(super) fn verify_home(home: &Home, json: bool, screen: &mut dyn Screen) -> a
         Some(central) => Some(central.verifier),
         None => fs::read_to_string(home.verifier()).ok(),
     };
-    let checked = verify::verify(&store::places(home), verifier.as_deref());
+    let mut progress = |done, total| screen.progress(done, total, "bytes");
+    let checked = verify::verify(&store::places(home), verifier.as_deref(), &mut progress);
     if let Ok(report) = &checked {
         let at = jiff::Timestamp::now().into();
         let found = VerifyStatus { at, entries: report.entries, ok: report.ok() };
@@ -133,7 +138,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// Throws away the books of a home that no agent has open, and folds them from the log again.
 pub(super) fn rebuild(place: &Location, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    let office = Office::rebuild(place)?;
+    let office = Office::rebuild(place, &mut |done, total| screen.progress(done, total, "entries"))?;
     let told = counts(&office.reading, json, screen);
     office.close()?;
     told
@@ -141,7 +146,7 @@ pub(super) fn rebuild(place: &Location, json: bool, screen: &mut dyn Screen) -> 
 
 /// Throws away the books of an open log, and folds them again.
 pub(super) fn refold(reading: &Reading, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    reading.refold()?;
+    reading.refold(&mut |done, total| screen.progress(done, total, "entries"))?;
     counts(reading, json, screen)
 }
 
@@ -163,7 +168,7 @@ fn counts(reading: &Reading, json: bool, screen: &mut dyn Screen) -> anyhow::Res
 
 /// Brings back what a damaged store still holds.
 pub(super) fn salvage(home: &Home, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    let salvaged = store::salvage(home, &[])?;
+    let salvaged = store::salvage(home, &[], &mut |done, total| screen.progress(done, total, "bytes"))?;
     if json {
         let line = serde_json::json!({
             "entries": salvaged.entries,
