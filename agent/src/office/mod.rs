@@ -2,6 +2,7 @@
 
 mod arrival;
 mod door;
+mod gate;
 mod heeding;
 mod passes;
 mod reading;
@@ -98,6 +99,8 @@ pub enum OfficeError {
     NoArrival(Sequence),
     #[error("the original of arrival {arrival} does not read as it did before: {why}")]
     Unsteady { arrival: Sequence, why: &'static str },
+    #[error("nothing is recorded now: {0}")]
+    Closed(&'static str),
     #[error(
         "stopped before the file was finished; what has a verdict is safe: do the same again, and it goes on from there"
     )]
@@ -208,7 +211,7 @@ impl Office {
         let keyring = Arc::new(Keyring::open(&home.keyring(), identity.epoch, &operator)?);
         let entries = store.reader();
         let snapshot = home.index();
-        let (index, last_recorded_at) = catch_up(&snapshot, &store.reader(), progress)?;
+        let CaughtUp { index, saved_through, last_recorded_at } = catch_up(&snapshot, &store.reader(), progress)?;
         for used in index.keys_used() {
             keyring.covers(used)?;
         }
@@ -222,6 +225,7 @@ impl Office {
             store,
             index,
             snapshot,
+            saved_through,
             keyring: Arc::clone(&keyring),
             log: identity.log,
             epoch: identity.epoch,
@@ -300,7 +304,7 @@ pub fn restore_config(place: &Location) -> Result<Option<PathBuf>, OfficeError> 
         return Ok(None);
     }
     let store = Store::open(&place.home, CACHE_BYTES)?;
-    let (index, _) = catch_up(Path::new(""), &store.reader(), &mut |_, _| {})?;
+    let CaughtUp { index, .. } = catch_up(Path::new(""), &store.reader(), &mut |_, _| {})?;
     let text = adopted(&index, &store.reader())?;
     store.close()?;
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
@@ -338,18 +342,27 @@ fn found(home: &Home) -> Result<(Identity, Store), OfficeError> {
     Ok((identity, store))
 }
 
-/// The index as of the log's end, and when the last entry was recorded.
+/// The index as of the log's end.
+struct CaughtUp {
+    index: Index,
+    /// How many entries the index on disk has.
+    saved_through: u64,
+    last_recorded_at: Timestamp,
+}
+
+/// The index on disk, if there is one, with what the log has behind it.
 fn catch_up(
     snapshot: &Path,
     entries: &StoreReader,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<(Index, Timestamp), OfficeError> {
+) -> Result<CaughtUp, OfficeError> {
     let root_at = |count: u64| {
         let last = entries.frames(Sequence(count.checked_sub(1)?)).next()?.ok()?;
         (last.header().end().0 == count).then_some(last.header().root)
     };
     let mut index = Index::load(snapshot, entries.log(), root_at).unwrap_or_default();
-    for frame in entries.frames(Sequence(index.applied_through())) {
+    let saved_through = index.applied_through();
+    for frame in entries.frames(Sequence(saved_through)) {
         for entry in frame?.entries() {
             let entry = entry?;
             if entry.sequence.0 >= index.applied_through() {
@@ -359,7 +372,8 @@ fn catch_up(
         progress(index.applied_through(), entries.count());
     }
     let last = entries.count().checked_sub(1).map(|last| entries.entry(Sequence(last))).transpose()?.flatten();
-    Ok((index, last.map(|entry| entry.recorded_at).unwrap_or_default()))
+    let last_recorded_at = last.map(|entry| entry.recorded_at).unwrap_or_default();
+    Ok(CaughtUp { index, saved_through, last_recorded_at })
 }
 
 /// The desk is given its look-up values by the operator's key.

@@ -28,6 +28,7 @@ pub(super) fn import(
 ) -> anyhow::Result<Exit> {
     let resumed = office.resume_handed(&mut |done, total| screen.progress(done, total, "rows"))?;
     while let Some((offered, mut bytes)) = files.next()? {
+        office.take_nothing_while_closed()?;
         let preserved = office.preserve(&mut bytes)?;
         // An import that was cut off and is begun again goes on: it is the same arrival.
         let same = resumed.iter().find(|arrival| arrival.received.sha256 == preserved.sha256);
@@ -103,6 +104,7 @@ pub(super) fn record(
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
+    office.record_nothing_where_replaced()?;
     let operator = signed_by(what.operator(), user);
     let answer = match what.row() {
         Some((kind, row)) => order(office, kind, &row, &operator, screen)?,
