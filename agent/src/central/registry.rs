@@ -327,7 +327,7 @@ pub enum RegistryError {
     #[error(transparent)]
     Refused(#[from] Refused),
     /// The file cannot be read or written.
-    #[error("cannot read or write {path}")]
+    #[error("cannot read or write {path}: see that this user may")]
     Io {
         /// Which file.
         path: PathBuf,

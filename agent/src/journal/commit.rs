@@ -8,8 +8,8 @@ use tracing::debug;
 use super::{JournalError, failed};
 use crate::{crash, keyring::Keyring, store::Store};
 
-/// What to say to whoever waits, once the barrier has passed.
-pub(super) type Answer = Box<dyn FnOnce() + Send>;
+/// What to say to whoever waits, once the barrier has passed; it is shown where the log then ends.
+pub(super) type Answer = Box<dyn FnOnce(&Frontier) + Send>;
 
 /// What is committed under one barrier.
 pub(super) struct Group {
@@ -33,7 +33,7 @@ pub(super) fn run(
             commit(&mut store, keyring, epoch, &group)?;
         }
         for answer in group.answers {
-            answer();
+            answer(&group.frontier);
         }
     }
     let entries = store.head().frontier.count();

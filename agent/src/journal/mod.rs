@@ -34,6 +34,7 @@ use crate::{
     books::index::Index,
     desk::{Command, Rejected},
 };
+use clock::Moment;
 
 /// Requests that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some
 /// megabytes and keeps a slow disk from being buried.
@@ -115,6 +116,9 @@ pub enum JournalError {
     /// An entry would be over its limit; nothing was written.
     #[error("the entry is too large: {0}")]
     TooLarge(String),
+    /// The machine's clock is not accepted; nothing was written.
+    #[error("the clock is not accepted: {0}")]
+    Clock(String),
 }
 
 type Reply<T> = mpsc::SyncSender<Result<T, JournalError>>;
@@ -123,6 +127,8 @@ enum Work {
     Note(Box<Draft>, Reply<(Sequence, Timestamp)>),
     Rows { arrival: Sequence, key: KeyId, rows: Vec<ReadRow>, reply: Reply<Vec<Judged>> },
     Order { command: Box<Command>, operator: String, reply: Reply<Answer> },
+    Hear(Moment),
+    AcceptClock { reason: Private, operator: String, reply: Reply<Answer> },
     Look(Box<dyn FnOnce(&Index) + Send>),
     Stop,
 }
@@ -183,6 +189,17 @@ impl Journal {
     pub fn order(&self, command: Command, operator: &str) -> Result<Answer, JournalError> {
         let operator = operator.to_owned();
         self.send(|reply| Work::Order { command: Box::new(command), operator, reply })?.wait()
+    }
+
+    /// Tells the writer that the central node's clock is so many microseconds ahead of this machine's; negative if behind.
+    pub fn hear_clock(&self, ahead_us: i64) -> Result<(), JournalError> {
+        self.work.send(Work::Hear(Moment::now_by(ahead_us))).map_err(|_| stopped())
+    }
+
+    /// Has the machine's clock believed on an operator's word, for a reason that is sealed.
+    pub fn accept_clock(&self, reason: Private, operator: &str) -> Result<Answer, JournalError> {
+        let operator = operator.to_owned();
+        self.send(|reply| Work::AcceptClock { reason, operator, reply })?.wait()
     }
 
     /// Looks something up in the index as it stands between two requests.

@@ -3,44 +3,30 @@
 //! Each step ends in an entry, and the next step is chosen by what the log says. A crash between two steps is therefore
 //! nothing special: whoever takes the arrival up again goes on where the log ends.
 
-use std::{
-    collections::VecDeque,
-    io::{self, Read},
-    path::PathBuf,
-};
+use std::{io::Read, path::PathBuf};
 
 use daybook_protocol::{
     date::Timestamp,
     entry::Private,
-    event::{
-        Completion, Event, FileClosed, FileId, FileParsed, FileProcessed, FileReceived, Level, Lines, OriginalFiled,
-        Place, ReceiptIssued, Totals, Verdict as RowVerdict,
-    },
+    event::{Completion, Event, FileId, FileReceived, Level, OriginalFiled, Place, ReceiptIssued, Totals},
     field::{Field, Kind},
-    finding::{Code, Finding, Severity, worst},
+    finding::Finding,
     ids::{Digest, KeyId, Sequence},
 };
-
 use tracing::error;
 
 use super::{
     Office, OfficeError,
-    receipt::{Identifiers, Report},
+    heeding::{Heeding, heeded},
+    receipt::Report,
 };
 use crate::{
     books::index::{Arrival, Index, Stage, Verdict},
     config::Folder,
-    desk::{self, Cells, Context, NoTokens, Survey, Tokenizer},
     intake::{self, Filed, Filing, Version},
-    journal::{Draft, Judged, Pending, ReadRow, today},
-    reader::{self, Planned, ReadError, Row, Wanted},
-    vault::{Ahead, Preserved},
+    journal::Draft,
+    vault::{Ahead, Preserved, VaultError},
 };
-
-/// Rows handed to the journal at a time.
-const CHUNK_ROWS: usize = 1024;
-/// Chunks of one file under way at once: enough that reading and writing overlap.
-const CHUNKS_MAX: usize = 32;
 
 /// A file that is handed in, with what is known of it before it is read.
 pub struct Handed<'a> {
@@ -100,9 +86,14 @@ pub struct Arrived {
 }
 
 impl Office {
-    /// Keeps an original in the vault. It can be read again whatever becomes of the folder.
+    /// Keeps an original in the vault, unless the wish to stop comes first. It can be read again whatever becomes of the
+    /// folder.
     pub fn preserve(&self, original: &mut dyn Read) -> Result<Preserved, OfficeError> {
-        Ok(self.vault.preserve(original, &self.keyring, self.config.agent.file_bytes_max)?)
+        let wanted = || !self.stop.is_asked();
+        match self.vault.preserve_while(&wanted, original, &self.keyring, self.config.agent.file_bytes_max) {
+            Err(VaultError::BrokenOff) => Err(OfficeError::Stopping),
+            preserved => Ok(preserved?),
+        }
     }
 
     /// A new key for what concerns no known person.
@@ -154,25 +145,6 @@ impl Office {
         Ok(handed.into_iter().filter(|arrival| arrival.stage != Stage::Filed).collect())
     }
 
-    /// Judges one row of an arrival again, as things stand now, after a person has let it go on. The caller has the arrival's
-    /// turn.
-    pub fn judge_again(&self, arrival: Sequence, line: u32) -> Result<RowVerdict, OfficeError> {
-        let state = self.arrival(arrival)?;
-        let unsteady = |why| OfficeError::Unsteady { arrival, why };
-        let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
-        let context = self.context(&state, &self.tokens);
-        let mut rows = reader::rows(self.original(&state)?, plan);
-        while let Some(row) = rows.next()? {
-            if row.line() == line {
-                let cells = RowCells { row, columns: &plan.columns };
-                let row = ReadRow { line, asks: desk::read(plan.kind, &cells, &context), released: true };
-                let judged = self.journal.rows(arrival, state.received.key, vec![row])?.wait()?;
-                return judged.first().map(|row| row.verdict).ok_or(unsteady("it was not judged"));
-            }
-        }
-        Err(unsteady("that line is no row of it"))
-    }
-
     /// Takes an arrival as far along the line as it can go now, or until the wish to stop. Waits while somebody else is
     /// at work on it. `progress` hears of rows done and rows in all.
     pub fn proceed(&self, arrival: Sequence, progress: &mut dyn FnMut(u64, u64)) -> Result<Waiting, OfficeError> {
@@ -181,12 +153,12 @@ impl Office {
         loop {
             let state = self.arrival(arrival)?;
             match state.stage {
-                Stage::Received => self.first_pass(&state)?,
-                Stage::Parsed => report = self.second_pass(&state, progress)?,
+                Stage::Received => self.first_pass(&state).map_err(heeded)?,
+                Stage::Parsed => report = self.second_pass(&state, progress).map_err(heeded)?,
                 Stage::Answered => self.file(&state)?,
                 Stage::Filed if !state.is_to_correct() => return Ok(Waiting::Nothing),
                 Stage::Judged | Stage::Filed if !self.safe_enough(&state) => return Ok(Waiting::Mirror),
-                Stage::Judged | Stage::Filed => self.answer(&state, report.take())?,
+                Stage::Judged | Stage::Filed => self.answer(&state, report.take()).map_err(heeded)?,
             }
         }
     }
@@ -219,131 +191,20 @@ impl Office {
         })
     }
 
-    /// Pass one: finds out how the file is to be read and whether it can be judged row by row.
-    fn first_pass(&self, state: &Arrival) -> Result<(), OfficeError> {
-        let wanted = Wanted { kind: state.received.kind, header_map: &[] };
-        let open = || self.original(state).map_err(io::Error::other);
-        let draft = match reader::plan(&open, &wanted) {
-            Err(ReadError::Refused { findings, .. }) => closing(state, findings, Lines::default(), false),
-            Err(error) => return Err(error.into()),
-            Ok(planned) => self.survey(state, planned)?,
-        };
-        self.journal.note(draft)?;
-        // DURABLE: the plan, or the verdict on the whole file.
-        Ok(())
-    }
-
-    /// Reads the whole file by its plan and checks the fields of every row, to see whether it is what it seems.
-    fn survey(&self, state: &Arrival, planned: Planned) -> Result<Draft, OfficeError> {
-        let Planned { plan, mut findings } = planned;
-        let mut rows = reader::rows(self.original(state)?, &plan);
-        let context = self.context(state, &NoTokens);
-        let mut survey = Survey::new(plan.kind);
-        loop {
-            self.go_on()?;
-            match rows.next() {
-                Ok(Some(row)) => {
-                    let cells = RowCells { row, columns: &plan.columns };
-                    survey.add(&cells, &desk::look_at(plan.kind, &cells, &context));
-                }
-                Ok(None) => break,
-                Err(ReadError::Refused { findings, .. }) => return Ok(closing(state, findings, rows.lines(), false)),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        findings.extend(survey.finish(&self.config.policy));
-        if self.folder(state).is_some_and(|folder| !folder.expects(plan.kind)) {
-            findings.push(Code::KIND_NOT_ALLOWED.into());
-        }
-        let lines = rows.lines();
-        match worst(&findings) {
-            Some(Severity::Error) => Ok(closing(state, findings, lines, false)),
-            Some(Severity::Query) if !state.released => Ok(closing(state, findings, lines, true)),
-            _ => {
-                let parsed = FileParsed { arrival: state.arrival, plan, lines };
-                Ok(Draft { findings, ..Draft::of_file(state.arrival, Event::FileParsed(parsed)) })
-            }
-        }
-    }
-
-    /// Pass two: every row to the desk, by the plan that the log has, from the first row that has no verdict yet. Gives the
-    /// report on the rows if it could be written along.
-    fn second_pass(&self, state: &Arrival, progress: &mut dyn FnMut(u64, u64)) -> Result<Option<Report>, OfficeError> {
-        let (arrival, key) = (state.arrival, state.received.key);
-        let unsteady = |why| OfficeError::Unsteady { arrival, why };
-        let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
-        let mut rows = reader::rows(self.original(state)?, plan);
-        let context = self.context(state, &self.tokens);
-        let mut settled = Settled { totals: state.totals, report: self.report(state), all: state.lines.row, progress };
-        let mut under_way: VecDeque<(Identifiers, Pending<Vec<Judged>>)> = VecDeque::new();
-        let (mut chunk, mut identifiers) = (Vec::with_capacity(CHUNK_ROWS), Identifiers::default());
-        loop {
-            // Whatever was sent is committed before the journal stops.
-            self.go_on()?;
-            let row = rows.next()?;
-            let end = row.is_none();
-            if let Some(row) = row.filter(|row| row.line() > state.last_line) {
-                identifiers.push(&row);
-                let cells = RowCells { row, columns: &plan.columns };
-                let asks = desk::read(plan.kind, &cells, &context);
-                chunk.push(ReadRow { line: row.line(), asks, released: false });
-            }
-            if chunk.len() >= CHUNK_ROWS || (end && !chunk.is_empty()) {
-                let rows = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_ROWS));
-                let identifiers = std::mem::take(&mut identifiers);
-                under_way.push_back((identifiers, self.journal.rows(arrival, key, rows)?));
-            }
-            if under_way.len() >= CHUNKS_MAX
-                && let Some((identifiers, oldest)) = under_way.pop_front()
-            {
-                settled.add(&identifiers, &oldest.wait()?);
-            }
-            if end {
-                break;
-            }
-        }
-        for (identifiers, pending) in under_way {
-            settled.add(&identifiers, &pending.wait()?);
-        }
-        let Settled { totals, report, .. } = settled;
-        if rows.lines() != state.lines || totals.rows != state.lines.row || !totals.balanced() {
-            return Err(unsteady("its rows were counted differently before"));
-        }
-        let processed = FileProcessed { arrival, totals };
-        self.journal.note(Draft::of_file(arrival, Event::FileProcessed(processed)))?;
-        // DURABLE: every row has its verdict, and the totals say so.
-        Ok(report)
-    }
-
-    /// Begins to report on an arrival's rows, unless some were judged before or its sender has to wait for their answer:
-    /// then the report is made from the log.
-    fn report(&self, state: &Arrival) -> Option<Report> {
-        let waits = self.folder(state).is_some_and(|folder| folder.answer_after == Level::Mirrored);
-        if waits || state.totals.rows > 0 || state.receipt.is_some() {
-            return None;
-        }
-        // What is in the way will be told by the one who makes it from the log.
-        Report::begin(self, state).ok()
-    }
-
     /// Fails once the wish to stop is there.
     pub(super) fn go_on(&self) -> Result<(), OfficeError> {
         if self.stop.is_asked() { Err(OfficeError::Stopping) } else { Ok(()) }
     }
 
-    fn context<'a>(&'a self, state: &'a Arrival, tokens: &'a dyn Tokenizer) -> Context<'a> {
-        let FileReceived { centre, brand, .. } = &state.received;
-        Context { tokens, policy: &self.config.policy, centre, brand, today: today() }
-    }
-
     /// The drop folder that an arrival came in, if it is still configured.
-    fn folder(&self, state: &Arrival) -> Option<&Folder> {
+    pub(super) fn folder(&self, state: &Arrival) -> Option<&Folder> {
         self.config.folders.iter().find(|folder| folder.name == state.received.folder)
     }
 
-    /// The original, from its beginning.
+    /// The original, from its beginning, to be read until the wish to stop.
     pub(super) fn original(&self, state: &Arrival) -> Result<Box<dyn Read + Send>, OfficeError> {
         let original = self.vault.read(state.received.sha256, &self.keyring)?;
+        let original = Heeding::new(original, self.stop.clone());
         if state.received.bytes < AHEAD_BYTES_MIN {
             return Ok(Box::new(original));
         }
@@ -410,52 +271,5 @@ impl Office {
         self.journal.note(Draft::of_file(state.arrival, Event::OriginalFiled(filed)))?;
         // DURABLE: nothing is left to do for this arrival.
         Ok(())
-    }
-}
-
-/// What has become of the rows of a file so far.
-struct Settled<'a> {
-    totals: Totals,
-    report: Option<Report>,
-    /// How many rows the file has.
-    all: u64,
-    progress: &'a mut dyn FnMut(u64, u64),
-}
-
-impl Settled<'_> {
-    /// Rows whose verdicts are durable.
-    fn add(&mut self, identifiers: &Identifiers, rows: &[Judged]) {
-        rows.iter().for_each(|row| self.totals.count(row.verdict));
-        // A report that fails is given up: the receipt is then made from the log, and says what is wrong.
-        self.report = self.report.take().and_then(|mut report| report.add(identifiers, rows).ok().map(|()| report));
-        (self.progress)(self.totals.rows, self.all);
-    }
-}
-
-/// The verdict on a whole file: refused, or held for a person.
-fn closing(state: &Arrival, findings: Vec<Finding>, lines: Lines, held: bool) -> Draft {
-    let closed = FileClosed { arrival: state.arrival, lines };
-    let event = if held { Event::FileHeld(closed) } else { Event::FileRejected(closed) };
-    Draft { findings, ..Draft::of_file(state.arrival, event) }
-}
-
-/// A row, as the desk sees it.
-struct RowCells<'a> {
-    row: Row<'a>,
-    columns: &'a [Option<Field>],
-}
-
-impl Cells for RowCells<'_> {
-    fn value(&self, field: Field) -> &str {
-        self.row.value(field)
-    }
-    fn shifted(&self) -> bool {
-        self.row.shifted()
-    }
-    fn raw(&self) -> String {
-        self.row.raw().collect::<Vec<_>>().join(" | ")
-    }
-    fn columns(&self) -> &[Option<Field>] {
-        self.columns
     }
 }

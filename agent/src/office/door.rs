@@ -13,7 +13,6 @@ use daybook_protocol::{
     event::{Alarm, ArrivalRefused, Event},
     field::Field,
     ids::Sequence,
-    wire::Refusal,
 };
 use tracing::{error, info, warn};
 
@@ -22,8 +21,7 @@ use crate::{
     books::index::{Index, Stage},
     config::Folder,
     intake::{self, HintKind, IntakeError, Ready, Refused, Scanner, Version, Watcher},
-    journal::{CLOCK, Draft},
-    store,
+    journal::Draft,
     supervise::Shutdown,
 };
 
@@ -156,7 +154,7 @@ impl Door {
     fn look(&mut self, shutdown: &Shutdown) -> Result<Duration, OfficeError> {
         self.proceed(shutdown)?;
         let rescan = Duration::from_secs(self.office.config.agent.rescan_seconds.max(1));
-        if let Some(why) = self.closed()? {
+        if let Some(why) = self.office.closed()? {
             if !self.troubled {
                 warn!(folder = self.folder.name, why, "intake waits");
             }
@@ -168,7 +166,8 @@ impl Door {
             self.refuse(refused)?;
         }
         for ready in &scan.ready {
-            if shutdown.is_asked() {
+            // The disk may have filled up with the files before this one; the next look says so.
+            if shutdown.is_asked() || self.office.closed()?.is_some() {
                 break;
             }
             let taken = match self.take(ready) {
@@ -183,27 +182,11 @@ impl Door {
             if !taken && self.scanner.holds_up(ready, Instant::now()) {
                 break;
             }
-            self.proceed(shutdown)?;
         }
         Ok(scan.next_look.map_or(rescan, |next| next.min(rescan)))
     }
 
-    /// Why nothing may be taken in now, if so.
-    fn closed(&self) -> Result<Option<&'static str>, OfficeError> {
-        let free = store::free_bytes(self.office.reading.home.path())?;
-        if free < self.office.config.agent.free_bytes_min {
-            return Ok(Some("the disk is nearly full: make room, intake goes on by itself"));
-        }
-        let alarms = self.office.journal.look(Index::alarms)?;
-        Ok(alarms.iter().find_map(|(name, _)| match name.as_str() {
-            CLOCK => Some("the clock jumped: set it right, or restart the agent if it is right now"),
-            // Whatever was taken and answered here would be in no log that counts.
-            name if name == Refusal::Fenced.name() => Some("another machine has taken over this log"),
-            _ => None,
-        }))
-    }
-
-    /// Preserves a file and records its arrival, unless it changed meanwhile.
+    /// Preserves a file, records its arrival and takes it along, unless it changed meanwhile.
     fn take(&mut self, ready: &Ready) -> Result<bool, OfficeError> {
         let mut file = self.scanner.open(ready)?;
         let identity = ready.identity;
@@ -225,30 +208,18 @@ impl Door {
         self.scanner.taken(ready);
         self.open.push(arrival);
         info!(folder = self.folder.name, arrival = arrival.0, bytes = identity.bytes, "a file was received");
+        self.go_on_with(arrival)?;
         Ok(true)
     }
 
     /// Takes every open arrival as far as it can go now.
     fn proceed(&mut self, shutdown: &Shutdown) -> Result<(), OfficeError> {
-        let mut waiting = HashSet::new();
         for arrival in self.open.clone() {
             if shutdown.is_asked() {
                 return Ok(());
             }
-            match self.office.proceed(arrival, &mut |_, _| {}) {
-                Ok(Waiting::Mirror) => {
-                    waiting.insert(arrival);
-                }
-                Ok(Waiting::Nothing) => self.answered(arrival)?,
-                Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping)) => return Err(error),
-                // One file that cannot be handled must not stop the rest.
-                Err(error) => {
-                    waiting.insert(arrival);
-                    self.stuck(arrival, &error)?;
-                }
-            }
+            self.go_on_with(arrival)?;
         }
-        self.open.retain(|arrival| waiting.contains(arrival));
         // What a person released since is open again.
         let name = self.folder.name.clone();
         let open = self.office.journal.look(Index::open_arrivals)?;
@@ -256,6 +227,21 @@ impl Door {
             if !self.open.contains(&arrival.arrival) {
                 self.open.push(arrival.arrival);
             }
+        }
+        Ok(())
+    }
+
+    /// Takes one open arrival as far as it can go now.
+    fn go_on_with(&mut self, arrival: Sequence) -> Result<(), OfficeError> {
+        match self.office.proceed(arrival, &mut |_, _| {}) {
+            Ok(Waiting::Mirror) => {}
+            Ok(Waiting::Nothing) => {
+                self.answered(arrival)?;
+                self.open.retain(|open| *open != arrival);
+            }
+            Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping)) => return Err(error),
+            // One file that cannot be handled must not stop the rest.
+            Err(error) => self.stuck(arrival, &error)?,
         }
         Ok(())
     }
@@ -300,7 +286,7 @@ impl Door {
         let private = Private::from([(Field::FileName, &refused.name)]);
         let private = Some((self.office.new_key()?, private));
         self.office.journal.note(Draft { private, ..Draft::plain(event) })?;
-        warn!(folder = self.folder.name, reason = ?refused.reason, "something in the folder is not taken");
+        warn!(folder = self.folder.name, reason = ?refused.reason, "something in the folder is not taken; `daybook entries --reveal` names it");
         Ok(())
     }
 
@@ -341,24 +327,6 @@ mod tests {
 
     use super::*;
     use crate::{config::Config, home::Home, office::Location};
-
-    /// Goal: a machine that was replaced takes nothing in any more, also after a restart. Method: the alarm by which it
-    /// learns of it, before and after.
-    #[test]
-    fn a_fenced_machine_takes_nothing_in() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let text = "[[folder]]\nname = \"a\"\npath = \"drop\"\ncentre = \"C1\"\n";
-        let folder = Config::parse(text, directory.path()).expect("a configuration").folders.remove(0);
-        let place = Location { home: Home::new(directory.path().join("home")), config: None, operator_key: None };
-        let office = Arc::new(Office::open(&place, true).expect("a new home"));
-        let closed = |office: &Arc<Office>| Door::new(Arc::clone(office), folder.clone()).closed().expect("looked");
-        assert_eq!(closed(&office), None);
-        let alarm = Alarm { alarm: Refusal::Fenced.name().to_owned(), detail: "replaced".into() };
-        office.journal.note(Draft::plain(Event::AlarmRaised(alarm))).expect("noted");
-        assert!(closed(&office).is_some());
-        Arc::into_inner(office).expect("the only one").close().expect("closed");
-        assert!(closed(&Arc::new(Office::open(&place, false).expect("opened"))).is_some());
-    }
 
     /// Goal: the alarm of an arrival that could not be handled ends when it is handled, also by a later run. Method: an alarm
     /// left open by a run that ended; then the door of the next one.

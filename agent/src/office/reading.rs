@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use daybook_protocol::{
+    date::Timestamp,
     entry::{Entry, Private, Sealed},
     ids::{KeyId, LogId, Sequence, Token},
 };
@@ -11,6 +12,7 @@ use super::OfficeError;
 use crate::{
     books::read_model::{ReadModel, ReadModelError, Reader},
     home::Home,
+    journal::CLOCK,
     keyring::{self, Keyring, KeyringError, OperatorKey, Tokens},
     store::StoreReader,
 };
@@ -58,21 +60,26 @@ impl Reading {
 
     /// Brings the books up to the log's end. Books that are damaged, or do not stand on this log, are begun anew.
     pub fn catch_up(&self) -> Result<(), OfficeError> {
+        self.catch_up_telling(&mut |_, _| {})
+    }
+
+    /// The same; `progress` hears of entries done and entries in all.
+    pub fn catch_up_telling(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
         let mut books = self.book_lock();
         let last = books.applied_through().checked_sub(1).map(|last| self.entry(Sequence(last))).transpose()?.flatten();
         if !books.stands_on(last.as_ref()) {
             books.begin_anew()?;
         }
-        match self.fold(&mut books) {
+        match self.fold(&mut books, progress) {
             Err(OfficeError::Books(ReadModelError::Damaged(_))) => {
                 books.begin_anew()?;
-                self.fold(&mut books)
+                self.fold(&mut books, progress)
             }
             folded => folded,
         }
     }
 
-    fn fold(&self, books: &mut ReadModel) -> Result<(), OfficeError> {
+    fn fold(&self, books: &mut ReadModel, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
         let mut run = Vec::new();
         for frame in self.entries.frames(Sequence(books.applied_through())) {
             for entry in frame?.entries() {
@@ -84,15 +91,18 @@ impl Reading {
             if run.len() >= BOOKS_ENTRIES {
                 books.apply(&run)?;
                 run.clear();
+                progress(books.applied_through(), self.entries.count());
             }
         }
-        books.apply(&run).map_err(OfficeError::from)
+        books.apply(&run)?;
+        progress(books.applied_through(), books.applied_through());
+        Ok(())
     }
 
-    /// Throws the books away and folds them from the log again.
-    pub fn refold(&self) -> Result<(), OfficeError> {
+    /// Throws the books away and folds them from the log again; `progress` hears of entries done and entries in all.
+    pub fn refold(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
         self.book_lock().begin_anew()?;
-        self.catch_up()
+        self.catch_up_telling(progress)
     }
 
     /// For how many entries the central node has signed, by the checkpoint that is kept here.
@@ -109,6 +119,26 @@ impl Reading {
     /// One entry, if the log has it.
     pub fn entry(&self, sequence: Sequence) -> Result<Option<Entry>, OfficeError> {
         self.entries.entry(sequence).map_err(OfficeError::from)
+    }
+
+    /// How many entries had been recorded at a moment, that moment included: all up to the last one that says so of itself.
+    pub fn count_at(&self, moment: Timestamp) -> Result<Sequence, OfficeError> {
+        // Recorded times go back only where an alarm of the clock was cleared; between two such places they are in order.
+        let mut places = self.books()?.cleared(CLOCK)?;
+        let mut end = self.entries.count();
+        loop {
+            let start = places.pop().map_or(0, |place| place.0);
+            let (mut low, mut high) = (start, end);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let entry = self.entry(Sequence(middle))?;
+                if entry.is_some_and(|entry| entry.recorded_at <= moment) { low = middle + 1 } else { high = middle }
+            }
+            if low > start || start == 0 {
+                return Ok(Sequence(low));
+            }
+            end = start;
+        }
     }
 
     /// What an entry's sealed part says; `None` without the operator's key. The error says why it cannot be opened: its key

@@ -76,17 +76,16 @@ pub(super) fn write(
     };
     let last = state.last();
     let mut decided = None;
-    let receipt = match report {
-        Some(report) => report.0,
-        None => {
-            let mut receipt = ReceiptWriter::create(&office.receipts(state), state.next_receipt(), &name)?;
-            if state.is_to_correct() {
-                decided = Some(decided_rows(office, state, &mut receipt)?);
-            } else if outcome == Outcome::Processed {
-                rows(office, state, last, &mut receipt)?;
-            }
-            receipt
+    let receipt = if let Some(Report(receipt)) = report {
+        receipt
+    } else {
+        let mut receipt = ReceiptWriter::create(&office.receipts(state), state.next_receipt(), &name)?;
+        if state.is_to_correct() {
+            decided = Some(decided_rows(office, state, &mut receipt)?);
+        } else if outcome == Outcome::Processed {
+            rows(office, state, last, &mut receipt)?;
         }
+        receipt
     };
     let header = batch_of(office, last)?;
     let header = header.ok_or(OfficeError::Unsteady { arrival: state.arrival, why: "its last entry is missing" })?;

@@ -89,17 +89,17 @@ mod tests {
     /// those of pieces, read in odd steps, one of them broken behind its bytes.
     #[test]
     fn the_same_bytes_come_and_the_same_error() {
-        for length in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 9 * PIECE_BYTES + 7] {
-            let bytes: Vec<u8> = (0_u8..=250).cycle().take(length).collect();
-            let mut whole = Vec::new();
-            Ahead::new(io::Cursor::new(bytes.clone())).expect("a thread").read_to_end(&mut whole).expect("read");
-            assert_eq!(whole, bytes, "{length} bytes");
-        }
         struct Broken;
         impl Read for Broken {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
                 Err(io::Error::new(io::ErrorKind::InvalidData, "torn"))
             }
+        }
+        for length in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 9 * PIECE_BYTES + 7] {
+            let bytes: Vec<u8> = (0_u8..=250).cycle().take(length).collect();
+            let mut whole = Vec::new();
+            Ahead::new(io::Cursor::new(bytes.clone())).expect("a thread").read_to_end(&mut whole).expect("read");
+            assert_eq!(whole, bytes, "{length} bytes");
         }
         let mut read = Vec::new();
         let source = io::Cursor::new(vec![7; PIECE_BYTES]).chain(Broken);

@@ -1,5 +1,7 @@
 //! Who may come in.
 
+use std::time::Duration;
+
 use daybook_protocol::{
     date::Timestamp,
     ids::{Digest, Epoch, LogId},
@@ -9,9 +11,10 @@ use daybook_protocol::{
 
 use crate::{
     central::{
-        Purpose, Registry,
+        CentralError, CentralHandle, Purpose, Registry,
         registry::{Asked, Kept, RegistryError},
     },
+    home::Home,
     replicate::Refused,
     tls::{self, CertificateAuthority, SigningRequest},
 };
@@ -28,6 +31,24 @@ fn hello(log: LogId, epoch: u32) -> Hello {
 fn request(name: &str) -> SigningRequest {
     let der = tls::signing_request(&tls::new_key().expect("a key"), name).expect("a request");
     SigningRequest::read(&der).expect("its own request")
+}
+
+/// Goal: authority and registry are made once and never anew: agents would be shut out without a word. Method: each taken away
+/// from a central node that has given a code, and has a log.
+#[test]
+fn what_is_lost_is_not_made_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let home = Home::new(directory.path());
+    let open = || CentralHandle::open(&home).map(drop);
+    CentralHandle::open(&home).expect("made").invite(Purpose::Join, Duration::from_mins(1)).expect("a code");
+    let aside = directory.path().join("aside");
+    std::fs::rename(home.authority(), &aside).expect("moved");
+    assert!(matches!(open(), Err(CentralError::Authority(_))) && !home.authority().exists());
+    std::fs::rename(&aside, home.authority()).expect("moved back");
+    open().expect("all is there");
+    std::fs::create_dir(home.logs()).expect("made");
+    std::fs::rename(home.registry(), &aside).expect("moved");
+    assert!(matches!(open(), Err(CentralError::Registry(RegistryError::Wrong { .. }))) && !home.registry().exists());
 }
 
 struct Desk {

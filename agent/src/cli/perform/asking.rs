@@ -145,18 +145,10 @@ fn day_in_london(moment: Timestamp) -> Date {
 
 /// How many entries had been recorded at a moment, that moment included.
 fn count_at(reading: &Reading, as_of: AsOf) -> anyhow::Result<Sequence> {
-    let moment = match as_of {
-        AsOf::Sequence(sequence) => return Ok(sequence.plus(1)),
-        AsOf::Moment(moment) => moment,
-    };
-    // Recorded times never go back, so the place is found by halving.
-    let (mut low, mut high) = (0, reading.entries.count());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let entry = reading.entry(Sequence(middle))?;
-        if entry.is_some_and(|entry| entry.recorded_at <= moment) { low = middle + 1 } else { high = middle }
+    match as_of {
+        AsOf::Sequence(sequence) => Ok(sequence.plus(1)),
+        AsOf::Moment(moment) => Ok(reading.count_at(moment)?),
     }
-    Ok(Sequence(low))
 }
 
 fn learner(reading: &Reading, subject: &Subject) -> anyhow::Result<KeyId> {

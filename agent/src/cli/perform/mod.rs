@@ -4,6 +4,8 @@
 mod asking;
 mod central;
 mod doing;
+pub(super) mod hold;
+mod recovering;
 mod ruling;
 mod running;
 mod sample;
@@ -40,7 +42,7 @@ pub(super) fn perform(
             running::join(&place, address, code, name.as_deref(), request.json, screen)
         }
         Command::Recover { address, code, name } => {
-            running::recover(&place, address, code, name.as_deref(), request.json, screen)
+            recovering::recover(&place, address, code, name.as_deref(), request.json, screen)
         }
         Command::Verify { export, verifier } => {
             upkeep::verify(globals, (export.as_deref(), verifier.as_deref()), request.json, screen)

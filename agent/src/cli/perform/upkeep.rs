@@ -46,7 +46,8 @@ fn verify_export(
 ) -> anyhow::Result<Exit> {
     let key = |path: &Path| fs::read_to_string(path).with_context(|| format!("cannot read the key {}", path.display()));
     let own = verifier.map(key).transpose()?;
-    let checked = verify::verify_export(directory, own.as_deref().map(str::trim));
+    let mut progress = |done, total| screen.progress(done, total, "bytes");
+    let checked = verify::verify_export(directory, own.as_deref().map(str::trim), &mut progress);
     if own.is_none() && checked.as_ref().is_ok_and(|report| report.anchored_through.is_some()) {
         screen.note(
             "the signature was checked by the key that lies in the export itself, which whoever forged the one could forge \
@@ -63,7 +64,8 @@ pub(super) fn verify_home(home: &Home, json: bool, screen: &mut dyn Screen) -> a
         Some(central) => Some(central.verifier),
         None => fs::read_to_string(home.verifier()).ok(),
     };
-    let checked = verify::verify(&store::places(home), verifier.as_deref());
+    let mut progress = |done, total| screen.progress(done, total, "bytes");
+    let checked = verify::verify(&store::places(home), verifier.as_deref(), &mut progress);
     if let Ok(report) = &checked {
         let at = jiff::Timestamp::now().into();
         let found = VerifyStatus { at, entries: report.entries, ok: report.ok() };
@@ -162,7 +164,7 @@ fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// Throws away the books of a home that no agent has open, and folds them from the log again.
 pub(super) fn rebuild(place: &Location, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    let office = Office::rebuild(place)?;
+    let office = Office::rebuild(place, &mut |done, total| screen.progress(done, total, "entries"))?;
     let told = counts(&office.reading, json, screen);
     office.close()?;
     told
@@ -170,7 +172,7 @@ pub(super) fn rebuild(place: &Location, json: bool, screen: &mut dyn Screen) -> 
 
 /// Throws away the books of an open log, and folds them again.
 pub(super) fn refold(reading: &Reading, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    reading.refold()?;
+    reading.refold(&mut |done, total| screen.progress(done, total, "entries"))?;
     counts(reading, json, screen)
 }
 
@@ -192,7 +194,7 @@ fn counts(reading: &Reading, json: bool, screen: &mut dyn Screen) -> anyhow::Res
 
 /// Brings back what a damaged store still holds.
 pub(super) fn salvage(home: &Home, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    let salvaged = store::salvage(home, &[])?;
+    let salvaged = store::salvage(home, &[], &mut |done, total| screen.progress(done, total, "bytes"))?;
     tell_salvaged(&salvaged, json, screen)?;
     Ok(Exit::Good)
 }
@@ -251,7 +253,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("log.frames"), b"no batch").expect("written");
         let mut screen = Kept::default();
-        let exit = tell(verify::verify_export(directory.path(), None), false, OF_EXPORT, &mut screen).expect("checked");
+        let exit = tell(verify::verify_export(directory.path(), None, &mut |_, _| ()), false, OF_EXPORT, &mut screen)
+            .expect("checked");
         assert_eq!(exit, Exit::Problem);
         let last = screen.out.last().expect("a line");
         assert!(last.starts_with("DAMAGED") && last.contains("export") && !last.contains("salvage"), "{last}");

@@ -139,7 +139,7 @@ fn the_log_is_checked_beside_its_writer() {
         let mut checks = 0_u32;
         while reader.is_open() {
             let before = reader.count();
-            let report = verify(&places, None).expect("checked");
+            let report = verify(&places, None, &mut |_, _| {}).expect("checked");
             assert_eq!(report.faults, []);
             assert!(report.entries >= before);
             checks += 1;
@@ -149,7 +149,7 @@ fn the_log_is_checked_beside_its_writer() {
     book.write(&mut store, 300);
     store.close().expect("closed");
     assert!(checks.join().expect("ended") > 0);
-    let report = verify(&super::places(&book.home()), None).expect("checked");
+    let report = verify(&super::places(&book.home()), None, &mut |_, _| {}).expect("checked");
     assert_eq!((report.ok(), report.entries, report.root), (true, book.frontier.count(), book.frontier.root()));
 }
 

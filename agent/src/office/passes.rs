@@ -1,0 +1,213 @@
+//! The two passes over an arrival's original. Pass one finds out how the file is to be read and whether it can be judged row
+//! by row; pass two takes every row to the desk. Both read from the vault only.
+
+use std::{collections::VecDeque, io};
+
+use daybook_protocol::{
+    event::{Event, FileClosed, FileParsed, FileProcessed, FileReceived, Level, Lines, Totals, Verdict},
+    field::Field,
+    finding::{Code, Finding, Severity, worst},
+    ids::Sequence,
+};
+
+use super::{
+    Office, OfficeError,
+    receipt::{Identifiers, Report},
+};
+use crate::{
+    books::index::Arrival,
+    desk::{self, Cells, Context, NoTokens, Survey, Tokenizer},
+    journal::{Draft, Judged, Pending, ReadRow, today},
+    reader::{self, Planned, ReadError, Row, Wanted},
+};
+
+/// Rows handed to the journal at a time.
+const CHUNK_ROWS: usize = 1024;
+/// Chunks of one file under way at once: enough that reading goes on while the disk syncs, and some twenty megabytes.
+const CHUNKS_MAX: usize = 32;
+
+impl Office {
+    /// Pass one: finds out how the file is to be read and whether it can be judged row by row.
+    pub(super) fn first_pass(&self, state: &Arrival) -> Result<(), OfficeError> {
+        let wanted = Wanted { kind: state.received.kind, header_map: &[] };
+        let open = || self.original(state).map_err(io::Error::other);
+        let draft = match reader::plan(&open, &wanted) {
+            Err(ReadError::Refused { findings, .. }) => closing(state, findings, Lines::default(), false),
+            Err(error) => return Err(error.into()),
+            Ok(planned) => self.survey(state, planned)?,
+        };
+        self.journal.note(draft)?;
+        // DURABLE: the plan, or the verdict on the whole file.
+        Ok(())
+    }
+
+    /// Reads the whole file by its plan and checks the fields of every row, to see whether it is what it seems.
+    fn survey(&self, state: &Arrival, planned: Planned) -> Result<Draft, OfficeError> {
+        let Planned { plan, mut findings } = planned;
+        let mut rows = reader::rows(self.original(state)?, &plan);
+        let context = self.context(state, &NoTokens);
+        let mut survey = Survey::new(plan.kind);
+        loop {
+            self.go_on()?;
+            match rows.next() {
+                Ok(Some(row)) => {
+                    let cells = RowCells { row, columns: &plan.columns };
+                    survey.add(&cells, &desk::look_at(plan.kind, &cells, &context));
+                }
+                Ok(None) => break,
+                Err(ReadError::Refused { findings, .. }) => return Ok(closing(state, findings, rows.lines(), false)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        findings.extend(survey.finish(&self.config.policy));
+        if self.folder(state).is_some_and(|folder| !folder.expects(plan.kind)) {
+            findings.push(Code::KIND_NOT_ALLOWED.into());
+        }
+        let lines = rows.lines();
+        match worst(&findings) {
+            Some(Severity::Error) => Ok(closing(state, findings, lines, false)),
+            Some(Severity::Query) if !state.released => Ok(closing(state, findings, lines, true)),
+            _ => {
+                let parsed = FileParsed { arrival: state.arrival, plan, lines };
+                Ok(Draft { findings, ..Draft::of_file(state.arrival, Event::FileParsed(parsed)) })
+            }
+        }
+    }
+
+    /// Pass two: every row to the desk, by the plan that the log has, from the first row that has no verdict yet. Gives the
+    /// report on the rows if it could be written along.
+    pub(super) fn second_pass(
+        &self,
+        state: &Arrival,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Option<Report>, OfficeError> {
+        let (arrival, key) = (state.arrival, state.received.key);
+        let unsteady = |why| OfficeError::Unsteady { arrival, why };
+        let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
+        let mut rows = reader::rows(self.original(state)?, plan);
+        let context = self.context(state, &self.tokens);
+        let mut settled = Settled { totals: state.totals, report: self.report(state), all: state.lines.row, progress };
+        let mut under_way: VecDeque<(Identifiers, Pending<Vec<Judged>>)> = VecDeque::new();
+        let (mut chunk, mut identifiers) = (Vec::with_capacity(CHUNK_ROWS), Identifiers::default());
+        loop {
+            // Whatever was sent is committed before the journal stops.
+            self.go_on()?;
+            let row = rows.next()?;
+            let end = row.is_none();
+            if let Some(row) = row.filter(|row| row.line() > state.last_line) {
+                identifiers.push(&row);
+                let cells = RowCells { row, columns: &plan.columns };
+                let asks = desk::read(plan.kind, &cells, &context);
+                chunk.push(ReadRow { line: row.line(), asks, released: false });
+            }
+            if chunk.len() >= CHUNK_ROWS || (end && !chunk.is_empty()) {
+                let rows = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_ROWS));
+                let identifiers = std::mem::take(&mut identifiers);
+                under_way.push_back((identifiers, self.journal.rows(arrival, key, rows)?));
+            }
+            if under_way.len() >= CHUNKS_MAX
+                && let Some((identifiers, oldest)) = under_way.pop_front()
+            {
+                settled.add(&identifiers, &oldest.wait()?);
+            }
+            if end {
+                break;
+            }
+        }
+        for (identifiers, pending) in under_way {
+            settled.add(&identifiers, &pending.wait()?);
+        }
+        let Settled { totals, report, .. } = settled;
+        if rows.lines() != state.lines || totals.rows != state.lines.row || !totals.balanced() {
+            return Err(unsteady("its rows were counted differently before"));
+        }
+        let processed = FileProcessed { arrival, totals };
+        self.journal.note(Draft::of_file(arrival, Event::FileProcessed(processed)))?;
+        // DURABLE: every row has its verdict, and the totals say so.
+        Ok(report)
+    }
+
+    /// Begins to report on an arrival's rows, unless some were judged before or its sender has to wait for their answer:
+    /// then the report is made from the log.
+    fn report(&self, state: &Arrival) -> Option<Report> {
+        let waits = self.folder(state).is_some_and(|folder| folder.answer_after == Level::Mirrored);
+        if waits || state.totals.rows > 0 || state.receipt.is_some() {
+            return None;
+        }
+        // What is in the way will be told by the one who makes it from the log.
+        Report::begin(self, state).ok()
+    }
+
+    /// Judges one row of an arrival again, as things stand now, after a person has let it go on. The caller has the arrival's
+    /// turn.
+    pub fn judge_again(&self, arrival: Sequence, line: u32) -> Result<Verdict, OfficeError> {
+        let state = self.arrival(arrival)?;
+        let unsteady = |why| OfficeError::Unsteady { arrival, why };
+        let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
+        let context = self.context(&state, &self.tokens);
+        let mut rows = reader::rows(self.original(&state)?, plan);
+        while let Some(row) = rows.next()? {
+            if row.line() == line {
+                let cells = RowCells { row, columns: &plan.columns };
+                let row = ReadRow { line, asks: desk::read(plan.kind, &cells, &context), released: true };
+                let judged = self.journal.rows(arrival, state.received.key, vec![row])?.wait()?;
+                return judged.first().map(|row| row.verdict).ok_or(unsteady("it was not judged"));
+            }
+        }
+        Err(unsteady("that line is no row of it"))
+    }
+
+    fn context<'a>(&'a self, state: &'a Arrival, tokens: &'a dyn Tokenizer) -> Context<'a> {
+        let FileReceived { centre, brand, .. } = &state.received;
+        Context { tokens, policy: &self.config.policy, centre, brand, today: today() }
+    }
+}
+
+/// What has become of the rows of a file so far.
+struct Settled<'a> {
+    totals: Totals,
+    report: Option<Report>,
+    /// How many rows the file has.
+    all: u64,
+    progress: &'a mut dyn FnMut(u64, u64),
+}
+
+impl Settled<'_> {
+    /// Rows whose verdicts are durable.
+    fn add(&mut self, identifiers: &Identifiers, rows: &[Judged]) {
+        for row in rows {
+            self.totals.count(row.verdict);
+        }
+        // A report that fails is given up: the receipt is then made from the log, and says what is wrong.
+        self.report = self.report.take().and_then(|mut report| report.add(identifiers, rows).ok().map(|()| report));
+        (self.progress)(self.totals.rows, self.all);
+    }
+}
+
+/// The verdict on a whole file: refused, or held for a person.
+fn closing(state: &Arrival, findings: Vec<Finding>, lines: Lines, held: bool) -> Draft {
+    let closed = FileClosed { arrival: state.arrival, lines };
+    let event = if held { Event::FileHeld(closed) } else { Event::FileRejected(closed) };
+    Draft { findings, ..Draft::of_file(state.arrival, event) }
+}
+
+/// A row, as the desk sees it.
+struct RowCells<'a> {
+    row: Row<'a>,
+    columns: &'a [Option<Field>],
+}
+
+impl Cells for RowCells<'_> {
+    fn value(&self, field: Field) -> &str {
+        self.row.value(field)
+    }
+    fn shifted(&self) -> bool {
+        self.row.shifted()
+    }
+    fn raw(&self) -> String {
+        self.row.raw().collect::<Vec<_>>().join(" | ")
+    }
+    fn columns(&self) -> &[Option<Field>] {
+        self.columns
+    }
+}
