@@ -2,6 +2,7 @@
 //! hands it to the writer. Knows nothing of batches and barriers.
 
 use std::{
+    fs,
     path::PathBuf,
     sync::Arc,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
@@ -28,7 +29,7 @@ use crate::{
     books::index::Index,
     desk::{Command, Decision, Fact, Objection, Occasion, Policy, Rejected},
     keyring::{Key, Keyring, KeyringError},
-    store::Store,
+    store::{self, RECORD_BYTES_MIN, Store},
 };
 
 /// Runs that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some megabytes.
@@ -62,6 +63,8 @@ pub struct Opening {
     pub index: Index,
     /// Where the index is written to from time to time.
     pub snapshot: PathBuf,
+    /// The data directory, whose disk must have room for what is recorded.
+    pub home: PathBuf,
     /// How many entries the index there has.
     pub saved_through: u64,
     /// The keys.
@@ -78,7 +81,7 @@ pub struct Opening {
 
 /// Runs judge and writer until they are told to stop or something fails.
 pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), JournalError> {
-    let Opening { store, index, snapshot, saved_through, keyring, log, epoch, last_recorded_at, desk } = opening;
+    let Opening { store, index, snapshot, home, saved_through, keyring, log, epoch, last_recorded_at, desk } = opening;
     let (runs, runs_coming) = sync_channel(RUNS_MAX);
     let (groups, groups_coming) = sync_channel(GROUPS_MAX);
     let writer = Writer::new(Arc::clone(&keyring), log, epoch, store.head().frontier.clone(), groups);
@@ -96,6 +99,7 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
         runs,
         index,
         snapshot,
+        home,
         keyring,
         log,
         epoch,
@@ -123,6 +127,7 @@ fn spawn(
 struct Judge {
     index: Index,
     snapshot: PathBuf,
+    home: PathBuf,
     snapshot_at: u64,
     keyring: Arc<Keyring>,
     log: LogId,
@@ -165,6 +170,38 @@ impl Judge {
     }
 
     fn take(&mut self, work: Work) -> Result<(), JournalError> {
+        if self.is_full() {
+            return self.turn_away(work);
+        }
+        self.perform(work)
+    }
+
+    /// Whether the disk has so little room that nothing is to be recorded.
+    fn is_full(&self) -> bool {
+        self.has_less_than(RECORD_BYTES_MIN)
+    }
+
+    fn has_less_than(&self, bytes: u64) -> bool {
+        // A disk that cannot be asked is told of by whoever writes to it.
+        store::free_bytes(&self.home).is_ok_and(|free| free < bytes)
+    }
+
+    /// Refuses to record anything on a disk that is nearly full, before it has changed anything. Alarms are the exception:
+    /// they are few and short, and the store has places for them.
+    fn turn_away(&mut self, work: Work) -> Result<(), JournalError> {
+        match work {
+            Work::Note(draft, reply) if !matches!(draft.event, Event::AlarmRaised(_) | Event::AlarmCleared(_)) => {
+                self.send(Vec::new(), reply, Err(JournalError::Full))
+            }
+            Work::Rows { reply, .. } => self.send(Vec::new(), reply, Err(JournalError::Full)),
+            Work::Order { reply, .. } | Work::AcceptClock { reply, .. } => {
+                self.send(Vec::new(), reply, Err(JournalError::Full))
+            }
+            other => self.perform(other),
+        }
+    }
+
+    fn perform(&mut self, work: Work) -> Result<(), JournalError> {
         match work {
             Work::Note(draft, reply) => {
                 if let Some(error) = self.too_large(&draft) {
@@ -358,6 +395,11 @@ impl Judge {
         // An index that is ahead of the log on disk would speak of entries that a crash can still undo.
         let root = self.settle()?;
         self.snapshot_at = self.index.applied_through();
+        let before = fs::metadata(&self.snapshot).map_or(0, |about| about.len());
+        if self.has_less_than(RECORD_BYTES_MIN.saturating_add(2 * before)) {
+            warn!("the disk has no room for the index; the next start reads the log instead");
+            return Ok(());
+        }
         if let Err(error) = self.index.save(self.log, root, &self.snapshot) {
             let error = &error as &dyn std::error::Error;
             warn!(error, "the index was not written; the next start reads the log instead");
