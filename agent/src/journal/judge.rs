@@ -2,7 +2,6 @@
 //! hands it to the writer. Knows nothing of batches and barriers.
 
 use std::{
-    fs,
     path::PathBuf,
     sync::Arc,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
@@ -29,8 +28,10 @@ use crate::{
     books::index::Index,
     desk::{Command, Decision, Fact, Objection, Occasion, Policy, Rejected},
     keyring::{Key, Keyring, KeyringError},
-    store::{self, RECORD_BYTES_MIN, Store},
+    store::Store,
 };
+
+mod room;
 
 /// Runs that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some megabytes.
 const RUNS_MAX: usize = 32;
@@ -174,31 +175,6 @@ impl Judge {
             return self.turn_away(work);
         }
         self.perform(work)
-    }
-
-    /// Whether the disk has so little room that nothing is to be recorded.
-    fn is_full(&self) -> bool {
-        self.has_less_than(RECORD_BYTES_MIN)
-    }
-
-    fn has_less_than(&self, bytes: u64) -> bool {
-        // A disk that cannot be asked is told of by whoever writes to it.
-        store::free_bytes(&self.home).is_ok_and(|free| free < bytes)
-    }
-
-    /// Refuses to record anything on a disk that is nearly full, before it has changed anything. Alarms are the exception:
-    /// they are few and short, and the store has places for them.
-    fn turn_away(&mut self, work: Work) -> Result<(), JournalError> {
-        match work {
-            Work::Note(draft, reply) if !matches!(draft.event, Event::AlarmRaised(_) | Event::AlarmCleared(_)) => {
-                self.send(Vec::new(), reply, Err(JournalError::Full))
-            }
-            Work::Rows { reply, .. } => self.send(Vec::new(), reply, Err(JournalError::Full)),
-            Work::Order { reply, .. } | Work::AcceptClock { reply, .. } => {
-                self.send(Vec::new(), reply, Err(JournalError::Full))
-            }
-            other => self.perform(other),
-        }
     }
 
     fn perform(&mut self, work: Work) -> Result<(), JournalError> {
@@ -388,23 +364,6 @@ impl Judge {
         };
         let bytes = self.scratch.len() + sealed;
         (bytes > ENTRY_BYTES_MAX).then(|| JournalError::TooLarge(format!("{bytes} bytes of {ENTRY_BYTES_MAX}")))
-    }
-
-    /// Writes the index to disk. It can be had from the log at any time, so a failure costs only the next start's time.
-    fn save(&mut self) -> Result<(), JournalError> {
-        // An index that is ahead of the log on disk would speak of entries that a crash can still undo.
-        let root = self.settle()?;
-        self.snapshot_at = self.index.applied_through();
-        let before = fs::metadata(&self.snapshot).map_or(0, |about| about.len());
-        if self.has_less_than(RECORD_BYTES_MIN.saturating_add(2 * before)) {
-            warn!("the disk has no room for the index; the next start reads the log instead");
-            return Ok(());
-        }
-        if let Err(error) = self.index.save(self.log, root, &self.snapshot) {
-            let error = &error as &dyn std::error::Error;
-            warn!(error, "the index was not written; the next start reads the log instead");
-        }
-        Ok(())
     }
 
     /// Tells of a doubt about the clock once, and of its end once.
