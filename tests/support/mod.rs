@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part of it, and nothing else can")]
 
+pub mod attack;
 pub mod line;
 pub mod nodes;
 pub mod oulad;
