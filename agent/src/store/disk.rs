@@ -4,6 +4,8 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::error::{StoreError, io};
@@ -23,6 +25,10 @@ const WRITTEN_BYTES_MAX: u64 = 10 << 20;
 const AHEAD_BYTES_MIN: u64 = 16 << 20;
 /// Places are taken up to so many bytes behind the end, so that it costs a call for a segment, not for a batch.
 const TAKEN_BYTES: u64 = AHEAD_BYTES_MIN + (8 << 20);
+
+/// The engine lets go of its file a moment after it was closed; a stop is not to wait for it any longer.
+const LETTING_GO_MAX: Duration = Duration::from_millis(500);
+const LETTING_GO_PAUSE: Duration = Duration::from_millis(2);
 
 /// The places on the disk that were taken behind the end of the engine's file. The engine cannot be used any more after a
 /// write that found no room; one for which there is no room is therefore found out before it is given to the engine.
@@ -57,11 +63,21 @@ impl Ahead {
         Ok(())
     }
 
-    /// Gives back the places behind the end: a node with many logs at rest would miss them.
+    /// Gives back the places behind the end: a node with many logs at rest would miss them. Only where the engine, which was
+    /// closed, has let go of its file: what it wrote there meanwhile would be lost.
     pub(super) fn give_back(&mut self, batches: &File) {
-        if std::mem::take(&mut self.through) > 0
-            && let Err(error) = give_places_back(batches)
-        {
+        if std::mem::take(&mut self.through) == 0 {
+            return;
+        }
+        let begun = Instant::now();
+        while batches.try_lock().is_err() {
+            if begun.elapsed() >= LETTING_GO_MAX {
+                tracing::debug!("places behind the end of the batches stay taken until the next stop");
+                return;
+            }
+            thread::sleep(LETTING_GO_PAUSE);
+        }
+        if let Err(error) = give_places_back(batches).and_then(|()| batches.unlock()) {
             tracing::debug!(%error, "places behind the end of the batches stay taken");
         }
     }
@@ -76,11 +92,11 @@ fn take_places(file: &File, from: u64, bytes: u64) -> io::Result<()> {
     }
 }
 
+/// Cuts a file to the length that it has, which gives back what was taken behind it. (A hole would not do: behind the end
+/// ext4 punches none.)
 #[cfg(target_os = "linux")]
 fn give_places_back(file: &File) -> io::Result<()> {
-    use rustix::fs::FallocateFlags;
-    let end = file.metadata()?.len();
-    Ok(rustix::fs::fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, end, TAKEN_BYTES)?)
+    file.set_len(file.metadata()?.len())
 }
 
 /// Takes places in a file: here the system has no such call, and a full disk is found by the engine.
