@@ -18,7 +18,7 @@ const INTAKE_MIN: u64 = 64 * MIB;
 /// What stays set aside.
 const RESERVE: u64 = 32 * MIB;
 /// A file of so many rows: far more than are under way at once, and some thirty megabytes when they are recorded.
-const MANY: u32 = 50_000;
+const MANY: u32 = 64_000;
 /// The number of such a file, so that no two files have a learner in common.
 const LARGE: u32 = 10;
 
@@ -251,7 +251,7 @@ fn an_import_waits_for_room() {
     let path = desk.write(&file);
     let import = ["import", "--centre", harness::CENTRE, "--json", text(&path)];
     volume.fill_to(INTAKE_MIN);
-    for left in [INTAKE_MIN - MIB, INTAKE_MIN + file.bytes.len() as u64 + 28 * MIB] {
+    for left in [INTAKE_MIN - MIB, INTAKE_MIN + file.bytes.len() as u64 + 26 * MIB] {
         volume.clear();
         volume.fill_to(left);
         let refused = desk.ask(&import);
