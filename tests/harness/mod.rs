@@ -57,8 +57,17 @@ pub(crate) struct Desk {
 impl Desk {
     /// A desk that answers as soon as the facts are `level`: "local" or "mirrored".
     pub(crate) fn new(level: &str) -> Self {
+        Self::prepared(level, |_, _| {})
+    }
+
+    /// The same, with something done to the places of data directory and drop folder before anything is put there.
+    pub(crate) fn prepared(level: &str, prepare: impl FnOnce(&Path, &Path)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let (data, folder) = (dir.path().join("data"), dir.path().join("drop"));
+        for place in [&data, &folder] {
+            fs::create_dir_all(place).expect("a directory");
+        }
+        prepare(&data, &folder);
         fs::create_dir_all(&data).expect("a data directory");
         fs::create_dir_all(folder.join("in")).expect("a drop folder");
         let config = format!(
@@ -79,7 +88,13 @@ impl Desk {
     pub(crate) fn drop_file(&mut self, fixture: Fixture) {
         let making = self.beside("making");
         fs::write(&making, &fixture.bytes).expect("a file");
-        fs::rename(&making, self.folder.join("in").join(&fixture.name)).expect("dropped");
+        let place = self.folder.join("in").join(&fixture.name);
+        if fs::rename(&making, &place).is_err() {
+            // The folder has a disk of its own.
+            let beside = self.folder.join(&fixture.name);
+            fs::copy(&making, &beside).expect("copied");
+            fs::rename(beside, place).expect("dropped");
+        }
         self.dropped.push(fixture);
     }
 

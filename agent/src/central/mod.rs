@@ -10,6 +10,7 @@ mod copies;
 mod keeper;
 mod registry;
 mod server;
+mod strangers;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,7 @@ pub use copies::{COPIES_OPEN_MAX, LINGER};
 pub use keeper::{Keeper, Sign};
 pub use registry::{Agent, Purpose, Raised, Registry, RegistryError, Revoked};
 pub use server::{CONNECTIONS_MAX, serve};
+pub use strangers::STRANGERS_MAX;
 
 use crate::{
     durable,

@@ -31,6 +31,8 @@ use crate::{
     store::Store,
 };
 
+mod room;
+
 /// Runs that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some megabytes.
 const RUNS_MAX: usize = 32;
 /// Groups that may wait for the committer while it is busy with one: no more, since the next one gathers meanwhile.
@@ -62,6 +64,8 @@ pub struct Opening {
     pub index: Index,
     /// Where the index is written to from time to time.
     pub snapshot: PathBuf,
+    /// The data directory, whose disk must have room for what is recorded.
+    pub home: PathBuf,
     /// How many entries the index there has.
     pub saved_through: u64,
     /// The keys.
@@ -78,7 +82,7 @@ pub struct Opening {
 
 /// Runs judge and writer until they are told to stop or something fails.
 pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), JournalError> {
-    let Opening { store, index, snapshot, saved_through, keyring, log, epoch, last_recorded_at, desk } = opening;
+    let Opening { store, index, snapshot, home, saved_through, keyring, log, epoch, last_recorded_at, desk } = opening;
     let (runs, runs_coming) = sync_channel(RUNS_MAX);
     let (groups, groups_coming) = sync_channel(GROUPS_MAX);
     let writer = Writer::new(Arc::clone(&keyring), log, epoch, store.head().frontier.clone(), groups);
@@ -96,6 +100,7 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
         runs,
         index,
         snapshot,
+        home,
         keyring,
         log,
         epoch,
@@ -123,6 +128,7 @@ fn spawn(
 struct Judge {
     index: Index,
     snapshot: PathBuf,
+    home: PathBuf,
     snapshot_at: u64,
     keyring: Arc<Keyring>,
     log: LogId,
@@ -165,6 +171,13 @@ impl Judge {
     }
 
     fn take(&mut self, work: Work) -> Result<(), JournalError> {
+        if self.is_full() {
+            return self.turn_away(work);
+        }
+        self.perform(work)
+    }
+
+    fn perform(&mut self, work: Work) -> Result<(), JournalError> {
         match work {
             Work::Note(draft, reply) => {
                 if let Some(error) = self.too_large(&draft) {
@@ -351,18 +364,6 @@ impl Judge {
         };
         let bytes = self.scratch.len() + sealed;
         (bytes > ENTRY_BYTES_MAX).then(|| JournalError::TooLarge(format!("{bytes} bytes of {ENTRY_BYTES_MAX}")))
-    }
-
-    /// Writes the index to disk. It can be had from the log at any time, so a failure costs only the next start's time.
-    fn save(&mut self) -> Result<(), JournalError> {
-        // An index that is ahead of the log on disk would speak of entries that a crash can still undo.
-        let root = self.settle()?;
-        self.snapshot_at = self.index.applied_through();
-        if let Err(error) = self.index.save(self.log, root, &self.snapshot) {
-            let error = &error as &dyn std::error::Error;
-            warn!(error, "the index was not written; the next start reads the log instead");
-        }
-        Ok(())
     }
 
     /// Tells of a doubt about the clock once, and of its end once.

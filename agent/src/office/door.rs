@@ -83,6 +83,11 @@ fn trouble_with(arrival: Sequence) -> String {
     format!("arrival {arrival}")
 }
 
+/// The name of the alarm that says that the next file of a folder is too large for the room that there is.
+fn no_room_for(folder: &Folder) -> String {
+    format!("room for folder {}", folder.name)
+}
+
 /// One folder's door.
 struct Door {
     office: Arc<Office>,
@@ -92,6 +97,8 @@ struct Door {
     open: Vec<Sequence>,
     /// Those of them that cannot be handled.
     stuck: HashSet<Sequence>,
+    /// Whether the alarm is open that says that the next file is too large for the room that there is.
+    waits_for_room: bool,
     /// Whether the folder's last trouble was told, so that it is told once.
     troubled: bool,
 }
@@ -99,7 +106,15 @@ struct Door {
 impl Door {
     fn new(office: Arc<Office>, folder: Folder) -> Self {
         let scanner = Scanner::new(folder.clone(), office.config.agent.file_bytes_max);
-        Self { office, folder, scanner, open: Vec::new(), stuck: HashSet::new(), troubled: false }
+        Self {
+            office,
+            folder,
+            scanner,
+            open: Vec::new(),
+            stuck: HashSet::new(),
+            waits_for_room: false,
+            troubled: false,
+        }
     }
 
     fn attend(mut self, heard: &mpsc::Receiver<HintKind>, shutdown: &Shutdown) {
@@ -125,9 +140,10 @@ impl Door {
 
     /// Takes from the log what this folder left unfinished, and what it refused before.
     fn remember(&mut self) -> Result<(), OfficeError> {
-        let name = self.folder.name.clone();
+        let (name, alarm) = (self.folder.name.clone(), no_room_for(&self.folder));
         let (open, refused, alarms) =
             self.office.journal.look(|index| (index.open_arrivals(), index.refused(), index.alarms()))?;
+        self.waits_for_room = alarms.iter().any(|(open, _)| *open == alarm);
         for arrival in open.into_iter().filter(|arrival| arrival.received.folder == name) {
             let received = &arrival.received;
             let version =
@@ -155,11 +171,7 @@ impl Door {
         self.proceed(shutdown)?;
         let rescan = Duration::from_secs(self.office.config.agent.rescan_seconds.max(1));
         if let Some(why) = self.office.closed()? {
-            if !self.troubled {
-                warn!(folder = self.folder.name, why, "intake waits");
-            }
-            self.troubled = true;
-            return Ok(RETRY);
+            return Err(OfficeError::Closed(why.to_owned()));
         }
         let scan = self.scanner.scan(Instant::now())?;
         for refused in &scan.refused {
@@ -200,13 +212,18 @@ impl Door {
             modified_at: identity.modified_at,
             completed_by: ready.completed_by,
         };
-        let preserved = self.office.preserve(&mut file)?;
+        if let Err(error) = self.office.take_nothing_too_large(identity.bytes) {
+            self.too_large(&error)?;
+            return Err(error);
+        }
+        let preserved = self.office.preserve(&mut file, identity.bytes)?;
         if !self.scanner.unchanged(ready)? {
             return Ok(false);
         }
         let arrival = self.office.receive(&handed, &preserved)?;
         self.scanner.taken(ready);
         self.open.push(arrival);
+        self.not_too_large()?;
         info!(folder = self.folder.name, arrival = arrival.0, bytes = identity.bytes, "a file was received");
         self.go_on_with(arrival)?;
         Ok(true)
@@ -239,7 +256,9 @@ impl Door {
                 self.answered(arrival)?;
                 self.open.retain(|open| *open != arrival);
             }
-            Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping)) => return Err(error),
+            Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping | OfficeError::Closed(_))) => {
+                return Err(error);
+            }
             // One file that cannot be handled must not stop the rest.
             Err(error) => self.stuck(arrival, &error)?,
         }
@@ -275,6 +294,26 @@ impl Door {
         Ok(())
     }
 
+    /// The next file has to wait until there is room for it: raises an alarm once. Files before it were taken, so that the
+    /// disk as a whole may not be in trouble.
+    fn too_large(&mut self, error: &OfficeError) -> Result<(), OfficeError> {
+        if !std::mem::replace(&mut self.waits_for_room, true) {
+            let alarm = Alarm { alarm: no_room_for(&self.folder), detail: error.to_string() };
+            self.office.journal.raise(alarm, Source::Agent)?;
+        }
+        Ok(())
+    }
+
+    /// A file was taken: none waits for room.
+    fn not_too_large(&mut self) -> Result<(), OfficeError> {
+        if std::mem::take(&mut self.waits_for_room) {
+            let detail = "there was room for the file".to_owned();
+            let cleared = Event::AlarmCleared(Alarm { alarm: no_room_for(&self.folder), detail });
+            self.office.journal.note(Draft::plain(cleared))?;
+        }
+        Ok(())
+    }
+
     /// Records that something is not taken.
     fn refuse(&self, refused: &Refused) -> Result<(), OfficeError> {
         let event = Event::ArrivalRefused(ArrivalRefused {
@@ -291,7 +330,9 @@ impl Door {
     }
 
     fn trouble(&mut self, error: &OfficeError) {
-        if !self.troubled {
+        if let (false, OfficeError::Closed(why)) = (self.troubled, error) {
+            warn!(folder = self.folder.name, why, "intake waits");
+        } else if !self.troubled {
             let error: &dyn std::error::Error = error;
             error!(folder = self.folder.name, error, "the folder cannot be worked with; trying again");
         }

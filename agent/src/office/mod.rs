@@ -11,7 +11,7 @@ mod turns;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use daybook_protocol::{
@@ -44,7 +44,7 @@ use crate::{
     post::PostError,
     reader::ReadError,
     replicate::Position,
-    store::{self, Store, StoreError, StoreReader},
+    store::{Store, StoreError, StoreReader},
     supervise::Shutdown,
     vault::{Vault, VaultError},
 };
@@ -72,7 +72,7 @@ pub enum OfficeError {
     #[error(transparent)]
     Vault(#[from] VaultError),
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    Journal(JournalError),
     #[error(transparent)]
     Index(#[from] IndexError),
     #[error(transparent)]
@@ -100,11 +100,21 @@ pub enum OfficeError {
     #[error("the original of arrival {arrival} does not read as it did before: {why}")]
     Unsteady { arrival: Sequence, why: &'static str },
     #[error("nothing is recorded now: {0}")]
-    Closed(&'static str),
+    Closed(String),
     #[error(
         "stopped before the file was finished; what has a verdict is safe: do the same again, and it goes on from there"
     )]
     Stopping,
+}
+
+impl From<JournalError> for OfficeError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            // The journal goes on; it is whoever wants something recorded that has to wait.
+            JournalError::Full => Self::Closed(gate::NEARLY_FULL.to_owned()),
+            other => Self::Journal(other),
+        }
+    }
 }
 
 /// Where a home and its parts lie, as the command line says.
@@ -158,6 +168,8 @@ pub struct Office {
     tokens: Tokens,
     writing: Writing,
     turns: Turns,
+    /// Held while the alarm of a full disk is raised or cleared, so that it is raised once.
+    alarming: Mutex<()>,
 }
 
 impl Office {
@@ -196,9 +208,7 @@ impl Office {
             throw_away(&home.books())?;
         }
         // A start after a full disk takes its reserve back once there is room for it.
-        if store::free_bytes(home.path())? > config.agent.free_bytes_min.saturating_add(RESERVE_BYTES) {
-            store::hold_reserve(home, RESERVE_BYTES)?;
-        }
+        gate::hold_reserve(home, config.agent.free_bytes_min)?;
         let head = store.head();
         if head.log != identity.log {
             let home = home.path().to_owned();
@@ -225,6 +235,7 @@ impl Office {
             store,
             index,
             snapshot,
+            home: home.path().to_owned(),
             saved_through,
             keyring: Arc::clone(&keyring),
             log: identity.log,
@@ -237,8 +248,9 @@ impl Office {
         let (journal, writing) = Journal::start(opening);
         let tokens = operator.tokens();
         let mirror = watch::Sender::default();
-        let (stop, turns) = (Shutdown::new(), Turns::default());
-        let office = Self { reading, identity, config, journal, vault, mirror, stop, keyring, tokens, writing, turns };
+        let (stop, turns, alarming) = (Shutdown::new(), Turns::default(), Mutex::default());
+        let office =
+            Self { reading, identity, config, journal, vault, mirror, stop, keyring, tokens, writing, turns, alarming };
         office.announce(fresh, began, text)?;
         Ok(office)
     }
@@ -279,6 +291,11 @@ impl Office {
     /// The keys.
     pub fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.keyring)
+    }
+
+    /// Whether anything can still be recorded: not once store or keyring failed.
+    pub fn is_writing(&self) -> bool {
+        !self.writing.has_ended()
     }
 
     /// Commits what is under way, writes the index, and closes the log.

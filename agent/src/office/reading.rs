@@ -14,7 +14,7 @@ use crate::{
     home::Home,
     journal::CLOCK,
     keyring::{self, Keyring, KeyringError, OperatorKey, Tokens},
-    store::StoreReader,
+    store::{self, StoreReader},
 };
 
 /// At most this many entries are put into the books in one transaction: large transactions cost `SQLite` least, and this
@@ -79,6 +79,14 @@ impl Reading {
         }
     }
 
+    /// Fails where the books would take the room that the log needs.
+    fn room_for_books(&self) -> Result<(), OfficeError> {
+        if store::free_bytes(self.home.path())? >= store::RECORD_BYTES_MIN {
+            return Ok(());
+        }
+        Err(OfficeError::Closed("the disk is nearly full, and the books wait for room: make some".to_owned()))
+    }
+
     fn fold(&self, books: &mut ReadModel, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
         let mut run = Vec::new();
         for frame in self.entries.frames(Sequence(books.applied_through())) {
@@ -89,10 +97,14 @@ impl Reading {
                 }
             }
             if run.len() >= BOOKS_ENTRIES {
+                self.room_for_books()?;
                 books.apply(&run)?;
                 run.clear();
                 progress(books.applied_through(), self.entries.count());
             }
+        }
+        if !run.is_empty() {
+            self.room_for_books()?;
         }
         books.apply(&run)?;
         progress(books.applied_through(), books.applied_through());
