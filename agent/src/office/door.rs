@@ -378,7 +378,7 @@ mod tests {
         let folder = Config::parse(text, directory.path()).expect("a configuration").folders.remove(0);
         let place = Location { home: Home::new(directory.path().join("home")), config: None, operator_key: None };
         let office = Office::open(&place, true).expect("a new home");
-        let preserved = office.preserve(&mut "no table".as_bytes()).expect("preserved");
+        let preserved = office.preserve(&mut "no table".as_bytes(), 8).expect("preserved");
         let handed = Handed {
             name: "a.csv".into(),
             folder: Some(&folder),
