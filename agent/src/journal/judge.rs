@@ -9,10 +9,11 @@ use std::{
 };
 
 use daybook_protocol::{
+    batch::Frame,
     date::Timestamp,
     entry::{Actor, ENTRY_BYTES_MAX, Entry, Private, Sealed, Source},
     event::{Alarm, Event, RowDuplicate, RowHeld, RowRejected},
-    finding::Finding,
+    finding::{Code, Finding},
     ids::{Digest, Epoch, KeyId, LogId, RegistrationNo, Sequence},
     tree::Frontier,
 };
@@ -28,9 +29,10 @@ use crate::{
     books::index::Index,
     desk::{Command, Decision, Fact, Objection, Occasion, Policy, Rejected},
     keyring::{Key, Keyring, KeyringError},
-    store::Store,
+    store::{Store, StoreReader},
 };
 
+mod known;
 mod room;
 
 /// Runs that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some megabytes.
@@ -83,6 +85,7 @@ pub struct Opening {
 /// Runs judge and writer until they are told to stop or something fails.
 pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), JournalError> {
     let Opening { store, index, snapshot, home, saved_through, keyring, log, epoch, last_recorded_at, desk } = opening;
+    let entries = store.reader();
     let (runs, runs_coming) = sync_channel(RUNS_MAX);
     let (groups, groups_coming) = sync_channel(GROUPS_MAX);
     let writer = Writer::new(Arc::clone(&keyring), log, epoch, store.head().frontier.clone(), groups);
@@ -96,6 +99,9 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
         next: Sequence(index.applied_through()),
         snapshot_at: saved_through,
         made: None,
+        unusable: None,
+        read_last: None,
+        entries,
         scratch: Vec::new(),
         runs,
         index,
@@ -127,6 +133,10 @@ fn spawn(
 
 struct Judge {
     index: Index,
+    /// The log as far as it is durable.
+    entries: StoreReader,
+    /// The batch in which an accepted row was last looked up.
+    read_last: Option<Frame>,
     snapshot: PathBuf,
     home: PathBuf,
     snapshot_at: u64,
@@ -139,8 +149,10 @@ struct Judge {
     doubted: bool,
     /// The place of the next entry.
     next: Sequence,
-    /// The key that was made for a new learner, until their first entry takes it along.
+    /// A key that was just made or looked up, until the next entry takes it along.
     made: Option<(KeyId, Key)>,
+    /// Why a person's key could not be had, until it is told.
+    unusable: Option<String>,
     /// Where an entry's length is found out.
     scratch: Vec<u8>,
     /// The way to the writer.
@@ -180,7 +192,9 @@ impl Judge {
     fn perform(&mut self, work: Work) -> Result<(), JournalError> {
         match work {
             Work::Note(draft, reply) => {
-                if let Some(error) = self.too_large(&draft) {
+                let key = draft.private.as_ref().map(|(key, _)| *key);
+                let unsealable = key.map(|key| self.unsealable(key)).transpose()?.flatten();
+                if let Some(error) = unsealable.or_else(|| self.too_large(&draft)) {
                     return self.send(Vec::new(), reply, Err(error));
                 }
                 let stamp = self.clock.stamp();
@@ -189,6 +203,9 @@ impl Judge {
                 self.send(vec![open], reply, Ok(noted))
             }
             Work::Rows { arrival, key, rows, reply } => {
+                if let Some(error) = self.unsealable(key)? {
+                    return self.send(Vec::new(), reply, Err(error));
+                }
                 let (entries, judged) = self.judge_rows(arrival, key, rows)?;
                 self.send(entries, reply, Ok(judged))
             }
@@ -262,6 +279,7 @@ impl Judge {
             let draft = Draft { effective_on, actor: Actor::Agent, source, findings, event, private };
             entries.push(self.place(draft, stamp));
         }
+        entries.extend(self.alarm_of_keys());
         Ok((entries, judged))
     }
 
@@ -282,8 +300,9 @@ impl Judge {
             return self.send(Vec::new(), reply, Err(error));
         }
         let stamp = self.clock.stamp();
-        let open = self.place(draft, stamp);
-        self.send(vec![open], reply, Ok(answer))
+        let mut entries = vec![self.place(draft, stamp)];
+        entries.extend(self.alarm_of_keys());
+        self.send(entries, reply, Ok(answer))
     }
 
     /// Judges a command as the index stands now. What concerns a known person is sealed under that person's key, the
@@ -297,8 +316,14 @@ impl Judge {
                 (event, Some(learner))
             }
             Decision::Duplicate(first) => {
-                let event = Event::RowDuplicate(RowDuplicate { first });
-                return Ok(Ruling { event, findings: found, private: None });
+                // A person who let it go on has seen that it is different.
+                let changed = if occasion.released { None } else { self.changed(first, ask.kind(), &private)? };
+                let Some((field, held)) = changed else {
+                    let event = Event::RowDuplicate(RowDuplicate { first });
+                    return Ok(Ruling { event, findings: found, private: None });
+                };
+                found.push(Finding::of(Code::DIFFERS_FROM_ACCEPTED, field));
+                (Event::RowHeld(held.clone()), held.learner)
             }
             Decision::Reject(Objection { finding, against, learner }) => {
                 found.push(finding);
@@ -309,7 +334,8 @@ impl Judge {
                 (Event::RowHeld(RowHeld { kind: ask.kind(), learner, against }), learner)
             }
         };
-        Ok(Ruling { event, findings: found, private: Some((sealed_by.unwrap_or(key), private)) })
+        let ruling = Ruling { event, findings: found, private: Some((sealed_by.unwrap_or(key), private)) };
+        self.sealable(ask.kind(), ruling, key)
     }
 
     /// Gives a fact its ids: a new learner's key, and the number of a new registration, which is its place.

@@ -119,6 +119,9 @@ pub enum JournalError {
     /// The disk has so little room that nothing is recorded, so that what was recorded stays safe. Nothing was written.
     #[error("the disk is nearly full: make room, it goes on by itself")]
     Full,
+    /// A key under which it was to be sealed cannot be had; nothing was written.
+    #[error("{0}")]
+    Key(String),
     /// The machine's clock is not accepted; nothing was written.
     #[error("the clock is not accepted: {0}")]
     Clock(String),

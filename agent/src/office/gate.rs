@@ -21,6 +21,8 @@ const DISK: &str = "disk";
 pub(super) const NEARLY_FULL: &str = "the disk is nearly full: make room, intake goes on by itself";
 /// What is said of a machine that was replaced.
 const REPLACED: &str = "another machine has taken over this log; whatever is recorded here is in no log that counts";
+/// What is said of a log that is not the one that the central node has.
+const PARTED: &str = "this log is not as the central node has it: `daybook status` says why, and what to do";
 /// Intake begins again when so large a part more is free than it stops below, so that it does not stop and begin with every
 /// file.
 const AGAIN_PART: u64 = 8;
@@ -35,6 +37,8 @@ impl Office {
         Ok(alarms.iter().find_map(|(name, _)| match name.as_str() {
             CLOCK => Some("the clock cannot be right: `daybook status` says why, and what to do"),
             name if name == Refusal::Fenced.name() => Some(REPLACED),
+            // What is recorded on a branch or behind an old end would stand in no log that counts.
+            name if [Refusal::Fork, Refusal::Rollback].map(Refusal::name).contains(&name) => Some(PARTED),
             _ => None,
         }))
     }

@@ -101,6 +101,8 @@ pub enum OfficeError {
     Unsteady { arrival: Sequence, why: &'static str },
     #[error("nothing is recorded now: {0}")]
     Closed(String),
+    #[error("it cannot be recorded: {0}")]
+    Unrecordable(String),
     #[error(
         "stopped before the file was finished; what has a verdict is safe: do the same again, and it goes on from there"
     )]
@@ -112,6 +114,7 @@ impl From<JournalError> for OfficeError {
         match error {
             // The journal goes on; it is whoever wants something recorded that has to wait.
             JournalError::Full => Self::Closed(gate::NEARLY_FULL.to_owned()),
+            JournalError::Key(_) | JournalError::TooLarge(_) => Self::Unrecordable(error.to_string()),
             other => Self::Journal(other),
         }
     }

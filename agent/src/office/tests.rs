@@ -12,6 +12,7 @@ use super::*;
 use crate::{books::index::Arrival, journal::CLOCK, store};
 
 mod corrections;
+mod known;
 
 fn office() -> (TempDir, Location, Office) {
     let directory = tempfile::tempdir().expect("a directory");
