@@ -145,6 +145,13 @@ fn finished(command: &str, level: &str) -> Desk {
     (0..2).for_each(|file| desk.drop_file(Fixture::enrolments(file, 20)));
     let mut running = desk.start(&[command]);
     desk.until_filed(&mut running);
+    if level == "mirrored" {
+        // That the last file was put away is the last thing to be mirrored.
+        harness::until("everything to be mirrored", || {
+            let status = &desk.json(&["status"])[0];
+            (status["mirror"]["entries"] == status["entries"]).then_some(())
+        });
+    }
     running.stop_well();
     desk
 }
@@ -174,9 +181,19 @@ fn died_recovering(at: &str) -> bool {
     };
     let doomed = recover(Some(at));
     let died = signal(doomed.status) == Some(9);
-    if died {
+    // As long as something is left to do, the next start sees it, and the same command does it.
+    let noted = desk.data.join("recovering.toml").exists();
+    if noted {
+        let started = desk.ask(&["run"]);
+        let why = String::from_utf8_lossy(&started.stderr);
+        assert!(started.status.code() == Some(2) && why.contains("run the same command again"), "{at}: {why}");
+    }
+    if noted || !desk.data.join("identity.toml").exists() {
         let again = recover(None);
         assert!(again.status.success(), "{at}: {}", String::from_utf8_lossy(&again.stderr));
+    }
+    for back in ["daybook.toml", "operator.key"] {
+        assert!(fs::read(desk.data.join(back)).ok() == fs::read(lost.join(back)).ok(), "{at}: {back} is not back");
     }
     central.stop_well();
     desk.check_log(false);

@@ -11,7 +11,7 @@ use harness::{CENTRE, Desk, Fixture, until};
 /// The promise.
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// Enough rows that a file of them is not finished by the time the stop has been asked for.
-const MANY_ROWS: u32 = 15_000;
+const MANY_ROWS: u32 = 45_000;
 
 fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -54,6 +54,33 @@ fn a_stop_does_not_wait_for_the_end_of_a_file() {
     desk.until_filed(&mut again);
     again.stop_well();
     desk.check_log(false);
+}
+
+/// Goal: the same while a very large file is still being copied, dropped or handed over: the stop leaves nothing behind, and the
+/// next start begins again. Method: a file of zeros that takes a minute to copy; stop when the copy has begun.
+#[test]
+fn a_stop_does_not_wait_for_the_end_of_a_copy() {
+    let desk = Desk::new("local");
+    let file = desk.folder.join("in/large.csv");
+    let sparse = fs::File::create(&file).expect("a file");
+    sparse.set_len(2 << 30).expect("as large as is taken");
+    drop(sparse);
+    let path = file.to_str().expect("text");
+    let copies = || fs::read_dir(desk.data.join("vault/tmp")).map_or(0, Iterator::count);
+    for arguments in [&["run"][..], &["import", "--centre", CENTRE, path], &["run"]] {
+        let mut running = desk.start(arguments);
+        until("the copy to begin", || {
+            assert!(running.ended().is_none(), "it ended by itself: {}", running.said());
+            (copies() > 0).then_some(())
+        });
+        let (status, took) = running.stop();
+        assert!(took < STOP_MAX, "it took {took:?}");
+        assert_eq!(status.code(), Some(if arguments == ["run"] { 0 } else { 2 }), "{arguments:?}");
+        assert_eq!(copies(), 0, "half a copy is left");
+        assert!(file.exists());
+    }
+    let entries = desk.told(&["entries", "--json"]);
+    assert!(!entries.contains("FileReceived") && !entries.contains("AlarmRaised"), "{entries}");
 }
 
 /// Goal: the same for an import, which ends with status 2, and goes on where it was when it is begun again.
@@ -127,6 +154,50 @@ fn a_second_copy_is_refused() {
     running.stop_well();
 }
 
+/// A file that somebody else has locked.
+fn lock(desk: &Desk, name: &str) -> fs::File {
+    let file = fs::File::create(desk.data.join(name)).expect("a file");
+    file.lock().expect("nobody else's");
+    file
+}
+
+/// Goal: a command that is given just as an agent starts does not keep it from starting, and the other way round. Method: the
+/// data directory is locked as by a command; an agent and a question are started, which wait; then it is given back.
+#[test]
+fn a_start_waits_for_a_command() {
+    let desk = Desk::new("local");
+    let mut first = desk.start(&["run"]);
+    first.until_said("runs in");
+    first.stop_well();
+    for command in ["run", "up"] {
+        let locked = lock(&desk, "lock");
+        let mut running = desk.start(&[command]);
+        running.until_said("waiting for it, at most 30 s");
+        let mut asking = desk.start(&["status"]);
+        asking.until_said("waiting for it, at most 30 s");
+        drop(locked);
+        running.until_said("runs in");
+        let answered = until("an answer", || asking.ended());
+        assert!(answered.success(), "{}", asking.said());
+        running.stop_well();
+    }
+}
+
+/// Goal: a second agent is refused at once, also while the first one is not there to be asked yet. Method: the lock that an agent
+/// holds from its first moment on, held by this test.
+#[test]
+fn a_second_agent_is_refused_at_once() {
+    let desk = Desk::new("local");
+    let locked = lock(&desk, "running");
+    for command in ["run", "up"] {
+        let output = desk.ask(&[command]);
+        refused(&output, &[&desk.data.display().to_string(), "already runs", "--data"]);
+        assert!(!errors(&output).contains("waiting"), "{}", errors(&output));
+    }
+    drop(locked);
+    assert!(!desk.data.join("log").exists(), "nothing is made");
+}
+
 /// Goal: mistakes in the configuration are named with what to do, and nothing is made. Method: some mistakes, with `run`,
 /// `import` and `check`.
 #[test]
@@ -150,7 +221,32 @@ fn a_wrong_configuration_is_named() {
         assert!(!desk.data.join("log").exists(), "nothing is made");
     }
     let desk = Desk::new("local");
-    refused(&desk.ask(&["run", "--config", "/nowhere/daybook.toml"]), &["/nowhere/daybook.toml"]);
+    refused(&desk.ask(&["run", "--config", "/nowhere/daybook.toml"]), &["/nowhere/daybook.toml", "--config"]);
+    fs::write(desk.data.join("daybook.toml"), b"[agent]\n# caf\xe9\n").expect("written");
+    refused(&desk.ask(&["run"]), &["daybook.toml", "UTF-8"]);
+    fs::write(desk.data.join("daybook.toml"), "[central]\nlisten = \"7310\"\n").expect("written");
+    refused(&desk.ask(&["central"]), &["7310", "0.0.0.0:7310"]);
+}
+
+/// Goal: a data directory that cannot be used, or that lacks what only a person has, is named with what to do. Method: a file in its
+/// place; the operator's key taken away.
+#[test]
+fn an_unusable_data_directory_is_named() {
+    let desk = Desk::new("local");
+    let file = desk.beside("file");
+    fs::write(&file, "").expect("written");
+    for command in ["run", "up", "central"] {
+        let output = Desk::command_in(&file, &[command]).output().expect("it runs");
+        refused(&output, &[&file.display().to_string(), "--data"]);
+    }
+    let mut running = desk.start(&["run"]);
+    running.until_said("runs in");
+    running.stop_well();
+    fs::remove_file(desk.data.join("operator.key")).expect("it was made");
+    for command in ["run", "status"] {
+        refused(&desk.ask(&[command]), &["operator.key", "bring the file back", "--operator-key"]);
+    }
+    assert!(!desk.data.join("operator.key").exists(), "it is never made anew");
 }
 
 /// Goal: a folder that is missing is made where it can be, and otherwise named. Method: a folder below nothing, and one
@@ -177,7 +273,7 @@ fn a_busy_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     fs::write(desk.data.join("daybook.toml"), format!("[central]\nlisten = \"{address}\"\n")).expect("written");
-    refused(&desk.ask(&["central"]), &[&address, "listen"]);
+    refused(&desk.ask(&["central"]), &[&address, "another program", "listen"]);
 }
 
 /// Goal: an `up` whose port was taken meanwhile says so, and works again when it is free.
@@ -190,7 +286,7 @@ fn a_port_taken_from_up_is_named() {
     let identity = fs::read_to_string(desk.data.join("identity.toml")).expect("an identity");
     let address = identity.split('"').find(|word| word.starts_with("127.0.0.1:")).expect("an address").to_owned();
     let taken = TcpListener::bind(&address).expect("the port is free");
-    refused(&desk.ask(&["up"]), &[&address, "another `daybook up`"]);
+    refused(&desk.ask(&["up"]), &[&address, "another program", "--data"]);
     drop(taken);
     let mut running = desk.start(&["up"]);
     running.until_said("drop folder");
@@ -216,6 +312,7 @@ fn a_file_of_another_kind_is_answered() {
         assert!(told["outcome"] == "rejected" || told["outcome"] == "held", "{}: {told}", fixture.name);
         assert_eq!(told["accepted"], 0, "{told}");
         let text = desk.told(&["import", "--centre", CENTRE, &file]);
+        assert!(text.contains("as a whole"), "{text}");
         let code = told["findings"][0]["code"].as_str().expect("a code");
         let line = text.lines().find(|line| line.contains(code)).expect("the code is told");
         assert!(line.len() > 40, "it says what to do: {line}");
@@ -237,7 +334,11 @@ fn a_mistyped_command_is_helped() {
     for arguments in [&["status"][..], &["entries"], &["held", "list"], &["export", "/tmp/never-made"]] {
         refused(&desk.ask(arguments), &["daybook up", "no log"]);
     }
-    refused(&desk.ask(&["verify"]), &["log"]);
+    refused(&desk.ask(&["verify"]), &["no log", "--data"]);
+    for what in ["agents", "invite"] {
+        refused(&desk.ask(&["central", what]), &["no central node", "--data", "daybook central"]);
+    }
+    assert!(!desk.data.join("authority").exists(), "asking makes nothing");
     let verified = desk.ask(&["verify", "--export", "/nowhere"]);
     refused(&verified, &["/nowhere"]);
     assert!(!desk.data.join("log").exists(), "asking makes nothing");

@@ -37,9 +37,15 @@ pub struct Agent {
     pub rescan_seconds: u64,
     /// The largest file taken, in bytes: more than any return that we know of, and less than what fills a disk.
     pub file_bytes_max: u64,
-    /// Intake stops when less than this many bytes are free on the disk of the data directory.
+    /// Intake stops when less than this many bytes are free on the disk of the data directory. At least
+    /// [`INTAKE_BYTES_MIN`], whatever is set.
+    #[serde(deserialize_with = "free_bytes_min")]
     pub free_bytes_min: u64,
 }
+
+/// Intake stops with less than this free in any case, in bytes: what was judged already and is on its way to the log must
+/// find room above what the journal itself keeps free.
+pub const INTAKE_BYTES_MIN: u64 = 2 * crate::store::RECORD_BYTES_MIN;
 
 impl Default for Agent {
     fn default() -> Self {
@@ -52,6 +58,7 @@ impl Default for Agent {
 #[serde(deny_unknown_fields, default)]
 pub struct Central {
     /// Where the central node listens.
+    #[serde(deserialize_with = "listen")]
     pub listen: SocketAddr,
     /// For how many hours a one-time code can be used.
     pub code_hours: u32,
@@ -101,6 +108,16 @@ pub struct Folder {
     pub answer_after: Level,
 }
 
+fn listen<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let wrong = || format!("listen is an address with a port, such as \"0.0.0.0:7310\", not {text:?}");
+    text.parse().map_err(|_| serde::de::Error::custom(wrong()))
+}
+
+fn free_bytes_min<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Ok(u64::deserialize(deserializer)?.max(INTAKE_BYTES_MIN))
+}
+
 fn quiet_seconds() -> u64 {
     10
 }
@@ -144,7 +161,7 @@ impl Folder {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It cannot be read.
-    #[error("cannot read the configuration {path}")]
+    #[error("cannot read the configuration {path}: see that this user may, or name another with --config")]
     Read {
         /// Which file.
         path: PathBuf,
@@ -164,9 +181,11 @@ pub enum ConfigError {
 impl Config {
     /// Reads the file at `path` and gives the configuration with its text, which goes into the log.
     pub fn load(path: &Path) -> Result<(Self, String), ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let bytes = fs::read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let wrong = |why| ConfigError::Wrong { path: path.to_owned(), why };
+        let text = String::from_utf8(bytes).map_err(|_| wrong("save it as UTF-8".to_owned()))?;
         let base = path.parent().unwrap_or(Path::new("."));
-        let config = Self::parse(&text, base).map_err(|why| ConfigError::Wrong { path: path.to_owned(), why })?;
+        let config = Self::parse(&text, base).map_err(wrong)?;
         Ok((config, text))
     }
 
@@ -175,7 +194,7 @@ impl Config {
         if text.len() > CONFIG_BYTES_MAX {
             return Err(format!("it is over {CONFIG_BYTES_MAX} bytes"));
         }
-        let mut config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let mut config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         for folder in &mut config.folders {
             folder.path = base.join(&folder.path);
         }
@@ -228,6 +247,7 @@ mod tests {
             (format!("{folder}{folder}"), "two folders"),
             (folder.replace("C1", "../x"), "centre"),
             (format!("{folder}answer_after = \"never\"\n"), "answer_after"),
+            ("[central]\nlisten = \"7310\"\n".to_owned(), "0.0.0.0:7310"),
         ] {
             let why = parse(&wrong).expect_err("a wrong configuration");
             assert!(why.contains(word), "{why}");

@@ -31,6 +31,8 @@ impl Home {
     places! {
         /// Held exclusively by whoever has the home open.
         lock = "lock";
+        /// Held exclusively by the agent or central node that runs here, from its first moment on.
+        running = "running";
         /// Log id, epoch and central node: who this home is.
         identity = "identity.toml";
         /// Who this home is to become, while a `recover` is under way.
@@ -61,6 +63,8 @@ impl Home {
         vault = "vault";
         /// Folds of the log that can be thrown away.
         books = "books";
+        /// Among them: the index as of some place, so that a start need not read the whole log.
+        index = "books/index";
         /// In a copy of a log: the key that checks its checkpoints.
         verifier = "verifier";
         /// What the last `verify` found, for `status`.

@@ -49,7 +49,7 @@ impl CentralNode {
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The file cannot be read or written.
-    #[error("cannot read or write {path}")]
+    #[error("cannot read or write {path}: see that this user may")]
     Io {
         /// Which file.
         path: PathBuf,

@@ -97,8 +97,13 @@ impl std::error::Error for CouldNotCheck {
     }
 }
 
-/// Checks the log at `places`; `verifier` is the text of the key that checks the checkpoint, where it is known.
-pub fn verify(places: &Places, verifier: Option<&str>) -> Result<Report, CouldNotCheck> {
+/// Checks the log at `places`; `verifier` is the text of the key that checks the checkpoint, where it is known. `progress`
+/// hears of bytes done and bytes in all.
+pub fn verify(
+    places: &Places,
+    verifier: Option<&str>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Report, CouldNotCheck> {
     // The order matters beside a running agent: what is signed is at most what the head says, and what the head says is
     // at most what is in the file.
     let note = read_if_there(&places.checkpoint, NOTE_BYTES_MAX + 1)?;
@@ -112,7 +117,7 @@ pub fn verify(places: &Places, verifier: Option<&str>) -> Result<Report, CouldNo
     };
     let head = match head {
         None if !batches_there => {
-            let what = format!("there is no log at {}", places.batches.display());
+            let what = format!("there is no log at {}: name its data directory with --data", places.batches.display());
             return Err(CouldNotCheck { what, source: None });
         }
         None => return Ok(nothing("the head is missing".to_owned())),
@@ -124,7 +129,7 @@ pub fn verify(places: &Places, verifier: Option<&str>) -> Result<Report, CouldNo
     let mut tally = Tally::new(Some(head.log));
     tally.anchor(note.as_deref(), verifier);
     if batches_there {
-        recompute(&places.batches, &head, &mut tally)?;
+        recompute(&places.batches, &head, &mut tally, progress)?;
     } else {
         tally.fault(Some(Sequence(0)), "the head is there, but the file of the batches is missing".to_owned());
     }
@@ -132,18 +137,26 @@ pub fn verify(places: &Places, verifier: Option<&str>) -> Result<Report, CouldNo
 }
 
 /// Checks an export: `log.frames` (the batches, one behind the other) and, if they are there, `checkpoint` and
-/// `verifier`. A `verifier` given here, which the auditor has from elsewhere, goes before the export's own.
-pub fn verify_export(directory: &Path, verifier: Option<&str>) -> Result<Report, CouldNotCheck> {
+/// `verifier`. A `verifier` given here, which the auditor has from elsewhere, goes before the export's own. `progress` hears of
+/// bytes done and bytes in all.
+pub fn verify_export(
+    directory: &Path,
+    verifier: Option<&str>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Report, CouldNotCheck> {
     let note = read_if_there(&directory.join("checkpoint"), NOTE_BYTES_MAX + 1)?;
     let own = read_if_there(&directory.join("verifier"), NOTE_BYTES_MAX)?;
     let own = own.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let path = directory.join("log.frames");
     let file = File::open(&path).map_err(|source| unreadable(&path, source))?;
+    let (mut done, total) = (0, file.metadata().map_or(0, |meta| meta.len()));
     let mut tally = Tally::new(None);
     tally.anchor(note.as_deref(), verifier.or(own.as_deref()));
     let mut frames = io::BufReader::with_capacity(4 * FRAME_BYTES_MAX, file);
     while let Some(frame) = next_frame(&mut frames).map_err(|source| unreadable(&path, source))? {
+        done += frame.as_ref().map_or(0, |frame| frame.bytes().len() as u64);
         let taken = frame.map_err(|error| error.to_string()).map(|frame| tally.take(&frame));
+        progress(done, total);
         match taken {
             Ok(true) => {}
             Ok(false) => break,
@@ -157,17 +170,24 @@ pub fn verify_export(directory: &Path, verifier: Option<&str>) -> Result<Report,
     Ok(tally.report(entries, root))
 }
 
-/// Finds the batches up to the head in the file at `path` and takes them in order.
-fn recompute(path: &Path, head: &Head, tally: &mut Tally) -> Result<(), CouldNotCheck> {
+/// Finds the batches up to the head in the file at `path` and takes them in order. Of the progress one half is the finding.
+fn recompute(
+    path: &Path,
+    head: &Head,
+    tally: &mut Tally,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), CouldNotCheck> {
     let unreadable = |source| unreadable(path, source);
     let stamp = || fs::metadata(path).and_then(|meta| Ok((meta.len(), meta.modified()?))).map_err(unreadable);
     let blank = tally.clone();
     for scans in 1.. {
         let before = stamp()?;
+        let (bytes, entries) = (before.0, head.frontier.count().max(1));
         let mut index = scan::Index::new(Some(head.log));
-        index.scan(path, 0).map_err(unreadable)?;
+        index.scan_telling(path, 0, &mut |at| progress(at.min(bytes), 2 * bytes)).map_err(unreadable)?;
         *tally = blank.clone();
-        let moved = walk(&index, head, tally).map_err(unreadable)?;
+        let mut walked = |count| progress(bytes + part(bytes, count, entries), 2 * bytes);
+        let moved = walk(&index, head, tally, &mut walked).map_err(unreadable)?;
         let found_none = tally.faults.len() == blank.faults.len();
         // Only what did not change while it was read can be called damaged.
         if scans >= SCANS_MAX || (!moved && found_none) || stamp()? == before {
@@ -180,8 +200,15 @@ fn recompute(path: &Path, head: &Head, tally: &mut Tally) -> Result<(), CouldNot
     Ok(())
 }
 
-/// Takes the batches of the head's chain; says whether it had to stop because one is no longer where it was found.
-fn walk(index: &scan::Index, head: &Head, tally: &mut Tally) -> io::Result<bool> {
+/// That part of `whole` which `done` is of `total`.
+fn part(whole: u64, done: u64, total: u64) -> u64 {
+    let part = u128::from(whole) * u128::from(done.min(total)) / u128::from(total.max(1));
+    u64::try_from(part).unwrap_or(whole)
+}
+
+/// Takes the batches of the head's chain; says whether it had to stop because one is no longer where it was found. `told` hears
+/// of entries.
+fn walk(index: &scan::Index, head: &Head, tally: &mut Tally, told: &mut dyn FnMut(u64)) -> io::Result<bool> {
     let chain = index.back_from(head.frontier.count(), head.frontier.root());
     for range in &chain.missing {
         let last = range.end.saturating_sub(1);
@@ -197,6 +224,7 @@ fn walk(index: &scan::Index, head: &Head, tally: &mut Tally) -> io::Result<bool>
         if !tally.take(&frame) {
             break;
         }
+        told(tally.frontier.count());
     }
     Ok(false)
 }

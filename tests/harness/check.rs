@@ -158,6 +158,8 @@ fn arrivals(entries: &[Value]) -> BTreeMap<u64, Arrival> {
         match event.as_str() {
             "FileProcessed" => arrival.totals = entry["totals"].clone(),
             "ReceiptIssued" => arrival.report = text("report"),
+            // That something was in the way and no longer is, as often as that may be.
+            "AlarmRaised" | "AlarmCleared" => continue,
             _ => {}
         }
         *arrival.steps.entry(event).or_default() += 1;

@@ -59,18 +59,27 @@ pub(crate) struct Desk {
 impl Desk {
     /// A desk that answers as soon as the facts are `level`: "local" or "mirrored".
     pub(crate) fn new(level: &str) -> Self {
-        Self::within(tempfile::tempdir().expect("a directory"), level)
+        Self::prepared(level, |_, _| {})
     }
 
     /// The same in memory, where there is such a place: for what does not depend on how the disk here syncs, and would wait
     /// for it most of the time.
     pub(crate) fn in_memory(level: &str) -> Self {
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-        Self::within(dir.expect("a directory"), level)
+        Self::within(dir.expect("a directory"), level, |_, _| {})
     }
 
-    fn within(dir: TempDir, level: &str) -> Self {
+    /// A desk with something done to the places of data directory and drop folder before anything is put there.
+    pub(crate) fn prepared(level: &str, prepare: impl FnOnce(&Path, &Path)) -> Self {
+        Self::within(tempfile::tempdir().expect("a directory"), level, prepare)
+    }
+
+    fn within(dir: TempDir, level: &str, prepare: impl FnOnce(&Path, &Path)) -> Self {
         let (data, folder) = (dir.path().join("data"), dir.path().join("drop"));
+        for place in [&data, &folder] {
+            fs::create_dir_all(place).expect("a directory");
+        }
+        prepare(&data, &folder);
         fs::create_dir_all(&data).expect("a data directory");
         fs::create_dir_all(folder.join("in")).expect("a drop folder");
         let config = format!(
@@ -96,7 +105,13 @@ impl Desk {
     pub(crate) fn drop_file(&mut self, fixture: Fixture) {
         let making = self.beside("making");
         fs::write(&making, &fixture.bytes).expect("a file");
-        fs::rename(&making, self.folder.join("in").join(&fixture.name)).expect("dropped");
+        let place = self.folder.join("in").join(&fixture.name);
+        if fs::rename(&making, &place).is_err() {
+            // The folder has a disk of its own.
+            let beside = self.folder.join(&fixture.name);
+            fs::copy(&making, &beside).expect("copied");
+            fs::rename(beside, place).expect("dropped");
+        }
         self.dropped.push(fixture);
     }
 

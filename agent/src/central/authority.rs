@@ -30,7 +30,7 @@ const BYTES_MAX: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// A file cannot be read or written.
-    #[error("cannot read or write {path}")]
+    #[error("cannot read or write {path}: see that this user may")]
     Io {
         /// Which file.
         path: PathBuf,

@@ -10,6 +10,7 @@ mod copies;
 mod keeper;
 mod registry;
 mod server;
+mod strangers;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,7 @@ pub use copies::{COPIES_OPEN_MAX, LINGER};
 pub use keeper::{Keeper, Sign};
 pub use registry::{Agent, Purpose, Raised, Registry, RegistryError, Revoked};
 pub use server::{CONNECTIONS_MAX, serve};
+pub use strangers::STRANGERS_MAX;
 
 use crate::{
     durable,
@@ -56,7 +58,7 @@ const HEAD_BYTES_MAX: u64 = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum CentralError {
     /// Its directory cannot be used.
-    #[error("cannot use {path}")]
+    #[error("cannot read or write {path}: see that this user may")]
     Io {
         /// Which path.
         path: PathBuf,
@@ -64,7 +66,7 @@ pub enum CentralError {
         source: io::Error,
     },
     /// Another process has it open.
-    #[error("{path} is in use by another process: ask that one, or stop it first")]
+    #[error("another daybook has {path} open: stop it, or wait until its command has ended, and try again")]
     InUse {
         /// The data directory.
         path: PathBuf,
@@ -157,6 +159,14 @@ impl CentralHandle {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(CentralError::InUse { path: home.path().to_owned() }),
             Err(TryLockError::Error(source)) => return Err(CentralError::Io { path: home.lock(), source }),
+        }
+        // What every agent and every checkpoint depends on is made once, and then only ever put back.
+        let (agents, logs) = (home.registry().exists(), home.logs().exists());
+        if (agents || logs) && !home.authority().exists() {
+            return Err(AuthorityError::Wrong { path: home.authority() }.into());
+        }
+        if logs && !agents {
+            return Err(RegistryError::Wrong { path: home.registry(), why: "it is missing".to_owned() }.into());
         }
         let authority = Authority::create_or_load(&home.authority())?;
         let acceptor = authority.acceptor()?;

@@ -36,7 +36,7 @@ pub(super) fn check(path: &Path, data: &Path, json: bool, screen: &mut dyn Scree
     let (problems, folders) = match Config::load(path) {
         Ok((config, _)) => (Vec::new(), config.folders.iter().map(|folder| look(folder, &config, data)).collect()),
         Err(ConfigError::Wrong { why, .. }) => (vec![why], Vec::new()),
-        Err(error) => return Err(error).context("cannot check: name the configuration with --config"),
+        Err(error) => return Err(error).context("cannot check"),
     };
     let ok = problems.is_empty() && folders.iter().all(|folder: &FolderReport| folder.problems.is_empty());
     let report = Report { config: path.to_owned(), ok, problems, folders };

@@ -1,5 +1,5 @@
 //! `daybook record`: a fact that an operator puts on record, typed as the columns of the row that would say the same, so
-//! that the desk judges it by the same rules.
+//! that the desk judges it by the same rules; and that the machine's clock is right, which no row says.
 
 use clap::{ArgGroup, Args, Subcommand};
 use daybook_protocol::{
@@ -219,6 +219,19 @@ pub enum Record {
         #[command(flatten)]
         by: Signed,
     },
+    /// Record that this machine's clock is right, although it jumped or stands before the last entry
+    #[command(
+        after_help = "Example:\n  daybook record clock --reason \"the battery was flat; set by the time service, checked\"\n\n\
+                            Set the clock right first. Where the last entries are stamped with a wrong year, those that follow \
+                            go on from the present."
+    )]
+    Clock {
+        /// Why, and how it was checked
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
 }
 
 /// What every record carries: who, and what else there is to say.
@@ -306,6 +319,11 @@ impl Record {
         self.signed().operator.operator.as_deref()
     }
 
+    /// What else is to be kept with it.
+    pub fn notes(&self) -> Option<&str> {
+        self.signed().notes.as_deref()
+    }
+
     fn signed(&self) -> &Signed {
         match self {
             Self::Withdraw { by, .. }
@@ -314,12 +332,13 @@ impl Record {
             | Self::Amend { by, .. }
             | Self::Dispatch { by, .. }
             | Self::Return { by, .. }
-            | Self::Redispatch { by, .. } => by,
+            | Self::Redispatch { by, .. }
+            | Self::Clock { by, .. } => by,
         }
     }
 
-    /// The row of a file that would say the same: its kind, and its values by column.
-    pub fn row(&self) -> (Kind, Vec<(Field, String)>) {
+    /// The row of a file that would say the same: its kind, and its values by column; `None` where no row says it.
+    pub fn row(&self) -> Option<(Kind, Vec<(Field, String)>)> {
         let row = Columns::default();
         let (kind, row) = match self {
             Self::Withdraw { whose, identity, on, reason, last_attended, .. } => {
@@ -351,7 +370,8 @@ impl Record {
                 let row = row.put(Field::CertificateNo, certificate).put(Field::DispatchedOn, on).carriage(carriage);
                 (Kind::Redispatches, row.maybe(Field::Evidence, evidence.as_ref()).put(Field::Reason, reason))
             }
+            Self::Clock { .. } => return None,
         };
-        (kind, row.maybe(Field::Notes, self.signed().notes.as_ref()).0)
+        Some((kind, row.maybe(Field::Notes, self.signed().notes.as_ref()).0))
     }
 }

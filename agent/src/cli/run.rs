@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use super::{
-    Cli, Command, Exit, Globals, Request, Screen, check, perform,
+    Cli, Command, Exit, Globals, Request, Screen, check,
+    perform::{self, hold},
     screen::{Terminal, complain},
 };
 use crate::{control, logging, supervise::Shutdown};
@@ -30,7 +31,7 @@ pub fn main() -> ExitCode {
             return Exit::CouldNot.into();
         }
     };
-    let mut screen = Terminal::new(shutdown.clone());
+    let mut screen = Terminal::new(shutdown.clone(), cli.globals.json);
     let exit =
         run(&cli.globals, cli.command, &shutdown, &mut screen).unwrap_or_else(|error| failed(&mut screen, &error));
     screen.finish(exit).into()
@@ -39,13 +40,15 @@ pub fn main() -> ExitCode {
 fn run(globals: &Globals, command: Command, shutdown: &Shutdown, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
     let asked = globals.asked(&command);
     let request = Request::new(globals, command);
-    if request.command.is_served()
-        && let Some(exit) = control::ask(&asked, &request, screen)?
-    {
-        return Ok(exit);
-    }
     match &request.command {
         Command::Check => check::check(&globals.config_path(), &globals.directory(), request.json, screen),
+        // Where an agent is about to start, or another command is at work, it is asked again in a moment.
+        command if command.is_served() => {
+            hold::patiently(&asked, shutdown, screen, |screen| match control::ask(&asked, &request, screen)? {
+                Some(exit) => Ok(exit),
+                None => perform::perform(globals, &request, shutdown, screen),
+            })
+        }
         _ => perform::perform(globals, &request, shutdown, screen),
     }
 }

@@ -67,6 +67,8 @@ pub trait Screen: Send {
 pub struct Terminal {
     out: BufWriter<io::Stdout>,
     interactive: bool,
+    /// Whether a bar may be drawn: somebody sees it, and did not ask for JSON.
+    shows_progress: bool,
     broken: bool,
     bar: Option<Bar>,
     shutdown: Shutdown,
@@ -78,11 +80,13 @@ struct Bar {
 }
 
 impl Terminal {
-    /// The process's own terminal; `shutdown` tells when the person at it wants to stop.
-    pub fn new(shutdown: Shutdown) -> Self {
+    /// The process's own terminal; `shutdown` tells when the person at it wants to stop. With `json` no progress is shown.
+    pub fn new(shutdown: Shutdown, json: bool) -> Self {
         let out = io::stdout();
         let interactive = out.is_terminal();
-        Self { out: BufWriter::with_capacity(OUT_BYTES, out), interactive, broken: false, bar: None, shutdown }
+        let shows_progress = !json && io::stderr().is_terminal();
+        let out = BufWriter::with_capacity(OUT_BYTES, out);
+        Self { out, interactive, shows_progress, broken: false, bar: None, shutdown }
     }
 
     /// Writes what is left and gives the status to exit with. That nobody reads any more, as with `| head`, is no failure.
@@ -138,7 +142,7 @@ impl Screen for Terminal {
             return self.clear_bar();
         }
         let bar = self.bar.get_or_insert_with(|| Bar { begun: Instant::now(), drawn: None });
-        if bar.drawn.is_none() && bar.begun.elapsed() >= PROGRESS_AFTER && io::stderr().is_terminal() {
+        if bar.drawn.is_none() && bar.begun.elapsed() >= PROGRESS_AFTER && self.shows_progress {
             bar.drawn = Some(draw(total));
         }
         if let Some(drawn) = &bar.drawn {
@@ -209,11 +213,24 @@ mod tests {
     fn a_broken_pipe_is_success() {
         for (exit, expected) in [(Exit::Good, Exit::Good), (Exit::Problem, Exit::Problem), (Exit::CouldNot, Exit::Good)]
         {
-            let mut terminal = Terminal::new(Shutdown::new());
+            let mut terminal = Terminal::new(Shutdown::new(), false);
             terminal.noticed(Err::<(), _>(io::ErrorKind::BrokenPipe.into())).expect_err("it is handed on");
             assert!(terminal.gone());
             assert_eq!(terminal.finish(exit), expected);
         }
-        assert_eq!(Terminal::new(Shutdown::new()).finish(Exit::CouldNot), Exit::CouldNot);
+        assert_eq!(Terminal::new(Shutdown::new(), false).finish(Exit::CouldNot), Exit::CouldNot);
+    }
+
+    /// Goal: nobody who asked for JSON is shown a bar. Method: a terminal that was waiting for longer than it takes, in both ways.
+    #[test]
+    fn json_has_no_bar() {
+        for json in [false, true] {
+            let mut terminal = Terminal { shows_progress: !json, ..Terminal::new(Shutdown::new(), json) };
+            let begun = Instant::now().checked_sub(PROGRESS_AFTER).expect("the machine runs for longer");
+            terminal.bar = Some(Bar { begun, drawn: None });
+            terminal.progress(1, 2, "entries");
+            assert_eq!(terminal.bar.as_ref().is_some_and(|bar| bar.drawn.is_some()), !json);
+            assert!(!json || !Terminal::new(Shutdown::new(), json).shows_progress);
+        }
     }
 }

@@ -73,7 +73,7 @@ pub enum ControlError {
         path: PathBuf,
     },
     /// Somebody listens but this user may not speak to them.
-    #[error("the daybook that runs in {path} belongs to another user: run this command as that user")]
+    #[error("{path} belongs to another user: run this command as that user")]
     Forbidden {
         /// The data directory.
         path: PathBuf,

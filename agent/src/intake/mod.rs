@@ -76,7 +76,8 @@ impl Version {
 pub enum IntakeError {
     /// A part of the folder cannot be used. Worth trying again: shares come and go.
     #[error(
-        "cannot use {part} of the folder {folder:?}: see that it exists, is a directory and no link, and that this user may read and write it"
+        "the folder {folder:?} cannot be used ({part}): see that it exists, is a directory and no link, and that this user may \
+         read and write it; `daybook check` names what is wrong"
     )]
     Folder {
         /// The folder's name in the configuration.

@@ -174,6 +174,10 @@ impl Places {
         if let Some(there) = self.target().look(OsStr::new(as_name))? {
             for marker in name::MARKERS {
                 let marker = format!("{}{marker}", filing.name);
+                // A name that leaves no room for a marker's ending has none, and to ask for one would be an error.
+                if marker.len() > name::NAME_BYTES_MAX {
+                    continue;
+                }
                 let looked = self.drop.look(OsStr::new(&marker))?;
                 // A later one belongs to a later file; one with something in it is not ours to delete. Either may stay:
                 // a marker older than its file counts for nothing.

@@ -9,17 +9,19 @@ use std::{
 };
 
 use daybook_protocol::{
+    batch::Frame,
     date::Timestamp,
     entry::{Actor, ENTRY_BYTES_MAX, Entry, Private, Sealed, Source},
     event::{Alarm, Event, RowDuplicate, RowHeld, RowRejected},
-    finding::Finding,
-    ids::{Epoch, KeyId, LogId, RegistrationNo, Sequence},
+    finding::{Code, Finding},
+    ids::{Digest, Epoch, KeyId, LogId, RegistrationNo, Sequence},
+    tree::Frontier,
 };
 use tracing::{error, warn};
 
 use super::{
     Answer, Draft, JournalError, Judged, ReadRow, Reply, Work,
-    clock::Clock,
+    clock::{Clock, Doubt},
     commit, failed, stopped, today,
     writer::{Open, Run, Writer},
 };
@@ -27,8 +29,11 @@ use crate::{
     books::index::Index,
     desk::{Command, Decision, Fact, Objection, Occasion, Policy, Rejected},
     keyring::{Key, Keyring, KeyringError},
-    store::Store,
+    store::{Store, StoreReader},
 };
+
+mod known;
+mod room;
 
 /// Runs that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some megabytes.
 const RUNS_MAX: usize = 32;
@@ -36,10 +41,12 @@ const RUNS_MAX: usize = 32;
 const GROUPS_MAX: usize = 1;
 /// The index is written to disk after this many entries, so that the next start need not read the whole log.
 const SNAPSHOT_ENTRIES: u64 = 100_000;
+/// A clean stop leaves at most so many entries to be folded by the next start: some hundredths of a second.
+const CLOSING_ENTRIES: u64 = 10_000;
 /// What a seal adds to an entry: key, nonce, tag and lengths.
 const SEAL_BYTES_MAX: usize = 64;
 
-/// The alarm that says that the clock jumped. While it is open nothing is taken in.
+/// The alarm that says that the clock cannot be right. While it is open nothing is taken in.
 pub const CLOCK: &str = "clock";
 
 /// The rules by which rows are judged, and the entry that says which they are.
@@ -59,6 +66,10 @@ pub struct Opening {
     pub index: Index,
     /// Where the index is written to from time to time.
     pub snapshot: PathBuf,
+    /// The data directory, whose disk must have room for what is recorded.
+    pub home: PathBuf,
+    /// How many entries the index there has.
+    pub saved_through: u64,
     /// The keys.
     pub keyring: Arc<Keyring>,
     /// The log.
@@ -73,7 +84,8 @@ pub struct Opening {
 
 /// Runs judge and writer until they are told to stop or something fails.
 pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), JournalError> {
-    let Opening { store, index, snapshot, keyring, log, epoch, last_recorded_at, desk } = opening;
+    let Opening { store, index, snapshot, home, saved_through, keyring, log, epoch, last_recorded_at, desk } = opening;
+    let entries = store.reader();
     let (runs, runs_coming) = sync_channel(RUNS_MAX);
     let (groups, groups_coming) = sync_channel(GROUPS_MAX);
     let writer = Writer::new(Arc::clone(&keyring), log, epoch, store.head().frontier.clone(), groups);
@@ -83,15 +95,20 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
     let mut judge = Judge {
         clock: Clock::new(last_recorded_at),
         // An earlier run's alarm is still open: this one has to clear it.
-        jumped: index.alarms().iter().any(|(alarm, _)| alarm == CLOCK),
+        doubted: index.alarms().iter().any(|(alarm, _)| alarm == CLOCK),
         next: Sequence(index.applied_through()),
-        snapshot_at: index.applied_through(),
+        snapshot_at: saved_through,
         made: None,
+        unusable: None,
+        read_last: None,
+        entries,
         scratch: Vec::new(),
         runs,
         index,
         snapshot,
+        home,
         keyring,
+        log,
         epoch,
         desk,
     };
@@ -116,18 +133,26 @@ fn spawn(
 
 struct Judge {
     index: Index,
+    /// The log as far as it is durable.
+    entries: StoreReader,
+    /// The batch in which an accepted row was last looked up.
+    read_last: Option<Frame>,
     snapshot: PathBuf,
+    home: PathBuf,
     snapshot_at: u64,
     keyring: Arc<Keyring>,
+    log: LogId,
     epoch: Epoch,
     desk: Desk,
     clock: Clock,
-    /// Whether a jump of the clock has been told of and not yet mended.
-    jumped: bool,
+    /// Whether a doubt about the clock has been told of and not yet mended.
+    doubted: bool,
     /// The place of the next entry.
     next: Sequence,
-    /// The key that was made for a new learner, until their first entry takes it along.
+    /// A key that was just made or looked up, until the next entry takes it along.
     made: Option<(KeyId, Key)>,
+    /// Why a person's key could not be had, until it is told.
+    unusable: Option<String>,
     /// Where an entry's length is found out.
     scratch: Vec<u8>,
     /// The way to the writer.
@@ -158,9 +183,18 @@ impl Judge {
     }
 
     fn take(&mut self, work: Work) -> Result<(), JournalError> {
+        if self.is_full() {
+            return self.turn_away(work);
+        }
+        self.perform(work)
+    }
+
+    fn perform(&mut self, work: Work) -> Result<(), JournalError> {
         match work {
             Work::Note(draft, reply) => {
-                if let Some(error) = self.too_large(&draft) {
+                let key = draft.private.as_ref().map(|(key, _)| *key);
+                let unsealable = key.map(|key| self.unsealable(key)).transpose()?.flatten();
+                if let Some(error) = unsealable.or_else(|| self.too_large(&draft)) {
                     return self.send(Vec::new(), reply, Err(error));
                 }
                 let stamp = self.clock.stamp();
@@ -169,10 +203,18 @@ impl Judge {
                 self.send(vec![open], reply, Ok(noted))
             }
             Work::Rows { arrival, key, rows, reply } => {
+                if let Some(error) = self.unsealable(key)? {
+                    return self.send(Vec::new(), reply, Err(error));
+                }
                 let (entries, judged) = self.judge_rows(arrival, key, rows)?;
                 self.send(entries, reply, Ok(judged))
             }
             Work::Order { command, operator, reply } => self.order(&command, operator, reply),
+            Work::Hear(central) => {
+                self.clock.hear(central);
+                Ok(())
+            }
+            Work::AcceptClock { reason, operator, reply } => self.accept_clock(reason, operator, reply),
             Work::Look(look) => {
                 look(&self.index);
                 Ok(())
@@ -188,18 +230,22 @@ impl Judge {
         reply: Reply<T>,
         result: Result<T, JournalError>,
     ) -> Result<(), JournalError> {
-        let answer = Box::new(move || {
+        let answer = Box::new(move |_: &Frontier| {
             // Whoever asked may have gone; what they asked for is recorded all the same.
             let _ = reply.send(result);
         });
         self.runs.send(Run { entries, answer }).map_err(|_| stopped())
     }
 
-    /// Waits until everything that was handed to the writer is durable.
-    fn settle(&self) -> Result<(), JournalError> {
+    /// Waits until everything that was handed to the writer is durable, and gives the root of the log up to there.
+    fn settle(&self) -> Result<Digest, JournalError> {
         let (reply, settled) = sync_channel(1);
-        self.send(Vec::new(), reply, Ok(()))?;
-        settled.recv().map_err(|_| stopped())?
+        let answer = Box::new(move |end: &Frontier| {
+            // Whoever asked waits for it below.
+            let _ = reply.send(end.root());
+        });
+        self.runs.send(Run { entries: Vec::new(), answer }).map_err(|_| stopped())?;
+        settled.recv().map_err(|_| stopped())
     }
 
     fn judge_rows(
@@ -233,6 +279,7 @@ impl Judge {
             let draft = Draft { effective_on, actor: Actor::Agent, source, findings, event, private };
             entries.push(self.place(draft, stamp));
         }
+        entries.extend(self.alarm_of_keys());
         Ok((entries, judged))
     }
 
@@ -253,8 +300,9 @@ impl Judge {
             return self.send(Vec::new(), reply, Err(error));
         }
         let stamp = self.clock.stamp();
-        let open = self.place(draft, stamp);
-        self.send(vec![open], reply, Ok(answer))
+        let mut entries = vec![self.place(draft, stamp)];
+        entries.extend(self.alarm_of_keys());
+        self.send(entries, reply, Ok(answer))
     }
 
     /// Judges a command as the index stands now. What concerns a known person is sealed under that person's key, the
@@ -268,8 +316,14 @@ impl Judge {
                 (event, Some(learner))
             }
             Decision::Duplicate(first) => {
-                let event = Event::RowDuplicate(RowDuplicate { first });
-                return Ok(Ruling { event, findings: found, private: None });
+                // A person who let it go on has seen that it is different.
+                let changed = if occasion.released { None } else { self.changed(first, ask.kind(), &private)? };
+                let Some((field, held)) = changed else {
+                    let event = Event::RowDuplicate(RowDuplicate { first });
+                    return Ok(Ruling { event, findings: found, private: None });
+                };
+                found.push(Finding::of(Code::DIFFERS_FROM_ACCEPTED, field));
+                (Event::RowHeld(held.clone()), held.learner)
             }
             Decision::Reject(Objection { finding, against, learner }) => {
                 found.push(finding);
@@ -280,7 +334,8 @@ impl Judge {
                 (Event::RowHeld(RowHeld { kind: ask.kind(), learner, against }), learner)
             }
         };
-        Ok(Ruling { event, findings: found, private: Some((sealed_by.unwrap_or(key), private)) })
+        let ruling = Ruling { event, findings: found, private: Some((sealed_by.unwrap_or(key), private)) };
+        self.sealable(ask.kind(), ruling, key)
     }
 
     /// Gives a fact its ids: a new learner's key, and the number of a new registration, which is its place.
@@ -337,43 +392,67 @@ impl Judge {
         (bytes > ENTRY_BYTES_MAX).then(|| JournalError::TooLarge(format!("{bytes} bytes of {ENTRY_BYTES_MAX}")))
     }
 
-    /// Writes the index to disk. It can be had from the log at any time, so a failure costs only the next start's time.
-    fn save(&mut self) -> Result<(), JournalError> {
-        // An index that is ahead of the log on disk would speak of entries that a crash can still undo.
-        self.settle()?;
-        self.snapshot_at = self.index.applied_through();
-        if let Err(error) = self.index.save(&self.snapshot) {
-            let error = &error as &dyn std::error::Error;
-            warn!(error, "the index was not written; the next start reads the log instead");
-        }
-        Ok(())
-    }
-
-    /// Tells of a jump of the clock once, and of its end once.
+    /// Tells of a doubt about the clock once, and of its end once.
     fn watch_clock(&mut self) -> Result<(), JournalError> {
-        let (jump, alarm) = (self.clock.jump(), CLOCK.to_owned());
-        if jump.is_some() == self.jumped {
+        let (doubt, alarm) = (self.clock.doubt(), CLOCK.to_owned());
+        if doubt.is_some() == self.doubted {
             return Ok(());
         }
-        self.jumped = jump.is_some();
-        let event = match jump {
-            Some(jump) => {
-                let seconds = jump.seconds;
-                let detail = format!(
-                    "the clock jumped by {seconds} s; intake waits until it is set right or the agent is restarted"
-                );
-                warn!(seconds, "the clock jumped: intake waits");
-                Event::AlarmRaised(Alarm { alarm, detail })
+        self.doubted = doubt.is_some();
+        let event = match doubt {
+            Some(doubt) => {
+                warn!("{doubt}: intake waits");
+                let mend = match doubt {
+                    Doubt::Central(_) => "set right whichever of the two is wrong",
+                    Doubt::Jumped(_) | Doubt::Log(_) => {
+                        "set it right; if it is right, accept it with `daybook record clock --reason TEXT`"
+                    }
+                };
+                Event::AlarmRaised(Alarm { alarm, detail: format!("{doubt}, and intake waits: {mend}") })
             }
             None => Event::AlarmCleared(Alarm { alarm, detail: "the clock is right again".into() }),
         };
         let stamp = self.clock.stamp();
         let open = self.place(Draft::plain(event), stamp);
-        self.runs.send(Run { entries: vec![open], answer: Box::new(|| ()) }).map_err(|_| stopped())
+        self.runs.send(Run { entries: vec![open], answer: Box::new(|_| ()) }).map_err(|_| stopped())
+    }
+
+    /// Believes the machine's clock on an operator's word. The entry that says so is the first with a time of that clock,
+    /// and the only kind whose time may be before that of the entry before it.
+    fn accept_clock(&mut self, reason: Private, operator: String, reply: Reply<Answer>) -> Result<(), JournalError> {
+        // An alarm is there to be cleared, so that whoever looks for such places finds each among the alarms.
+        self.watch_clock()?;
+        let doubt = match self.clock.doubt() {
+            Some(doubt @ (Doubt::Jumped(_) | Doubt::Log(_))) => doubt,
+            Some(doubt @ Doubt::Central(_)) => {
+                let why = format!("{doubt}: set right whichever of the two is wrong");
+                return self.send(Vec::new(), reply, Err(JournalError::Clock(why)));
+            }
+            None => {
+                let why = "nothing speaks against it".to_owned();
+                return self.send(Vec::new(), reply, Err(JournalError::Clock(why)));
+            }
+        };
+        let key = self.keyring.allocate().map_err(|error| failed(&error))?.0;
+        let (actor, source) = (Actor::Operator(operator), Source::Command);
+        let detail = format!("{doubt}; an operator accepts it, and entries go on from it");
+        let event = Event::AlarmCleared(Alarm { alarm: CLOCK.to_owned(), detail });
+        let draft = Draft { actor, source, private: Some((key, reason)), ..Draft::plain(event.clone()) };
+        if let Some(error) = self.too_large(&draft) {
+            return self.send(Vec::new(), reply, Err(error));
+        }
+        let stamp = self.clock.accept();
+        self.doubted = false;
+        let open = self.place(draft, stamp);
+        let answer = Answer { sequence: open.entry.sequence, event, findings: Vec::new() };
+        self.send(vec![open], reply, Ok(answer))
     }
 
     /// Leaves everything as the next start likes to find it.
     fn close(&mut self) -> Result<(), JournalError> {
-        if self.snapshot_at < self.index.applied_through() { self.save() } else { self.settle() }
+        let judged = self.index.applied_through();
+        // A command that records one entry need not write the index of ten million learners.
+        let worth_it = judged - self.snapshot_at > CLOSING_ENTRIES.min(judged / 16);
+        if worth_it { self.save() } else { self.settle().map(|_| ()) }
     }
 }

@@ -34,6 +34,7 @@ use crate::{
     books::index::Index,
     desk::{Command, Rejected},
 };
+use clock::Moment;
 
 /// Requests that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some
 /// megabytes and keeps a slow disk from being buried.
@@ -115,6 +116,15 @@ pub enum JournalError {
     /// An entry would be over its limit; nothing was written.
     #[error("the entry is too large: {0}")]
     TooLarge(String),
+    /// The disk has so little room that nothing is recorded, so that what was recorded stays safe. Nothing was written.
+    #[error("the disk is nearly full: make room, it goes on by itself")]
+    Full,
+    /// A key under which it was to be sealed cannot be had; nothing was written.
+    #[error("{0}")]
+    Key(String),
+    /// The machine's clock is not accepted; nothing was written.
+    #[error("the clock is not accepted: {0}")]
+    Clock(String),
 }
 
 type Reply<T> = mpsc::SyncSender<Result<T, JournalError>>;
@@ -123,6 +133,8 @@ enum Work {
     Note(Box<Draft>, Reply<(Sequence, Timestamp)>),
     Rows { arrival: Sequence, key: KeyId, rows: Vec<ReadRow>, reply: Reply<Vec<Judged>> },
     Order { command: Box<Command>, operator: String, reply: Reply<Answer> },
+    Hear(Moment),
+    AcceptClock { reason: Private, operator: String, reply: Reply<Answer> },
     Look(Box<dyn FnOnce(&Index) + Send>),
     Stop,
 }
@@ -137,6 +149,11 @@ pub struct Journal {
 pub struct Writing(thread::JoinHandle<Result<(), JournalError>>);
 
 impl Writing {
+    /// Whether the writer has stopped, by itself or because it was told to.
+    pub fn has_ended(&self) -> bool {
+        self.0.is_finished()
+    }
+
     /// Waits until the writer has committed what it holds and closed the store.
     pub fn wait(self) -> Result<(), JournalError> {
         self.0.join().unwrap_or_else(|_| Err(JournalError::Stopped("its thread ended unexpectedly".into())))
@@ -183,6 +200,17 @@ impl Journal {
     pub fn order(&self, command: Command, operator: &str) -> Result<Answer, JournalError> {
         let operator = operator.to_owned();
         self.send(|reply| Work::Order { command: Box::new(command), operator, reply })?.wait()
+    }
+
+    /// Tells the writer that the central node's clock is so many microseconds ahead of this machine's; negative if behind.
+    pub fn hear_clock(&self, ahead_us: i64) -> Result<(), JournalError> {
+        self.work.send(Work::Hear(Moment::now_by(ahead_us))).map_err(|_| stopped())
+    }
+
+    /// Has the machine's clock believed on an operator's word, for a reason that is sealed.
+    pub fn accept_clock(&self, reason: Private, operator: &str) -> Result<Answer, JournalError> {
+        let operator = operator.to_owned();
+        self.send(|reply| Work::AcceptClock { reason, operator, reply })?.wait()
     }
 
     /// Looks something up in the index as it stands between two requests.

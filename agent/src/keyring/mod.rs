@@ -78,7 +78,7 @@ pub const UNSYNCED_RECORDS_MAX: usize = 16 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringError {
     /// The disk refuses. Stop: what was asked for is not durable.
-    #[error("cannot read or write {path}")]
+    #[error("cannot read or write {path}: see that this user may")]
     Io {
         /// Which file or directory.
         path: PathBuf,
@@ -92,6 +92,15 @@ pub enum KeyringError {
     #[error("{path} exists and is never overwritten: what was sealed under it could not be read again")]
     OperatorKeyExists {
         /// Which file.
+        path: PathBuf,
+    },
+    /// There is no operator's key.
+    #[error(
+        "there is no operator's key at {path}: bring the file back from where the operator keeps a copy, or name it with \
+         --operator-key"
+    )]
+    OperatorKeyMissing {
+        /// Where it should be.
         path: PathBuf,
     },
     /// The file is not an operator's key.

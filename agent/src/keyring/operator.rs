@@ -52,7 +52,10 @@ impl OperatorKey {
 
     /// Reads the key at `path`.
     pub fn load(path: &Path) -> Result<Self, KeyringError> {
-        let failed = |source| KeyringError::Io { path: path.to_owned(), source };
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => KeyringError::OperatorKeyMissing { path: path.to_owned() },
+            _ => KeyringError::Io { path: path.to_owned(), source },
+        };
         let mut text = Zeroizing::new(Vec::with_capacity(256));
         File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut text)).map_err(failed)?;
         let bytes = HEXLOWER_PERMISSIVE.decode(text.trim_ascii()).map(Zeroizing::new).unwrap_or_default();

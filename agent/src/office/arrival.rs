@@ -15,13 +15,18 @@ use daybook_protocol::{
 };
 use tracing::error;
 
-use super::{Office, OfficeError, receipt::Report};
+use super::{
+    Office, OfficeError,
+    gate::NEARLY_FULL,
+    heeding::{Heeding, heeded},
+    receipt::Report,
+};
 use crate::{
     books::index::{Arrival, Index, Stage, Verdict},
     config::Folder,
     intake::{self, Filed, Filing, Version},
     journal::Draft,
-    vault::{Ahead, Preserved},
+    vault::{Ahead, Preserved, VaultError},
 };
 
 /// A file that is handed in, with what is known of it before it is read.
@@ -82,9 +87,17 @@ pub struct Arrived {
 }
 
 impl Office {
-    /// Keeps an original in the vault. It can be read again whatever becomes of the folder.
-    pub fn preserve(&self, original: &mut dyn Read) -> Result<Preserved, OfficeError> {
-        Ok(self.vault.preserve(original, &self.keyring, self.config.agent.file_bytes_max)?)
+    /// Keeps an original of so many bytes in the vault, unless the wish to stop or a full disk comes first. It can be read
+    /// again whatever becomes of the folder.
+    pub fn preserve(&self, original: &mut dyn Read, bytes: u64) -> Result<Preserved, OfficeError> {
+        self.take_nothing_too_large(bytes)?;
+        // Others write to the same disk.
+        let wanted = || !self.stop.is_asked() && self.has_room().unwrap_or(true);
+        match self.vault.preserve_while(&wanted, original, &self.keyring, self.config.agent.file_bytes_max) {
+            Err(VaultError::BrokenOff) if self.stop.is_asked() => Err(OfficeError::Stopping),
+            Err(VaultError::BrokenOff) => Err(OfficeError::Closed(NEARLY_FULL.to_owned())),
+            preserved => Ok(preserved?),
+        }
     }
 
     /// A new key for what concerns no known person.
@@ -123,7 +136,9 @@ impl Office {
         let handed: Vec<_> = open.into_iter().filter(|arrival| arrival.received.folder.is_empty()).collect();
         for arrival in handed.iter().filter(|arrival| !self.turns.is_taken(arrival.arrival)) {
             match self.proceed(arrival.arrival, progress) {
-                Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping)) => return Err(error),
+                Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping | OfficeError::Closed(_))) => {
+                    return Err(error);
+                }
                 // One file that cannot be handled must not stop the rest.
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
@@ -144,12 +159,12 @@ impl Office {
         loop {
             let state = self.arrival(arrival)?;
             match state.stage {
-                Stage::Received => self.first_pass(&state)?,
-                Stage::Parsed => report = self.second_pass(&state, progress)?,
+                Stage::Received => self.first_pass(&state).map_err(heeded)?,
+                Stage::Parsed => report = self.second_pass(&state, progress).map_err(heeded)?,
                 Stage::Answered => self.file(&state)?,
                 Stage::Filed if !state.is_to_correct() => return Ok(Waiting::Nothing),
                 Stage::Judged | Stage::Filed if !self.safe_enough(&state) => return Ok(Waiting::Mirror),
-                Stage::Judged | Stage::Filed => self.answer(&state, report.take())?,
+                Stage::Judged | Stage::Filed => self.answer(&state, report.take()).map_err(heeded)?,
             }
         }
     }
@@ -192,9 +207,10 @@ impl Office {
         self.config.folders.iter().find(|folder| folder.name == state.received.folder)
     }
 
-    /// The original, from its beginning.
+    /// The original, from its beginning, to be read until the wish to stop.
     pub(super) fn original(&self, state: &Arrival) -> Result<Box<dyn Read + Send>, OfficeError> {
         let original = self.vault.read(state.received.sha256, &self.keyring)?;
+        let original = Heeding::new(original, self.stop.clone());
         if state.received.bytes < AHEAD_BYTES_MIN {
             return Ok(Box::new(original));
         }
@@ -205,7 +221,8 @@ impl Office {
     /// The name under which a file arrived.
     pub fn file_name(&self, state: &Arrival) -> Result<String, OfficeError> {
         let entry = self.reading.entry(state.arrival)?.ok_or(OfficeError::NoArrival(state.arrival))?;
-        let private = entry.sealed.as_ref().and_then(|sealed| self.reading.reveal(entry.sequence, sealed));
+        let private =
+            entry.sealed.as_ref().and_then(|sealed| self.reading.reveal(entry.sequence, sealed).ok().flatten());
         let name = private.as_ref().and_then(|private| private.value(Field::FileName)).map(str::to_owned);
         Ok(name.unwrap_or_else(|| format!("arrival-{}", state.arrival)))
     }

@@ -13,7 +13,6 @@ use daybook_protocol::{
     event::{Alarm, ArrivalRefused, Event},
     field::Field,
     ids::Sequence,
-    wire::Refusal,
 };
 use tracing::{error, info, warn};
 
@@ -22,8 +21,7 @@ use crate::{
     books::index::{Index, Stage},
     config::Folder,
     intake::{self, HintKind, IntakeError, Ready, Refused, Scanner, Version, Watcher},
-    journal::{CLOCK, Draft},
-    store,
+    journal::Draft,
     supervise::Shutdown,
 };
 
@@ -85,6 +83,11 @@ fn trouble_with(arrival: Sequence) -> String {
     format!("arrival {arrival}")
 }
 
+/// The name of the alarm that says that the next file of a folder is too large for the room that there is.
+fn no_room_for(folder: &Folder) -> String {
+    format!("room for folder {}", folder.name)
+}
+
 /// One folder's door.
 struct Door {
     office: Arc<Office>,
@@ -94,6 +97,8 @@ struct Door {
     open: Vec<Sequence>,
     /// Those of them that cannot be handled.
     stuck: HashSet<Sequence>,
+    /// Whether the alarm is open that says that the next file is too large for the room that there is.
+    waits_for_room: bool,
     /// Whether the folder's last trouble was told, so that it is told once.
     troubled: bool,
 }
@@ -101,7 +106,15 @@ struct Door {
 impl Door {
     fn new(office: Arc<Office>, folder: Folder) -> Self {
         let scanner = Scanner::new(folder.clone(), office.config.agent.file_bytes_max);
-        Self { office, folder, scanner, open: Vec::new(), stuck: HashSet::new(), troubled: false }
+        Self {
+            office,
+            folder,
+            scanner,
+            open: Vec::new(),
+            stuck: HashSet::new(),
+            waits_for_room: false,
+            troubled: false,
+        }
     }
 
     fn attend(mut self, heard: &mpsc::Receiver<HintKind>, shutdown: &Shutdown) {
@@ -127,8 +140,10 @@ impl Door {
 
     /// Takes from the log what this folder left unfinished, and what it refused before.
     fn remember(&mut self) -> Result<(), OfficeError> {
-        let name = self.folder.name.clone();
-        let (open, refused) = self.office.journal.look(|index| (index.open_arrivals(), index.refused()))?;
+        let (name, alarm) = (self.folder.name.clone(), no_room_for(&self.folder));
+        let (open, refused, alarms) =
+            self.office.journal.look(|index| (index.open_arrivals(), index.refused(), index.alarms()))?;
+        self.waits_for_room = alarms.iter().any(|(open, _)| *open == alarm);
         for arrival in open.into_iter().filter(|arrival| arrival.received.folder == name) {
             let received = &arrival.received;
             let version =
@@ -136,6 +151,10 @@ impl Door {
             // One that only has to be corrected has left `in/`: what lies there under its name is another.
             if arrival.stage != Stage::Filed {
                 self.scanner.seed_taken(&self.office.file_name(&arrival)?, version);
+            }
+            // An earlier run's alarm is still open: this one has to clear it.
+            if alarms.iter().any(|(alarm, _)| *alarm == trouble_with(arrival.arrival)) {
+                self.stuck.insert(arrival.arrival);
             }
             self.open.push(arrival.arrival);
         }
@@ -151,19 +170,16 @@ impl Door {
     fn look(&mut self, shutdown: &Shutdown) -> Result<Duration, OfficeError> {
         self.proceed(shutdown)?;
         let rescan = Duration::from_secs(self.office.config.agent.rescan_seconds.max(1));
-        if let Some(why) = self.closed()? {
-            if !self.troubled {
-                warn!(folder = self.folder.name, why, "intake waits");
-            }
-            self.troubled = true;
-            return Ok(RETRY);
+        if let Some(why) = self.office.closed()? {
+            return Err(OfficeError::Closed(why.to_owned()));
         }
         let scan = self.scanner.scan(Instant::now())?;
         for refused in &scan.refused {
             self.refuse(refused)?;
         }
         for ready in &scan.ready {
-            if shutdown.is_asked() {
+            // The disk may have filled up with the files before this one; the next look says so.
+            if shutdown.is_asked() || self.office.closed()?.is_some() {
                 break;
             }
             let taken = match self.take(ready) {
@@ -178,27 +194,11 @@ impl Door {
             if !taken && self.scanner.holds_up(ready, Instant::now()) {
                 break;
             }
-            self.proceed(shutdown)?;
         }
         Ok(scan.next_look.map_or(rescan, |next| next.min(rescan)))
     }
 
-    /// Why nothing may be taken in now, if so.
-    fn closed(&self) -> Result<Option<&'static str>, OfficeError> {
-        let free = store::free_bytes(self.office.reading.home.path())?;
-        if free < self.office.config.agent.free_bytes_min {
-            return Ok(Some("the disk is nearly full: make room, intake goes on by itself"));
-        }
-        let alarms = self.office.journal.look(Index::alarms)?;
-        Ok(alarms.iter().find_map(|(name, _)| match name.as_str() {
-            CLOCK => Some("the clock jumped: set it right, or restart the agent if it is right now"),
-            // Whatever was taken and answered here would be in no log that counts.
-            name if name == Refusal::Fenced.name() => Some("another machine has taken over this log"),
-            _ => None,
-        }))
-    }
-
-    /// Preserves a file and records its arrival, unless it changed meanwhile.
+    /// Preserves a file, records its arrival and takes it along, unless it changed meanwhile.
     fn take(&mut self, ready: &Ready) -> Result<bool, OfficeError> {
         let mut file = self.scanner.open(ready)?;
         let identity = ready.identity;
@@ -212,38 +212,31 @@ impl Door {
             modified_at: identity.modified_at,
             completed_by: ready.completed_by,
         };
-        let preserved = self.office.preserve(&mut file)?;
+        if let Err(error) = self.office.take_nothing_too_large(identity.bytes) {
+            self.too_large(&error)?;
+            return Err(error);
+        }
+        let preserved = self.office.preserve(&mut file, identity.bytes)?;
         if !self.scanner.unchanged(ready)? {
             return Ok(false);
         }
         let arrival = self.office.receive(&handed, &preserved)?;
         self.scanner.taken(ready);
         self.open.push(arrival);
+        self.not_too_large()?;
         info!(folder = self.folder.name, arrival = arrival.0, bytes = identity.bytes, "a file was received");
+        self.go_on_with(arrival)?;
         Ok(true)
     }
 
     /// Takes every open arrival as far as it can go now.
     fn proceed(&mut self, shutdown: &Shutdown) -> Result<(), OfficeError> {
-        let mut waiting = HashSet::new();
         for arrival in self.open.clone() {
             if shutdown.is_asked() {
                 return Ok(());
             }
-            match self.office.proceed(arrival, &mut |_, _| {}) {
-                Ok(Waiting::Mirror) => {
-                    waiting.insert(arrival);
-                }
-                Ok(Waiting::Nothing) => self.answered(arrival)?,
-                Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping)) => return Err(error),
-                // One file that cannot be handled must not stop the rest.
-                Err(error) => {
-                    waiting.insert(arrival);
-                    self.stuck(arrival, &error)?;
-                }
-            }
+            self.go_on_with(arrival)?;
         }
-        self.open.retain(|arrival| waiting.contains(arrival));
         // What a person released since is open again.
         let name = self.folder.name.clone();
         let open = self.office.journal.look(Index::open_arrivals)?;
@@ -251,6 +244,23 @@ impl Door {
             if !self.open.contains(&arrival.arrival) {
                 self.open.push(arrival.arrival);
             }
+        }
+        Ok(())
+    }
+
+    /// Takes one open arrival as far as it can go now.
+    fn go_on_with(&mut self, arrival: Sequence) -> Result<(), OfficeError> {
+        match self.office.proceed(arrival, &mut |_, _| {}) {
+            Ok(Waiting::Mirror) => {}
+            Ok(Waiting::Nothing) => {
+                self.answered(arrival)?;
+                self.open.retain(|open| *open != arrival);
+            }
+            Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping | OfficeError::Closed(_))) => {
+                return Err(error);
+            }
+            // One file that cannot be handled must not stop the rest.
+            Err(error) => self.stuck(arrival, &error)?,
         }
         Ok(())
     }
@@ -284,6 +294,26 @@ impl Door {
         Ok(())
     }
 
+    /// The next file has to wait until there is room for it: raises an alarm once. Files before it were taken, so that the
+    /// disk as a whole may not be in trouble.
+    fn too_large(&mut self, error: &OfficeError) -> Result<(), OfficeError> {
+        if !std::mem::replace(&mut self.waits_for_room, true) {
+            let alarm = Alarm { alarm: no_room_for(&self.folder), detail: error.to_string() };
+            self.office.journal.raise(alarm, Source::Agent)?;
+        }
+        Ok(())
+    }
+
+    /// A file was taken: none waits for room.
+    fn not_too_large(&mut self) -> Result<(), OfficeError> {
+        if std::mem::take(&mut self.waits_for_room) {
+            let detail = "there was room for the file".to_owned();
+            let cleared = Event::AlarmCleared(Alarm { alarm: no_room_for(&self.folder), detail });
+            self.office.journal.note(Draft::plain(cleared))?;
+        }
+        Ok(())
+    }
+
     /// Records that something is not taken.
     fn refuse(&self, refused: &Refused) -> Result<(), OfficeError> {
         let event = Event::ArrivalRefused(ArrivalRefused {
@@ -295,12 +325,14 @@ impl Door {
         let private = Private::from([(Field::FileName, &refused.name)]);
         let private = Some((self.office.new_key()?, private));
         self.office.journal.note(Draft { private, ..Draft::plain(event) })?;
-        warn!(folder = self.folder.name, reason = ?refused.reason, "something in the folder is not taken");
+        warn!(folder = self.folder.name, reason = ?refused.reason, "something in the folder is not taken; `daybook entries --reveal` names it");
         Ok(())
     }
 
     fn trouble(&mut self, error: &OfficeError) {
-        if !self.troubled {
+        if let (false, OfficeError::Closed(why)) = (self.troubled, error) {
+            warn!(folder = self.folder.name, why, "intake waits");
+        } else if !self.troubled {
             let error: &dyn std::error::Error = error;
             error!(folder = self.folder.name, error, "the folder cannot be worked with; trying again");
         }
@@ -329,26 +361,44 @@ impl Door {
 
 #[cfg(test)]
 mod tests {
-    use daybook_protocol::event::Alarm;
+    use daybook_protocol::{
+        date::Timestamp,
+        event::{Alarm, Completion, FileId},
+    };
 
     use super::*;
     use crate::{config::Config, home::Home, office::Location};
 
-    /// Goal: a machine that was replaced takes nothing in any more, also after a restart. Method: the alarm by which it
-    /// learns of it, before and after.
+    /// Goal: the alarm of an arrival that could not be handled ends when it is handled, also by a later run. Method: an alarm
+    /// left open by a run that ended; then the door of the next one.
     #[test]
-    fn a_fenced_machine_takes_nothing_in() {
+    fn an_alarm_of_an_earlier_run_is_cleared() {
         let directory = tempfile::tempdir().expect("a directory");
         let text = "[[folder]]\nname = \"a\"\npath = \"drop\"\ncentre = \"C1\"\n";
         let folder = Config::parse(text, directory.path()).expect("a configuration").folders.remove(0);
         let place = Location { home: Home::new(directory.path().join("home")), config: None, operator_key: None };
-        let office = Arc::new(Office::open(&place, true).expect("a new home"));
-        let closed = |office: &Arc<Office>| Door::new(Arc::clone(office), folder.clone()).closed().expect("looked");
-        assert_eq!(closed(&office), None);
-        let alarm = Alarm { alarm: Refusal::Fenced.name().to_owned(), detail: "replaced".into() };
-        office.journal.note(Draft::plain(Event::AlarmRaised(alarm))).expect("noted");
-        assert!(closed(&office).is_some());
-        Arc::into_inner(office).expect("the only one").close().expect("closed");
-        assert!(closed(&Arc::new(Office::open(&place, false).expect("opened"))).is_some());
+        let office = Office::open(&place, true).expect("a new home");
+        let preserved = office.preserve(&mut "no table".as_bytes(), 8).expect("preserved");
+        let handed = Handed {
+            name: "a.csv".into(),
+            folder: Some(&folder),
+            centre: "C1".into(),
+            brand: String::new(),
+            kind: None,
+            file_id: FileId { device: 0, number: 0 },
+            modified_at: Timestamp(1),
+            completed_by: Completion::Quiet,
+        };
+        let arrival = office.receive(&handed, &preserved).expect("received");
+        let alarm = Alarm { alarm: trouble_with(arrival), detail: "the disk".into() };
+        office.journal.raise(alarm, Source::File { arrival }).expect("raised");
+        office.close().expect("closed");
+
+        let office = Arc::new(Office::open(&place, false).expect("opened"));
+        let mut door = Door::new(Arc::clone(&office), folder);
+        door.remember().expect("remembered");
+        door.proceed(&Shutdown::new()).expect("handled");
+        assert_eq!(office.arrival(arrival).expect("an arrival").stage, Stage::Filed);
+        assert!(office.journal.look(Index::alarms).expect("looked").is_empty());
     }
 }

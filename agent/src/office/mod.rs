@@ -2,6 +2,8 @@
 
 mod arrival;
 mod door;
+mod gate;
+mod heeding;
 mod passes;
 mod reading;
 mod receipt;
@@ -9,7 +11,7 @@ mod turns;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use daybook_protocol::{
@@ -70,7 +72,7 @@ pub enum OfficeError {
     #[error(transparent)]
     Vault(#[from] VaultError),
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    Journal(JournalError),
     #[error(transparent)]
     Index(#[from] IndexError),
     #[error(transparent)]
@@ -89,18 +91,33 @@ pub enum OfficeError {
         "{home} belongs to log {identity} but holds log {head}; put back the right files from a backup, or run `daybook recover`"
     )]
     OtherLog { home: PathBuf, identity: LogId, head: LogId },
-    #[error("a `daybook recover` into {home} was begun and not finished; run it again with the same code")]
+    #[error("a `daybook recover` into {home} was begun and not finished: run the same command again")]
     Recovering { home: PathBuf },
-    #[error("cannot use {path}")]
+    #[error("cannot read or write {path}: see that this user may")]
     Disk { path: PathBuf, source: std::io::Error },
     #[error("there is no arrival {0}; `daybook entries` lists what there is")]
     NoArrival(Sequence),
     #[error("the original of arrival {arrival} does not read as it did before: {why}")]
     Unsteady { arrival: Sequence, why: &'static str },
+    #[error("nothing is recorded now: {0}")]
+    Closed(String),
+    #[error("it cannot be recorded: {0}")]
+    Unrecordable(String),
     #[error(
         "stopped before the file was finished; what has a verdict is safe: do the same again, and it goes on from there"
     )]
     Stopping,
+}
+
+impl From<JournalError> for OfficeError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            // The journal goes on; it is whoever wants something recorded that has to wait.
+            JournalError::Full => Self::Closed(gate::NEARLY_FULL.to_owned()),
+            JournalError::Key(_) | JournalError::TooLarge(_) => Self::Unrecordable(error.to_string()),
+            other => Self::Journal(other),
+        }
+    }
 }
 
 /// Where a home and its parts lie, as the command line says.
@@ -154,22 +171,30 @@ pub struct Office {
     tokens: Tokens,
     writing: Writing,
     turns: Turns,
+    /// Held while the alarm of a full disk is raised or cleared, so that it is raised once.
+    alarming: Mutex<()>,
 }
 
 impl Office {
     /// Opens a home, and makes it first where there is none and `create` allows it.
     pub fn open(place: &Location, create: bool) -> Result<Self, OfficeError> {
-        Self::open_with(place, create, false)
+        Self::open_with(place, create, false, &mut |_, _| {})
     }
 
-    /// Opens a home with its books thrown away, so that they are folded from the log again.
-    pub fn rebuild(place: &Location) -> Result<Self, OfficeError> {
-        let office = Self::open_with(place, false, true)?;
-        office.reading.catch_up()?;
+    /// Opens a home with its books thrown away, so that they are folded from the log again; `progress` hears of entries done
+    /// and entries in all, each of which is folded twice: for the desk, and for people.
+    pub fn rebuild(place: &Location, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, OfficeError> {
+        let office = Self::open_with(place, false, true, &mut |done, total| progress(done, 2 * total))?;
+        office.reading.catch_up_telling(&mut |done, total| progress(total + done, 2 * total))?;
         Ok(office)
     }
 
-    fn open_with(place: &Location, create: bool, anew: bool) -> Result<Self, OfficeError> {
+    fn open_with(
+        place: &Location,
+        create: bool,
+        anew: bool,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self, OfficeError> {
         let (mut config, text) = place.config()?;
         let home = &place.home;
         if home.recovering().exists() {
@@ -186,9 +211,7 @@ impl Office {
             throw_away(&home.books())?;
         }
         // A start after a full disk takes its reserve back once there is room for it.
-        if store::free_bytes(home.path())? > config.agent.free_bytes_min.saturating_add(RESERVE_BYTES) {
-            store::hold_reserve(home, RESERVE_BYTES)?;
-        }
+        gate::hold_reserve(home, config.agent.free_bytes_min)?;
         let head = store.head();
         if head.log != identity.log {
             let home = home.path().to_owned();
@@ -200,8 +223,8 @@ impl Office {
         let began = (head.epoch < identity.epoch).then_some(identity.epoch);
         let keyring = Arc::new(Keyring::open(&home.keyring(), identity.epoch, &operator)?);
         let entries = store.reader();
-        let snapshot = home.books().join("index");
-        let (index, last_recorded_at) = catch_up(&snapshot, &store.reader())?;
+        let snapshot = home.index();
+        let CaughtUp { index, saved_through, last_recorded_at } = catch_up(&snapshot, &store.reader(), progress)?;
         for used in index.keys_used() {
             keyring.covers(used)?;
         }
@@ -209,17 +232,14 @@ impl Office {
         if text.is_none()
             && let Some(adopted) = adopted(&index, &entries)?
         {
-            // No file says otherwise, so the rules that govern the log go on. They say nothing here of folders and keys:
-            // where those lie counts from a file that is not here.
-            let parsed =
-                Config::parse(&adopted, home.path()).map_err(|why| ConfigError::Wrong { path: home.config(), why });
-            let Config { policy, agent, .. } = parsed?;
-            config = Config { policy, agent: Agent { operator_key: None, ..agent }, ..config };
+            config = governing(&adopted, home, config)?;
         }
         let opening = Opening {
             store,
             index,
             snapshot,
+            home: home.path().to_owned(),
+            saved_through,
             keyring: Arc::clone(&keyring),
             log: identity.log,
             epoch: identity.epoch,
@@ -231,8 +251,9 @@ impl Office {
         let (journal, writing) = Journal::start(opening);
         let tokens = operator.tokens();
         let mirror = watch::Sender::default();
-        let (stop, turns) = (Shutdown::new(), Turns::default());
-        let office = Self { reading, identity, config, journal, vault, mirror, stop, keyring, tokens, writing, turns };
+        let (stop, turns, alarming) = (Shutdown::new(), Turns::default(), Mutex::default());
+        let office =
+            Self { reading, identity, config, journal, vault, mirror, stop, keyring, tokens, writing, turns, alarming };
         office.announce(fresh, began, text)?;
         Ok(office)
     }
@@ -275,6 +296,11 @@ impl Office {
         Arc::clone(&self.keyring)
     }
 
+    /// Whether anything can still be recorded: not once store or keyring failed.
+    pub fn is_writing(&self) -> bool {
+        !self.writing.has_ended()
+    }
+
     /// Commits what is under way, writes the index, and closes the log.
     pub fn close(self) -> Result<(), OfficeError> {
         self.journal.stop();
@@ -298,7 +324,7 @@ pub fn restore_config(place: &Location) -> Result<Option<PathBuf>, OfficeError> 
         return Ok(None);
     }
     let store = Store::open(&place.home, CACHE_BYTES)?;
-    let (index, _) = catch_up(Path::new(""), &store.reader())?;
+    let CaughtUp { index, .. } = catch_up(Path::new(""), &store.reader(), &mut |_, _| {})?;
     let text = adopted(&index, &store.reader())?;
     store.close()?;
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
@@ -315,6 +341,14 @@ fn adopted(index: &Index, entries: &StoreReader) -> Result<Option<String>, Store
     }))
 }
 
+/// The configuration where no file says otherwise: the rules that govern the log go on. They say nothing here of folders and
+/// keys, since where those lie counts from a file that is not here.
+fn governing(adopted: &str, home: &Home, config: Config) -> Result<Config, ConfigError> {
+    let parsed = Config::parse(adopted, home.path()).map_err(|why| ConfigError::Wrong { path: home.config(), why });
+    let Config { policy, agent, .. } = parsed?;
+    Ok(Config { policy, agent: Agent { operator_key: None, ..agent }, ..config })
+}
+
 /// Makes a new log, or goes on making one: the store is there before the identity, and has its place before its head.
 fn found(home: &Home) -> Result<(Identity, Store), OfficeError> {
     let store = if store::exists(home) {
@@ -328,20 +362,38 @@ fn found(home: &Home) -> Result<(Identity, Store), OfficeError> {
     Ok((identity, store))
 }
 
-/// The index as of the log's end, and when the last entry was recorded.
-fn catch_up(snapshot: &Path, entries: &StoreReader) -> Result<(Index, Timestamp), OfficeError> {
-    let mut index =
-        Index::load(snapshot).filter(|index| index.applied_through() <= entries.count()).unwrap_or_default();
-    for frame in entries.frames(Sequence(index.applied_through())) {
+/// The index as of the log's end.
+struct CaughtUp {
+    index: Index,
+    /// How many entries the index on disk has.
+    saved_through: u64,
+    last_recorded_at: Timestamp,
+}
+
+/// The index on disk, if there is one, with what the log has behind it.
+fn catch_up(
+    snapshot: &Path,
+    entries: &StoreReader,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<CaughtUp, OfficeError> {
+    let root_at = |count: u64| {
+        let last = entries.frames(Sequence(count.checked_sub(1)?)).next()?.ok()?;
+        (last.header().end().0 == count).then_some(last.header().root)
+    };
+    let mut index = Index::load(snapshot, entries.log(), root_at).unwrap_or_default();
+    let saved_through = index.applied_through();
+    for frame in entries.frames(Sequence(saved_through)) {
         for entry in frame?.entries() {
             let entry = entry?;
             if entry.sequence.0 >= index.applied_through() {
                 index.apply(&entry);
             }
         }
+        progress(index.applied_through(), entries.count());
     }
     let last = entries.count().checked_sub(1).map(|last| entries.entry(Sequence(last))).transpose()?.flatten();
-    Ok((index, last.map(|entry| entry.recorded_at).unwrap_or_default()))
+    let last_recorded_at = last.map(|entry| entry.recorded_at).unwrap_or_default();
+    Ok(CaughtUp { index, saved_through, last_recorded_at })
 }
 
 /// The desk is given its look-up values by the operator's key.

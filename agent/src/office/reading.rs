@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use daybook_protocol::{
+    date::Timestamp,
     entry::{Entry, Private, Sealed},
     ids::{KeyId, LogId, Sequence, Token},
 };
@@ -11,8 +12,9 @@ use super::OfficeError;
 use crate::{
     books::read_model::{ReadModel, ReadModelError, Reader},
     home::Home,
-    keyring::{self, Keyring, OperatorKey, Tokens},
-    store::StoreReader,
+    journal::CLOCK,
+    keyring::{self, Keyring, KeyringError, OperatorKey, Tokens},
+    store::{self, StoreReader},
 };
 
 /// At most this many entries are put into the books in one transaction: large transactions cost `SQLite` least, and this
@@ -58,21 +60,34 @@ impl Reading {
 
     /// Brings the books up to the log's end. Books that are damaged, or do not stand on this log, are begun anew.
     pub fn catch_up(&self) -> Result<(), OfficeError> {
+        self.catch_up_telling(&mut |_, _| {})
+    }
+
+    /// The same; `progress` hears of entries done and entries in all.
+    pub fn catch_up_telling(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
         let mut books = self.book_lock();
         let last = books.applied_through().checked_sub(1).map(|last| self.entry(Sequence(last))).transpose()?.flatten();
         if !books.stands_on(last.as_ref()) {
             books.begin_anew()?;
         }
-        match self.fold(&mut books) {
+        match self.fold(&mut books, progress) {
             Err(OfficeError::Books(ReadModelError::Damaged(_))) => {
                 books.begin_anew()?;
-                self.fold(&mut books)
+                self.fold(&mut books, progress)
             }
             folded => folded,
         }
     }
 
-    fn fold(&self, books: &mut ReadModel) -> Result<(), OfficeError> {
+    /// Fails where the books would take the room that the log needs.
+    fn room_for_books(&self) -> Result<(), OfficeError> {
+        if store::free_bytes(self.home.path())? >= store::RECORD_BYTES_MIN {
+            return Ok(());
+        }
+        Err(OfficeError::Closed("the disk is nearly full, and the books wait for room: make some".to_owned()))
+    }
+
+    fn fold(&self, books: &mut ReadModel, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
         let mut run = Vec::new();
         for frame in self.entries.frames(Sequence(books.applied_through())) {
             for entry in frame?.entries() {
@@ -82,17 +97,24 @@ impl Reading {
                 }
             }
             if run.len() >= BOOKS_ENTRIES {
+                self.room_for_books()?;
                 books.apply(&run)?;
                 run.clear();
+                progress(books.applied_through(), self.entries.count());
             }
         }
-        books.apply(&run).map_err(OfficeError::from)
+        if !run.is_empty() {
+            self.room_for_books()?;
+        }
+        books.apply(&run)?;
+        progress(books.applied_through(), books.applied_through());
+        Ok(())
     }
 
-    /// Throws the books away and folds them from the log again.
-    pub fn refold(&self) -> Result<(), OfficeError> {
+    /// Throws the books away and folds them from the log again; `progress` hears of entries done and entries in all.
+    pub fn refold(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
         self.book_lock().begin_anew()?;
-        self.catch_up()
+        self.catch_up_telling(progress)
     }
 
     /// For how many entries the central node has signed, by the checkpoint that is kept here.
@@ -111,11 +133,32 @@ impl Reading {
         self.entries.entry(sequence).map_err(OfficeError::from)
     }
 
-    /// What an entry's sealed part says; `None` without the operator's key, or where the key was destroyed.
-    pub fn reveal(&self, sequence: Sequence, sealed: &Sealed) -> Option<Private> {
-        let keys = self.keys.as_ref()?;
-        let key = keys.keyring.key(sealed.key).ok()?;
-        keyring::open_sealed(&key, self.log, sequence, sealed).ok()
+    /// How many entries had been recorded at a moment, that moment included: all up to the last one that says so of itself.
+    pub fn count_at(&self, moment: Timestamp) -> Result<Sequence, OfficeError> {
+        // Recorded times go back only where an alarm of the clock was cleared; between two such places they are in order.
+        let mut places = self.books()?.cleared(CLOCK)?;
+        let mut end = self.entries.count();
+        loop {
+            let start = places.pop().map_or(0, |place| place.0);
+            let (mut low, mut high) = (start, end);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let entry = self.entry(Sequence(middle))?;
+                if entry.is_some_and(|entry| entry.recorded_at <= moment) { low = middle + 1 } else { high = middle }
+            }
+            if low > start || start == 0 {
+                return Ok(Sequence(low));
+            }
+            end = start;
+        }
+    }
+
+    /// What an entry's sealed part says; `None` without the operator's key. The error says why it cannot be opened: its key
+    /// was destroyed, or key or ciphertext is damaged.
+    pub fn reveal(&self, sequence: Sequence, sealed: &Sealed) -> Result<Option<Private>, KeyringError> {
+        let Some(keys) = &self.keys else { return Ok(None) };
+        let key = keys.keyring.key(sealed.key)?;
+        keyring::open_sealed(&key, self.log, sequence, sealed).map(Some)
     }
 
     /// The look-up value of a normalised ULN; `None` without the operator's key.

@@ -1,16 +1,18 @@
 use std::thread;
 
 use daybook_protocol::{
-    entry::Source,
+    batch::Builder,
+    entry::{Actor, Private, Source},
     event::{Alarm, Completion, FileId, Level},
     field::Kind,
 };
 use tempfile::TempDir;
 
 use super::*;
-use crate::{books::index::Arrival, journal::CLOCK};
+use crate::{books::index::Arrival, journal::CLOCK, store};
 
 mod corrections;
+mod known;
 
 fn office() -> (TempDir, Location, Office) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -44,7 +46,7 @@ fn enrolments(rows: u32) -> String {
 
 /// A file of enrolments, handed over and recorded, not yet read.
 fn hand_over(office: &Office, text: &str) -> Sequence {
-    let preserved = office.preserve(&mut text.as_bytes()).expect("preserved");
+    let preserved = office.preserve(&mut text.as_bytes(), text.len() as u64).expect("preserved");
     office.receive(&handed(), &preserved).expect("received")
 }
 
@@ -134,12 +136,162 @@ fn a_restart_clears_the_alarm_of_the_clock() {
     office.journal.note(Draft::plain(Event::AlarmRaised(alarm))).expect("noted");
     office.close().expect("closed");
     let office = Office::open(&place, false).expect("opened");
-    let cleared = (0..100).any(|_| {
+    until_alarmed(&office, false);
+    office.close().expect("closed");
+}
+
+/// Waits until there is, or is not, an alarm of the clock.
+fn until_alarmed(office: &Office, wanted: bool) {
+    let come = (0..100).any(|_| {
         let open = office.journal.look(|index| index.alarms().iter().any(|(name, _)| name == CLOCK)).expect("looked");
-        office.reading.entries.wait_beyond(office.reading.entries.count(), std::time::Duration::from_millis(100));
-        !open
+        if open != wanted {
+            office.reading.entries.wait_beyond(office.reading.entries.count(), std::time::Duration::from_millis(100));
+        }
+        open == wanted
     });
-    assert!(cleared);
+    assert!(come, "the alarm of the clock is not {wanted}");
+}
+
+/// Goal: a central node whose clock is another one stops intake until the difference is gone, whatever an operator says.
+/// Method: a difference of an hour, heard and taken back.
+#[test]
+fn the_central_nodes_clock_raises_the_alarm() {
+    let (_directory, _, office) = office();
+    office.journal.hear_clock(1_000_000).expect("heard");
+    until_alarmed(&office, false);
+    office.journal.hear_clock(3_600_000_000).expect("heard");
+    until_alarmed(&office, true);
+    let refused = office.journal.accept_clock(Private::default(), "jo").expect_err("one of the two is wrong");
+    assert!(matches!(&refused, JournalError::Clock(why) if why.contains("behind the central node's")), "{refused}");
+    office.journal.hear_clock(-1_000_000).expect("heard");
+    until_alarmed(&office, false);
+    let refused = office.journal.accept_clock(Private::default(), "jo").expect_err("nothing is wrong");
+    assert!(matches!(refused, JournalError::Clock(_)), "{refused}");
+    office.close().expect("closed");
+}
+
+/// Puts an entry of the given time at the end of a closed log.
+fn stamped(place: &Location, recorded_at: Timestamp) {
+    let mut store = Store::open(&place.home, CACHE_BYTES).expect("a log");
+    let head = store.head().clone();
+    let mut frontier = head.frontier;
+    let entry = Entry {
+        sequence: Sequence(frontier.count()),
+        recorded_at,
+        effective_on: None,
+        actor: Actor::Agent,
+        source: Source::Agent,
+        governed_by: Sequence(1),
+        findings: Vec::new(),
+        event: Event::AlarmRaised(Alarm { alarm: "other".into(), detail: String::new() }),
+        sealed: None,
+    };
+    let mut batch = Builder::new(head.log, head.epoch, &frontier);
+    batch.push(&entry.encode().expect("short"), &mut frontier);
+    store.append(&batch.finish(&frontier)).expect("appended");
+    store.barrier(&frontier, head.epoch).expect("durable");
+    store.close().expect("closed");
+}
+
+/// Goal: one wrong 2099 is not for ever: an operator's word ends it, entries go on from the present, a restart changes nothing,
+/// and a moment still resolves to a place. Method: a log that ends in 2099.
+#[test]
+fn a_wrong_year_is_left_behind() {
+    let (_directory, place, office) = office();
+    office.close().expect("closed");
+    let year_2099 = Timestamp(4_083_000_000_000_000);
+    stamped(&place, year_2099);
+    let office = Office::open(&place, false).expect("opened");
+    until_alarmed(&office, true);
+    let reason = Private::from([(daybook_protocol::field::Field::Reason, "checked")]);
+    let answer = office.journal.accept_clock(reason, "jo").expect("accepted");
+    let told = office.reading.entry(answer.sequence).expect("read").expect("an entry");
+    let raised = office.reading.entry(Sequence(answer.sequence.0 - 1)).expect("read").expect("an entry");
+    assert!(matches!(raised.event, Event::AlarmRaised(alarm) if alarm.alarm == CLOCK));
+    assert_eq!(told.actor, Actor::Operator("jo".into()));
+    assert!(told.recorded_at < year_2099 && told.sealed.is_some());
+    until_alarmed(&office, false);
+    let alarm = Alarm { alarm: "other".into(), detail: String::new() };
+    let (last, at) = office.journal.note_at(Draft::plain(Event::AlarmCleared(alarm))).expect("noted");
+    assert!(at < year_2099);
+    office.close().expect("closed");
+
+    let office = Office::open(&place, false).expect("opened");
+    until_alarmed(&office, false);
+    assert_eq!(office.reading.entries.count(), last.0 + 1, "nothing more to say");
+    let count_at = |moment: Timestamp| office.reading.count_at(moment).expect("found").0;
+    let begun = office.reading.entry(Sequence(1)).expect("read").expect("an entry").recorded_at;
+    assert_eq!([Timestamp(0), begun, at].map(count_at), [0, 2, last.0 + 1]);
+    assert_eq!(count_at(Timestamp(told.recorded_at.0 - 1)), 2, "what is stamped with 2099 was not there yet");
+    office.close().expect("closed");
+}
+
+/// Goal: an index that was saved for another history of the same log, as long as this one, is not used. Method: a copy of a
+/// home goes its own way; its index is put into the other's place.
+#[test]
+fn an_index_of_another_history_is_not_used() {
+    let (directory, place, office) = office();
+    office.close().expect("closed");
+    let other = Location { home: Home::new(directory.path().join("other")), ..place.clone() };
+    copy(place.home.path(), other.home.path());
+    for (place, alarm) in [(&place, "here"), (&other, "there")] {
+        let office = Office::open(place, false).expect("opened");
+        let raised = Alarm { alarm: alarm.into(), detail: String::new() };
+        assert_eq!(office.journal.note(Draft::plain(Event::AlarmRaised(raised))).expect("noted"), Sequence(2));
+        office.close().expect("closed");
+    }
+    std::fs::copy(other.home.index(), place.home.index()).expect("copied");
+    let office = Office::open(&place, false).expect("opened");
+    let open = office.journal.look(Index::alarms).expect("looked");
+    assert_eq!(open.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["here"]);
+    office.close().expect("closed");
+    store::salvage(&place.home, &[], &mut |_, _| {}).expect("salvaged");
+    assert!(!place.home.index().exists(), "a salvaged log is folded anew");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() { copy(&entry.path(), &to) } else { drop(std::fs::copy(entry.path(), to)) }
+    }
+}
+
+/// Goal: what takes long tells how far it is, and that it is done. Method: the books of a log of some batches folded again and
+/// the log verified, as a command does both.
+#[test]
+fn long_work_tells_how_far_it_is() {
+    let (_directory, place, office) = office();
+    office.proceed(received(&office, 600), &mut |_, _| {}).expect("done");
+    let end = office.reading.entries.count();
+    let mut told = Vec::new();
+    office.reading.refold(&mut |done, total| told.push((done, total))).expect("folded");
+    assert_eq!(told.last(), Some(&(end, end)));
+    office.close().expect("closed");
+    told.clear();
+    let office = Office::rebuild(&place, &mut |done, total| told.push((done, total))).expect("rebuilt");
+    assert!(told.is_sorted() && told.len() > 3 && told.last() == Some(&(2 * end, 2 * end)), "{told:?}");
+    office.close().expect("closed");
+    told.clear();
+    let places = store::places(&place.home);
+    let report = crate::verify::verify(&places, None, &mut |done, total| told.push((done, total))).expect("verified");
+    assert!(report.ok() && told.is_sorted() && told.len() > 3, "{told:?}");
+    assert!(told.last().is_some_and(|(done, total)| done == total));
+}
+
+/// Goal: the wish to stop is heard within a file, while it is copied and while it is read, and is no trouble with the file.
+/// Method: a source that never ends, and one long row, with the wish there before each.
+#[test]
+fn a_stop_is_heard_within_a_file() {
+    let (_directory, place, office) = office();
+    let arrival = received(&office, 10);
+    office.stop.ask();
+    assert!(matches!(office.preserve(&mut std::io::repeat(b'a'), 0), Err(OfficeError::Stopping)));
+    assert!(matches!(office.proceed(arrival, &mut |_, _| {}), Err(OfficeError::Stopping)));
+    office.close().expect("closed");
+    let office = Office::open(&place, false).expect("opened");
+    assert_eq!(office.proceed(arrival, &mut |_, _| {}).expect("done"), Waiting::Nothing);
     office.close().expect("closed");
 }
 

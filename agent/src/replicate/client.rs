@@ -124,7 +124,7 @@ fn with_port(address: &str) -> String {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFilesError {
     /// A file cannot be read or written.
-    #[error("cannot read or write {path}")]
+    #[error("cannot read or write {path}: see that this user may")]
     Io {
         /// Which file.
         path: PathBuf,

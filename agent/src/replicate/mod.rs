@@ -37,7 +37,7 @@ pub use join::{JoinError, join};
 pub(crate) use link::{
     HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, Link, LinkError, Reader, Writer, farewell, read_hello, write_hello,
 };
-pub use recover::{Progress, RecoverError, Recovered, recover};
+pub use recover::{Progress, RecoverError, Recovered, recover, settle};
 pub use recovery::Recovery;
 pub use session::{Mirroring, Position, SessionError, run_session};
 

@@ -110,8 +110,8 @@ pub enum RecoverError {
 }
 
 /// Takes over a log from the central node at `address`, with a code made by `central invite --recover`. `progress` is told
-/// of every message. The identity is written last: only then is `home` an agent's. Cut off at any point it can be called
-/// again, and goes on.
+/// of every message. Cut off at any point it can be called again, and goes on. `home` is an agent's when the caller has
+/// called [`settle`], and nobody may write to the log before.
 pub async fn recover(
     address: &str,
     invite: &Invite,
@@ -354,7 +354,17 @@ async fn write(writer: &mut Writer<Stream>, mut outgoing: mpsc::Receiver<Message
     }
 }
 
-/// Keeps the checkpoint and makes the home an agent's.
+/// Takes away the note that a recover is under way. From here on the agent starts, and writes; another recover is refused.
+pub fn settle(home: &Home) -> Result<(), RecoverError> {
+    crate::crash::point("recover.settle.before");
+    let settled = std::fs::remove_file(home.recovering()).and_then(|()| durable::sync_directory(home.path()));
+    settled.map_err(|error| RecoverError::Keep(error.into()))?;
+    // DURABLE: the recover is over.
+    crate::crash::point("recover.settle.after");
+    Ok(())
+}
+
+/// Keeps the checkpoint and gives the home its identity.
 async fn finish(home: &Home, identity: Identity, recovery: Recovery<LogCopy>) -> Result<Recovered, RecoverError> {
     let home = home.clone();
     blocking(move || {
@@ -368,9 +378,8 @@ async fn finish(home: &Home, identity: Identity, recovery: Recovery<LogCopy>) ->
         kept.map_err(|error| RecoverError::Keep(error.into()))?;
         crate::crash::point("recover.identity.before");
         identity.save(&home)?;
-        // DURABLE: this home is the log's agent. The note that a recover is under way may go.
+        // DURABLE: this home is the log's agent, once the note that a recover is under way goes.
         crate::crash::point("recover.identity.after");
-        std::fs::remove_file(home.recovering()).map_err(|error| RecoverError::Keep(error.into()))?;
         Ok(Recovered { identity, count, root, originals: progress.originals, missing })
     })
     .await

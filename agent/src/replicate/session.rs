@@ -34,6 +34,10 @@ const PAUSE_MAX: Duration = Duration::from_mins(1);
 /// At most this many messages wait to be written to the connection.
 const QUEUE_MESSAGES_MAX: usize = 8;
 
+/// An answer that was longer under way than this says nothing about the central node's clock: it lay about while the machine
+/// slept, or behind a large transfer. Short against the difference that counts.
+const CLOCK_WAY_MAX: Duration = Duration::from_mins(1);
+
 /// How far the central node is, as seen from the agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Position {
@@ -49,7 +53,7 @@ pub struct Position {
     pub trouble: Option<String>,
     /// When the central node last said something, by this machine's clock.
     pub last_contact: Option<Timestamp>,
-    /// How far the central node's clock was ahead of this machine's then, in microseconds, the way included.
+    /// How far the central node's clock was ahead of this machine's when it was last asked, in microseconds, the way included.
     pub clock_ahead_us: Option<i64>,
 }
 
@@ -181,6 +185,7 @@ impl Session {
                     queue: VecDeque::new(),
                     idle: false,
                     met: false,
+                    asked_at: None,
                 };
                 let begun = Instant::now();
                 let ended = tokio::select! {
@@ -263,6 +268,8 @@ struct Talk<'a> {
     idle: bool,
     /// Whether the central node has said where it stands.
     met: bool,
+    /// When the central node was asked for a sign of life that it has not given yet.
+    asked_at: Option<Timestamp>,
 }
 
 impl Talk<'_> {
@@ -280,7 +287,9 @@ impl Talk<'_> {
                     Err(error) => Err(ConnectError::broken(&self.session.address, error).into()),
                 },
                 _ = ping.tick() => {
-                    self.queue.push_back(Message::Ping { now: now() });
+                    let now = now();
+                    self.asked_at.get_or_insert(now);
+                    self.queue.push_back(Message::Ping { now });
                     Ok(())
                 }
                 permit = outgoing.reserve(), if !self.queue.is_empty() => match (permit, self.queue.pop_front()) {
@@ -310,9 +319,8 @@ impl Talk<'_> {
 
     /// Takes a message and keeps what it says that is new.
     async fn take(&mut self, message: Message) -> Result<(), Ended> {
-        let clock = match &message {
-            Message::Mirrored(mirrored) => Some(mirrored.now),
-            Message::Pong { now } => Some(*now),
+        let clock_ahead_us = match &message {
+            Message::Pong { now: theirs } => self.asked_at.take().and_then(|asked| ahead_us(*theirs, asked, now())),
             _ => None,
         };
         let outbound = Arc::clone(&self.mirroring.outbound);
@@ -344,11 +352,8 @@ impl Talk<'_> {
             }
         }
         self.mirroring.position.send_modify(|position| {
-            let here = now();
-            position.last_contact = Some(here);
-            if let Some(clock) = clock {
-                position.clock_ahead_us = Some(clock.0.saturating_sub(here.0));
-            }
+            position.last_contact = Some(now());
+            position.clock_ahead_us = clock_ahead_us.or(position.clock_ahead_us);
             if let Some(mirrored) = mirrored {
                 position.connected = true;
                 position.refused = None;
@@ -391,6 +396,13 @@ impl Talk<'_> {
     }
 }
 
+/// How far the clock of `theirs` is ahead, in microseconds, by an answer that came now to what was asked then; `None` if it was
+/// too long under way, or this machine's clock was set meanwhile.
+fn ahead_us(theirs: Timestamp, asked: Timestamp, now: Timestamp) -> Option<i64> {
+    let way = u64::try_from(now.0.saturating_sub(asked.0)).ok().map(Duration::from_micros)?;
+    (way <= CLOCK_WAY_MAX).then(|| theirs.0.saturating_sub(now.0))
+}
+
 /// Writes messages as they come.
 async fn write(writer: &mut Writer<Stream>, mut messages: mpsc::Receiver<Message>) -> LinkError {
     while let Some(message) = messages.recv().await {
@@ -420,5 +432,16 @@ mod tests {
             assert_eq!(pause(failures, u32::MAX), pause(failures, 0) / 2);
         }
         assert_eq!(pause(u32::MAX, 0), PAUSE_MAX);
+    }
+
+    /// Goal: an old answer is not taken for a wrong clock. Method: answers that came at once, late, and before they were asked for.
+    #[test]
+    fn a_late_answer_says_nothing_about_the_clock() {
+        let second = |at: i64| Timestamp(at * 1_000_000);
+        let check = |asked, now| ahead_us(second(500), second(asked), second(now));
+        assert_eq!(check(100, 101), Some(399_000_000));
+        assert_eq!(check(800, 860), Some(-360_000_000));
+        assert_eq!(check(800, 861), None, "the machine slept, or its clock was set");
+        assert_eq!(check(800, 799), None);
     }
 }

@@ -13,7 +13,7 @@ use daybook_protocol::{batch::BatchError, ids::Sequence};
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process, or another part of this one, holds the directory's lock.
-    #[error("another daybook has {home} open: ask it through its socket, or stop it first")]
+    #[error("another daybook has {home} open: stop it, or wait until its command has ended, and try again")]
     Busy {
         /// The data directory.
         home: PathBuf,
@@ -153,7 +153,7 @@ pub enum StoreError {
         source: EngineError,
     },
     /// A file of ours cannot be read or written.
-    #[error("{doing} failed at {path}")]
+    #[error("{doing} failed at {path}: see that this user may read and write there")]
     Io {
         /// What was being done.
         doing: &'static str,

@@ -27,7 +27,7 @@ use super::{
 use crate::{crash, durable, home::Home, verify::scan::Index};
 
 /// Room that the engine needs to open, besides what is there, in bytes.
-const OPENING_BYTES: u64 = 16 << 20;
+pub(super) const OPENING_BYTES: u64 = 16 << 20;
 
 /// See [`Store::create`].
 pub(super) fn create(home: &Home, log: LogId, epoch: Epoch, reserve_bytes: u64) -> Result<Store, StoreError> {
@@ -232,6 +232,7 @@ fn begin(home: &Home, lock: File, head: Head, cache_bytes: u64) -> Result<Store,
         head,
         end: (frontier.count(), frontier.root()),
         unsynced_bytes: 0,
+        ahead: disk::Ahead::default(),
         stopped: false,
         _lock: lock,
     };

@@ -37,8 +37,8 @@ pub struct Salvaged {
 
 /// Builds the log of a home anew from its store's raw bytes, from the stores kept in `evidence/`, and from `copies`
 /// (directories of stores, or their files of batches). Fails, and touches nothing, if an entry up to the head is missing.
-/// Can be run again after it was broken off.
-pub fn salvage(home: &Home, copies: &[PathBuf]) -> Result<Salvaged, StoreError> {
+/// Can be run again after it was broken off. `progress` hears of bytes done and bytes in all.
+pub fn salvage(home: &Home, copies: &[PathBuf], progress: &mut dyn FnMut(u64, u64)) -> Result<Salvaged, StoreError> {
     if !home.path().exists() {
         return Err(StoreError::NoLog { home: home.path().to_owned() });
     }
@@ -47,17 +47,25 @@ pub fn salvage(home: &Home, copies: &[PathBuf]) -> Result<Salvaged, StoreError> 
     open::clear_leftovers(home)?;
     let head = head_file::read(&home.head())?;
     let mut index = Index::new(head.as_ref().map(|head| head.log));
-    for path in sources(home, copies)? {
-        index.scan(&path, 0).map_err(io("reading the batches", &path))?;
+    let sources = sources(home, copies)?;
+    let scanned: u64 = sources.iter().filter_map(|path| fs::metadata(path).ok()).map(|meta| meta.len()).sum();
+    let mut done = 0_u64;
+    for path in sources {
+        // How much will be built is not known before: as much as is read, at the most.
+        let mut told = |at: u64| progress((done + at).min(scanned), 2 * scanned);
+        index.scan_telling(&path, 0, &mut told).map_err(io("reading the batches", &path))?;
+        done += fs::metadata(&path).map_or(0, |meta| meta.len());
     }
     let run = choose(home, &index, head.as_ref())?;
+    let building: u64 = run.iter().map(|found| u64::from(found.header.bytes)).sum();
     let head_was_missing = head.is_none();
     let log = head.as_ref().map(|head| head.log).or(run.first().map(|found| found.header.log));
     let nothing = || StoreError::NoLog { home: home.path().to_owned() };
     let log = log.ok_or_else(nothing)?;
     let begun = || Head { generation: 0, log, epoch: Epoch::FIRST, frontier: Frontier::default() };
     let old = head.unwrap_or_else(begun);
-    let (new, batches) = build(home, &index, &run, &old)?;
+    let mut built = |bytes: u64| progress(scanned + bytes, scanned + building);
+    let (new, batches) = build(home, &index, &run, &old, &mut built)?;
     let evidence = put_in_place(home, &new)?;
     let (entries, acknowledged) = (new.frontier.count(), old.frontier.count());
     Ok(Salvaged { entries, batches, beyond_head: entries - acknowledged, head_was_missing, evidence })
@@ -97,15 +105,22 @@ fn choose(home: &Home, index: &Index, head: Option<&Head>) -> Result<Vec<Found>,
     Ok(run)
 }
 
-/// Builds a store of these batches aside and gives the head it will have, with the number of batches.
-fn build(home: &Home, index: &Index, run: &[Found], old: &Head) -> Result<(Head, u64), StoreError> {
+/// Builds a store of these batches aside and gives the head it will have, with the number of batches. `told` hears of bytes.
+fn build(
+    home: &Home,
+    index: &Index,
+    run: &[Found],
+    old: &Head,
+    told: &mut dyn FnMut(u64),
+) -> Result<(Head, u64), StoreError> {
     let making = home.log_making();
     let payload: u64 = run.iter().map(|found| u64::from(found.header.bytes)).sum();
     // The engine's file is up to two and a half times its payload.
     disk::make_room(home, payload / 2 * 5 + (32 << 20))?;
     let failed = |source| StoreError::Engine { home: home.path().to_owned(), doing: "building a store", source };
     let mut engine = Engine::create(&making, ONCE_CACHE_BYTES).map_err(failed)?;
-    let (mut frontier, mut epoch, mut batches, mut unwritten) = (Frontier::default(), old.epoch, 0, 0);
+    let (mut frontier, mut epoch, mut batches) = (Frontier::default(), old.epoch, 0);
+    let (mut unwritten, mut bytes) = (0, 0);
     for found in run {
         let acknowledged = found.header.end().0 <= old.frontier.count();
         let read = index.read(found).map_err(io("reading the batches", home.path()))?;
@@ -133,6 +148,8 @@ fn build(home: &Home, index: &Index, run: &[Found], old: &Head) -> Result<(Head,
         }
         epoch = epoch.max(frame.header().epoch);
         batches += 1;
+        bytes += frame.bytes().len() as u64;
+        told(bytes);
     }
     engine.flush().map_err(failed)?;
     drop(engine);
@@ -158,6 +175,8 @@ fn check_built(home: &Home, making: &Path, frontier: &Frontier) -> Result<(), St
 /// looks in `evidence/` too.
 fn put_in_place(home: &Home, head: &Head) -> Result<Option<PathBuf>, StoreError> {
     crash::point("store.salvage.before");
+    // Whatever was folded from the damaged store is not asked any more.
+    disk::remove_file(&home.index())?;
     let mut evidence = None;
     if home.log().exists() {
         let place = open::new_evidence(home, "log")?;

@@ -28,6 +28,7 @@
 
 mod ahead;
 mod object;
+mod paced;
 mod pieces;
 
 use std::{
@@ -49,6 +50,7 @@ use crate::{
     keyring::{Keyring, KeyringError},
 };
 use object::Sealer;
+use paced::Paced;
 
 /// The level of zstd: the fastest that still halves a table, so that preserving keeps up with the disk.
 const ZSTD_LEVEL: i32 = 1;
@@ -75,6 +77,9 @@ pub enum VaultError {
         /// The limit.
         bytes_max: u64,
     },
+    /// Whoever asked does not want it any more. Retry: nothing of it was kept.
+    #[error("the copy of an original was broken off")]
+    BrokenOff,
     /// The key for a new object could not be made or synced.
     #[error("no key for a new original")]
     Keyring(#[source] KeyringError),
@@ -174,16 +179,27 @@ impl Vault {
         keyring: &Keyring,
         bytes_max: u64,
     ) -> Result<Preserved, VaultError> {
+        self.preserve_while(&|| true, original, keyring, bytes_max)
+    }
+
+    /// The same, for as long as `wanted` says so: it is asked with every piece that is copied or read back.
+    pub fn preserve_while(
+        &self,
+        wanted: &dyn Fn() -> bool,
+        original: &mut dyn Read,
+        keyring: &Keyring,
+        bytes_max: u64,
+    ) -> Result<Preserved, VaultError> {
         let temporary = self.temporary();
         let io_failed = |source| failed(&temporary, source);
         let file = tempfile::Builder::new().prefix(process_prefix()).tempfile_in(&temporary).map_err(io_failed)?;
         let (id, key) = keyring.allocate().map_err(VaultError::Keyring)?;
-        let sealer = Sealer::new(file.as_file(), id, &key, keyring.nonce()).map_err(io_failed)?;
+        let sealer = Sealer::new(Paced::new(file.as_file()), id, &key, keyring.nonce()).map_err(io_failed)?;
         let mut zstd = zstd::Encoder::new(sealer, ZSTD_LEVEL).map_err(io_failed)?;
-        let (sha256, bytes) = copy(original, &mut zstd, bytes_max, &temporary)?;
+        let (sha256, bytes) = copy(wanted, original, &mut zstd, bytes_max, &temporary)?;
         zstd.finish().and_then(Sealer::finish).map_err(io_failed)?;
 
-        if let Some(key) = self.usable(sha256, keyring)? {
+        if let Some(key) = self.usable(wanted, sha256, keyring)? {
             return Ok(Preserved { sha256, bytes, key, already: true });
         }
         keyring.sync().map_err(VaultError::Keyring)?;
@@ -203,11 +219,26 @@ impl Vault {
 
     /// Reads a whole original, checks every byte of its object, and gives its length.
     pub fn check(&self, sha256: Digest, keyring: &Keyring) -> Result<u64, VaultError> {
+        self.check_while(&|| true, sha256, keyring)
+    }
+
+    fn check_while(&self, wanted: &dyn Fn() -> bool, sha256: Digest, keyring: &Keyring) -> Result<u64, VaultError> {
         let mut original = self.read(sha256, keyring)?;
-        io::copy(&mut original, &mut io::sink()).map_err(|error| match error.downcast::<VaultError>() {
-            Ok(error) => error,
-            Err(source) => failed(&self.place(sha256), source),
-        })
+        let (mut buffer, mut bytes) = (vec![0; READ_BYTES], 0_u64);
+        while wanted() {
+            match original.read(&mut buffer) {
+                Ok(0) => return Ok(bytes),
+                Ok(read) => bytes += read as u64,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    return Err(match error.downcast::<VaultError>() {
+                        Ok(error) => error,
+                        Err(source) => failed(&self.place(sha256), source),
+                    });
+                }
+            }
+        }
+        Err(VaultError::BrokenOff)
     }
 
     /// Whether the object is here, complete and durable. Whether it is undamaged, [`Vault::check`] tells.
@@ -217,12 +248,17 @@ impl Vault {
 
     /// The key by which the object is sealed if the object is here and can be read to its end. One that cannot is set
     /// aside.
-    fn usable(&self, sha256: Digest, keyring: &Keyring) -> Result<Option<KeyId>, VaultError> {
+    fn usable(
+        &self,
+        wanted: &dyn Fn() -> bool,
+        sha256: Digest,
+        keyring: &Keyring,
+    ) -> Result<Option<KeyId>, VaultError> {
         use KeyringError::{KeyDamaged, KeyDestroyed, KeyMissing};
         if !self.contains(sha256) {
             return Ok(None);
         }
-        match self.check(sha256, keyring) {
+        match self.check_while(wanted, sha256, keyring) {
             Ok(_) => Ok(Some(self.read(sha256, keyring)?.key())),
             Err(
                 VaultError::Damaged { .. }
@@ -307,6 +343,7 @@ impl Vault {
 
 /// Copies an original and gives its SHA-256 and its length. `to` is a file in the directory `temporary`.
 fn copy(
+    wanted: &dyn Fn() -> bool,
     original: &mut dyn Read,
     to: &mut impl Write,
     bytes_max: u64,
@@ -315,6 +352,9 @@ fn copy(
     let (mut hash, mut bytes) = (Sha256::new(), 0_u64);
     let mut buffer = vec![0; READ_BYTES];
     loop {
+        if !wanted() {
+            return Err(VaultError::BrokenOff);
+        }
         let read = match original.read(&mut buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             read => read.map_err(VaultError::Original)?,

@@ -404,3 +404,26 @@ proptest! {
         prop_assert!(source.vault.object_piece(sha256, total + 9, 100).expect("behind it").is_empty());
     }
 }
+
+/// Goal: a copy that nobody wants any more ends within a piece and leaves nothing, whether the original is new or here already.
+/// Method: one that never ends, and a known one that is broken off while it is read back; the wish is counted.
+#[test]
+fn a_copy_is_broken_off() {
+    let place = Place::new();
+    let asked = std::cell::Cell::new(0);
+    let times = |most: u32| {
+        asked.set(0);
+        let asked = &asked;
+        move || asked.replace(asked.get() + 1) < most
+    };
+    let endless = place.vault.preserve_while(&times(3), &mut io::repeat(7), &place.keyring, NO_LIMIT);
+    assert!(matches!(endless, Err(VaultError::BrokenOff)) && asked.get() == 4, "{endless:?}");
+    assert_eq!(place.files("tmp"), BTreeSet::new());
+    let known = noise(1, 3 * READ_BYTES);
+    let kept = place.preserve(&known);
+    let copied = 4;
+    let again = place.vault.preserve_while(&times(copied + 1), &mut &*known, &place.keyring, NO_LIMIT);
+    assert!(matches!(again, Err(VaultError::BrokenOff)), "{again:?}");
+    assert_eq!(place.files("tmp"), BTreeSet::new());
+    assert!(place.preserve(&known) == Preserved { already: true, ..kept });
+}

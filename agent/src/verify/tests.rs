@@ -144,25 +144,27 @@ fn export(directory: &Path, frames: &[Frame]) {
 fn an_export_is_checked_from_its_bytes() {
     let directory = tempfile::tempdir().expect("a directory");
     let here = directory.path();
-    assert!(verify_export(here, None).is_err(), "nothing there");
+    assert!(verify_export(here, None, &mut |_, _| {}).is_err(), "nothing there");
     let (good, frontier) = frames(5, 4);
     export(here, &good);
-    let report = verify_export(here, None).expect("a report");
+    let mut told = Vec::new();
+    let report = verify_export(here, None, &mut |done, total| told.push((done, total))).expect("a report");
+    assert!(told.is_sorted() && told.last().is_some_and(|(done, total)| done == total), "{told:?}");
     assert_eq!((report.ok(), report.entries, report.root), (true, 20, frontier.root()));
     assert_eq!(report.anchored_through, None);
 
     let swapped = [good[0].clone(), good[2].clone(), good[1].clone()];
     export(here, &swapped);
-    let report = verify_export(here, None).expect("a report");
+    let report = verify_export(here, None, &mut |_, _| {}).expect("a report");
     assert_eq!((report.entries, report.faults[0].at), (4, Some(Sequence(4))));
 
     let mut bytes: Vec<u8> = good.iter().flat_map(Frame::bytes).copied().collect();
     bytes.pop();
     fs::write(here.join("log.frames"), &bytes).expect("written");
-    assert_eq!(verify_export(here, None).expect("a report").faults[0].at, Some(Sequence(16)));
+    assert_eq!(verify_export(here, None, &mut |_, _| {}).expect("a report").faults[0].at, Some(Sequence(16)));
     bytes[good[0].bytes().len() + HEADER_BYTES + 9] ^= 1;
     fs::write(here.join("log.frames"), &bytes).expect("written");
-    assert_eq!(verify_export(here, None).expect("a report").faults[0].at, Some(Sequence(4)));
+    assert_eq!(verify_export(here, None, &mut |_, _| {}).expect("a report").faults[0].at, Some(Sequence(4)));
 }
 
 /// Goal: what the central node signed for must stand in the export as it was then, at any entry, also within a batch.
@@ -178,7 +180,7 @@ fn a_checkpoint_binds_the_log() {
     fs::write(here.join("verifier"), &verifier).expect("written");
     let check = |checkpoint: &Checkpoint, signer: &Signer, given: Option<&str>| {
         fs::write(here.join("checkpoint"), checkpoint.sign(signer)).expect("written");
-        verify_export(here, given).expect("a report")
+        verify_export(here, given, &mut |_, _| {}).expect("a report")
     };
     let mut partial = Frontier::default();
     let leaves = good.iter().flat_map(|frame| frame.raw_entries().flatten().map(|(_, entry)| tree::leaf(entry)));

@@ -15,7 +15,7 @@ use daybook_protocol::{
     entry::{Entry, Source},
     event::Event,
     field::Kind,
-    ids::{Digest, Epoch, KeyId, RegistrationNo, Sequence, Token},
+    ids::{Digest, Epoch, KeyId, LogId, RegistrationNo, Sequence, Token},
     wire::KeysHeld,
 };
 use serde::{Deserialize, Serialize};
@@ -270,15 +270,15 @@ impl Index {
         self.config
     }
 
-    /// Reads an index that was saved; `None` if there is none or it is of another version or damaged: then the log gives
-    /// it again.
-    pub fn load(path: &Path) -> Option<Self> {
-        snapshot::load(path)
+    /// Reads an index that was saved; `None` if there is none, if it is of another version or damaged, or if it was folded
+    /// from another history than that of `log`, whose root at a count `root_at` gives: then the log gives the index again.
+    pub fn load(path: &Path, log: LogId, root_at: impl FnOnce(u64) -> Option<Digest>) -> Option<Self> {
+        snapshot::load(path, log, root_at)
     }
 
-    /// Saves the index for the next start.
-    pub fn save(&self, path: &Path) -> Result<(), IndexError> {
-        snapshot::save(self, path)
+    /// Saves the index for the next start; `root` is that of the entries folded, of this log.
+    pub fn save(&self, log: LogId, root: Digest, path: &Path) -> Result<(), IndexError> {
+        snapshot::save(self, log, root, path)
     }
 }
 

@@ -1,6 +1,8 @@
-//! The index on disk, so that a start need not read the whole log. Derived: whatever does not read back whole is ignored.
+//! The index on disk, so that a start need not read the whole log. Derived: whatever does not read back whole, or is of
+//! another history than the log's, is ignored. Another history can be as long: after a salvage, a recover, or when an old copy
+//! was put back; hence the root.
 //!
-//! Layout: magic (8 bytes), version (4), applied through (8), then the flat tables as fixed-size records behind their counts, the
+//! Layout: magic (8 bytes), version (4), log id (16), applied through (8), root (32), then the flat tables as fixed-size records behind their counts, the
 //! small rest as JSON behind its length, and the SHA-256 of all that.
 
 use std::{
@@ -13,7 +15,7 @@ use daybook_protocol::{
     date::{Date, Timestamp},
     event::{FileId, ReturnReason, WithdrawalReason},
     field::Field,
-    ids::{Digest, Epoch, KeyId, RegistrationNo, Sequence, Token},
+    ids::{Digest, Epoch, KeyId, LogId, RegistrationNo, Sequence, Token},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -27,7 +29,7 @@ use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
 const MAGIC: [u8; 8] = *b"DBKINDEX";
 /// Raised with every change of the layout; an older snapshot is then ignored.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
 /// Written and hashed in pieces of this size.
@@ -86,7 +88,7 @@ enum SavedLeg {
     Redispatched,
 }
 
-pub(super) fn save(index: &Index, path: &Path) -> Result<(), IndexError> {
+pub(super) fn save(index: &Index, log: LogId, root: Digest, path: &Path) -> Result<(), IndexError> {
     let failed = |source| IndexError { path: path.to_owned(), source };
     let temporary = path.with_extension("new");
     let write = || -> io::Result<()> {
@@ -95,17 +97,29 @@ pub(super) fn save(index: &Index, path: &Path) -> Result<(), IndexError> {
         }
         let mut out =
             Out { inner: File::create(&temporary)?, hash: Sha256::new(), buffer: Vec::with_capacity(2 * BUFFER_BYTES) };
+        out.put(&MAGIC)?;
+        out.small(VERSION)?;
+        out.put(&log.0)?;
+        out.number(index.applied)?;
+        out.put(&root.0)?;
         write_index(index, &mut out)?;
         out.finish()?.sync_all()?;
         fs::rename(&temporary, path)
     };
-    write().map_err(failed)
+    // Half an index would only take room, on a disk that has none to spare perhaps.
+    write().inspect_err(|_| drop(fs::remove_file(&temporary))).map_err(failed)
 }
 
-pub(super) fn load(path: &Path) -> Option<Index> {
+pub(super) fn load(path: &Path, log: LogId, root_at: impl FnOnce(u64) -> Option<Digest>) -> Option<Index> {
     let file = File::open(path).ok()?;
     let mut from = In { inner: BufReader::with_capacity(1 << 20, file), hash: Sha256::new() };
-    let index = read_index(&mut from).ok()?;
+    let known = from.take().ok()? == MAGIC && from.small().ok()? == VERSION;
+    let of = known.then(|| from.take().map(LogId)).transpose().ok()?;
+    let (applied, root) = (from.number().ok()?, Digest(from.take().ok()?));
+    if of != Some(log) || root_at(applied) != Some(root) {
+        return None;
+    }
+    let index = read_index(&mut from, applied).ok()?;
     let found: [u8; 32] = from.hash.finalize().into();
     let mut expected = [0; 32];
     from.inner.read_exact(&mut expected).ok()?;
@@ -183,9 +197,6 @@ fn maybe(sequence: Option<Sequence>) -> u64 {
 }
 
 fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
-    out.put(&MAGIC)?;
-    out.small(VERSION)?;
-    out.number(index.applied)?;
     let people = &index.people;
     out.number(people.learners.len() as u64)?;
     for LearnerSlot { id, uln, person, identity, registrations } in &people.learners {
@@ -274,12 +285,9 @@ fn rest(index: &Index) -> Rest {
     }
 }
 
-fn read_index<T: Read>(from: &mut In<T>) -> io::Result<Index> {
+fn read_index<T: Read>(from: &mut In<T>, applied: u64) -> io::Result<Index> {
     let wrong = |why: &'static str| io::Error::new(io::ErrorKind::InvalidData, why);
-    if from.take()? != MAGIC || from.small()? != VERSION {
-        return Err(wrong("another version"));
-    }
-    let mut index = Index { applied: from.number()?, ..Index::default() };
+    let mut index = Index { applied, ..Index::default() };
     for _ in 0..from.number()? {
         let id = KeyId { epoch: Epoch(from.small()?), number: from.small()? };
         let [uln, person, identity] = [Token(from.take()?), Token(from.take()?), Token(from.take()?)];

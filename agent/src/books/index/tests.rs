@@ -13,6 +13,9 @@ use super::*;
 
 mod people;
 
+const LOG: LogId = LogId([1; 16]);
+const ROOT: Digest = Digest([2; 32]);
+
 /// An index, and what is folded into it.
 #[derive(Default)]
 struct Folded {
@@ -101,8 +104,8 @@ impl Folded {
     fn reloaded(&self) -> Index {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("index");
-        self.index.save(&path).expect("saved");
-        Index::load(&path).expect("loaded")
+        self.index.save(LOG, ROOT, &path).expect("saved");
+        Index::load(&path, LOG, |_| Some(ROOT)).expect("loaded")
     }
 }
 
@@ -149,6 +152,21 @@ fn a_file_with_held_rows_stays_in_mind() {
         folded.file(other);
     }
     assert!(folded.index.arrival(arrival).is_none(), "nothing waits for it any more");
+}
+
+/// Goal: an index of another history, however long, is never taken for the log's. Method: save one; load it for another log,
+/// another root, and a log that has no such place.
+#[test]
+fn an_index_is_of_one_history() {
+    let mut folded = Folded::default();
+    folded.receive();
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("index");
+    folded.index.save(LOG, ROOT, &path).expect("saved");
+    assert!(Index::load(&path, LOG, |count| (count == 1).then_some(ROOT)).is_some());
+    assert!(Index::load(&path, LogId([3; 16]), |_| Some(ROOT)).is_none());
+    assert!(Index::load(&path, LOG, |_| Some(Digest([4; 32]))).is_none());
+    assert!(Index::load(&path, LOG, |_| None).is_none());
 }
 
 /// Goal: a decided row has to be told of until a receipt tells of it, however many files come meanwhile; one that is held again

@@ -183,6 +183,12 @@ impl Reader {
         })
     }
 
+    /// The entries that cleared alarms of that name, in order.
+    pub fn cleared(&self, alarm: &str) -> Result<Vec<Sequence>> {
+        let sql = "SELECT DISTINCT cleared_by FROM alarm WHERE alarm = ?1 AND cleared_by IS NOT NULL ORDER BY 1";
+        self.all(sql, params![alarm], |row| sequence(row, 0))
+    }
+
     /// The `ConfigAdopted` entries, in order, with when they were recorded.
     pub fn configs(&self) -> Result<Vec<(Sequence, Timestamp)>> {
         let sql = "SELECT sequence, recorded_at FROM config ORDER BY sequence";

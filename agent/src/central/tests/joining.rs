@@ -13,7 +13,9 @@ use crate::{
     central::Purpose,
     home::Home,
     identity::Identity,
-    replicate::{ConnectError, JoinError, Outbound as _, RecoverError, TlsFiles, certify, connect, join, recover},
+    replicate::{
+        ConnectError, JoinError, Outbound as _, RecoverError, TlsFiles, certify, connect, join, recover, settle,
+    },
 };
 
 /// Goal: when another machine is certified for a log, whoever wrote it until then is out, before the new one has connected.
@@ -145,7 +147,12 @@ async fn another_machine_takes_over() {
     assert_eq!((recovered.identity.log, recovered.identity.epoch), (log, Epoch(2)));
     assert_eq!((recovered.count, recovered.originals, recovered.missing.len()), (office.count(), 5, 0));
     assert_eq!(Identity::load(&home).expect("an identity").as_ref(), Some(&recovered.identity));
-    assert!(!home.recovering().exists() && home.checkpoint().exists());
+    assert!(home.recovering().exists() && home.checkpoint().exists());
+    let again = recover(&line, &code, &home, "new room", |_| {}).await.expect("it goes on until it is settled");
+    assert_eq!(again, recovered);
+    settle(&home).expect("settled");
+    let over = recover(&line, &code, &home, "new room", |_| {}).await.expect_err("it is over");
+    assert!(matches!(over, RecoverError::NotEmpty), "{over}");
 
     // The old machine was connected all the while.
     let fenced = old.refused().await;

@@ -36,7 +36,7 @@ async fn a_log_is_mirrored_over_a_bad_line() {
         office.grow(mark, 300_000);
         session.mirrored(office.count()).await;
     }
-    assert!(session.seen.borrow().clock_ahead_us.is_some());
+    session.wait(|position| position.clock_ahead_us.is_some()).await;
     session.stop().await;
     let (log, count) = (office.identity.log, office.count());
     let status = node.central.agents();

@@ -1,5 +1,7 @@
 //! Who may come in.
 
+use std::time::Duration;
+
 use daybook_protocol::{
     date::Timestamp,
     ids::{Digest, Epoch, LogId},
@@ -9,9 +11,10 @@ use daybook_protocol::{
 
 use crate::{
     central::{
-        Purpose, Registry,
+        CentralError, CentralHandle, Purpose, Registry,
         registry::{Asked, Kept, RegistryError},
     },
+    home::Home,
     replicate::Refused,
     tls::{self, CertificateAuthority, SigningRequest},
 };
@@ -28,6 +31,24 @@ fn hello(log: LogId, epoch: u32) -> Hello {
 fn request(name: &str) -> SigningRequest {
     let der = tls::signing_request(&tls::new_key().expect("a key"), name).expect("a request");
     SigningRequest::read(&der).expect("its own request")
+}
+
+/// Goal: authority and registry are made once and never anew: agents would be shut out without a word. Method: each taken away
+/// from a central node that has given a code, and has a log.
+#[test]
+fn what_is_lost_is_not_made_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let home = Home::new(directory.path());
+    let open = || CentralHandle::open(&home).map(drop);
+    CentralHandle::open(&home).expect("made").invite(Purpose::Join, Duration::from_mins(1)).expect("a code");
+    let aside = directory.path().join("aside");
+    std::fs::rename(home.authority(), &aside).expect("moved");
+    assert!(matches!(open(), Err(CentralError::Authority(_))) && !home.authority().exists());
+    std::fs::rename(&aside, home.authority()).expect("moved back");
+    open().expect("all is there");
+    std::fs::create_dir(home.logs()).expect("made");
+    std::fs::rename(home.registry(), &aside).expect("moved");
+    assert!(matches!(open(), Err(CentralError::Registry(RegistryError::Wrong { .. }))) && !home.registry().exists());
 }
 
 struct Desk {
@@ -76,6 +97,26 @@ fn a_code_is_used_once() {
     assert_eq!(desk.join("a", &first, LOG, 2 * HOUR).expect("the same key is answered again"), joined);
     assert_eq!(refused(desk.join("b", &second, LOG, 2)), Refusal::Code, "the log has an agent");
     assert_eq!(desk.registry.agents().len(), 1);
+}
+
+/// Goal: a machine that was let in and died before it knew is let in by another code too, and nobody else is. Method: the same
+/// key with a second code, another key with a third, and the first key after a revocation and after a recover.
+#[test]
+fn who_is_in_may_ask_again_with_another_code() {
+    let mut desk = Desk::new();
+    for code in ["one", "two", "three", "four", "six"] {
+        desk.invite(code, Purpose::Join);
+    }
+    let (machine, other) = (request("a"), request("b"));
+    let first = desk.join("one", &machine, LOG, 1).expect("let in");
+    assert_eq!(desk.join("two", &machine, LOG, 2), Ok(first), "the same certificate");
+    assert_eq!(desk.join("two", &other, LOG, 3).map_err(|refused| refused.refusal), Err(Refusal::Code), "it was used");
+    assert_eq!(desk.join("three", &other, LOG, 3).map_err(|refused| refused.refusal), Err(Refusal::Code));
+    desk.invite("five", Purpose::Recover(LOG));
+    desk.join("five", &other, LOG, 4).expect("it takes the log over");
+    assert_eq!(desk.join("four", &machine, LOG, 5).map_err(|refused| refused.refusal), Err(Refusal::Code), "fenced");
+    desk.registry.revoke(LOG, "lost", Timestamp(6)).expect("revoked");
+    assert_eq!(desk.join("six", &other, LOG, 7).map_err(|refused| refused.refusal), Err(Refusal::Code), "revoked");
 }
 
 /// Goal: a certificate lets in for its own log and epoch only, and not any more when another took over or it was revoked.

@@ -1,11 +1,11 @@
 //! The central node: running it, asking it, and looking at the copies that it keeps.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use daybook_protocol::{date::Timestamp, ids::LogId};
 
-use super::{asking, upkeep};
+use super::{asking, hold, upkeep};
 use crate::{
     central::{AgentStatus, CentralHandle, Purpose},
     cli::{
@@ -39,17 +39,29 @@ pub(super) fn run(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let config = config(config_path)?;
-    let central = CentralHandle::open(home)?;
+    let _held = hold::take(home)?;
+    let central = hold::patiently(home, shutdown, screen, |_| Ok(CentralHandle::open(home)?))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let listen = config.central.listen;
-    let listener = runtime.block_on(tokio::net::TcpListener::bind(listen)).with_context(|| {
-        format!("cannot listen on {listen}: another program may use the port; set `listen` under [central] in the configuration")
-    })?;
+    let listener = runtime.block_on(tokio::net::TcpListener::bind(listen));
+    let listener =
+        listener.map_err(|error| deaf(&listen, "set `listen` under [central] in the configuration", error))?;
     let commands = serve_commands(home, &central, config.central.code_hours)?;
     screen.note(&format!("daybook: the central node listens on {}; stop it with Ctrl-C", listener.local_addr()?));
     runtime.block_on(crate::central::serve(listener, central, shutdown.token()));
     commands.stop();
     Ok(Exit::Good)
+}
+
+/// Why nobody can listen at an address; `otherwise` says how another one is chosen.
+pub(super) fn deaf(listen: &dyn std::fmt::Display, otherwise: &str, error: io::Error) -> anyhow::Error {
+    let what = match error.kind() {
+        io::ErrorKind::AddrInUse => format!("another program has that port: stop it, or {otherwise}"),
+        io::ErrorKind::AddrNotAvailable => format!("this machine has no such address: {otherwise}"),
+        io::ErrorKind::PermissionDenied => format!("this user may not: {otherwise}, with a port from 1024 on"),
+        _ => otherwise.to_owned(),
+    };
+    anyhow::Error::new(error).context(format!("cannot listen on {listen}: {what}"))
 }
 
 /// Takes commands for a running central node.
@@ -90,7 +102,7 @@ impl Handler for CentralDesk {
 impl CentralDesk {
     fn look(&self, log: LogId, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
         let copy = self.home.copy_of(log);
-        if matches!(request.command, Command::Verify { export: None }) {
+        if matches!(request.command, Command::Verify { export: None, .. }) {
             return upkeep::verify_home(&copy, request.json, screen);
         }
         let reading = match self.central.reader(log) {
@@ -147,6 +159,12 @@ pub(super) fn ask(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let hours = config(&globals.config_path())?.central.code_hours;
+    if !home.authority().exists() {
+        let at = home.path().display();
+        anyhow::bail!(
+            "no central node is kept in {at}: name its directory with --data, or make one by `daybook central`"
+        );
+    }
     let central = CentralHandle::open(home)?;
     answer(&central, home, what, (hours, false), request.json, screen)
 }

@@ -1,8 +1,9 @@
 //! Commands that put something on record: import and record.
 
 use daybook_protocol::{
+    entry::Private,
     event::{Completion, Event, FileId},
-    field::Field,
+    field::{Field, Kind},
     finding::Finding,
     ids::Sequence,
 };
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 use super::signed_by;
 use crate::{
+    books::index,
     cli::{Exit, Files, Screen, args::Import, record::Record},
     desk::{self, Context, Given},
     journal::{Answer, today},
@@ -26,7 +28,8 @@ pub(super) fn import(
 ) -> anyhow::Result<Exit> {
     let resumed = office.resume_handed(&mut |done, total| screen.progress(done, total, "rows"))?;
     while let Some((offered, mut bytes)) = files.next()? {
-        let preserved = office.preserve(&mut bytes)?;
+        office.take_nothing_while_closed()?;
+        let preserved = office.preserve(&mut bytes, offered.bytes)?;
         // An import that was cut off and is begun again goes on: it is the same arrival.
         let same = resumed.iter().find(|arrival| arrival.received.sha256 == preserved.sha256);
         let arrival = if let Some(same) = same.filter(|arrival| arrival.received.centre == import.centre) {
@@ -65,10 +68,15 @@ pub(super) fn told(arrived: &Arrived, json: bool, screen: &mut dyn Screen) -> an
     }
     let totals = arrived.totals;
     let kind = arrived.kind.map_or("of unknown kind", |kind| kind.name());
-    screen.out(&format!(
-        "{}: {kind}, {} rows: {} accepted, {} rejected, {} duplicate, {} held; receipt {}",
-        arrived.file, totals.rows, totals.accepted, totals.rejected, totals.duplicate, totals.held, arrived.receipt
-    ))?;
+    let became = match arrived.outcome {
+        Some(index::Verdict::Rejected) => "rejected as a whole, none of its rows was processed".to_owned(),
+        Some(index::Verdict::Held) => "held as a whole for a person, none of its rows was processed".to_owned(),
+        _ => format!(
+            "{kind}, {} rows: {} accepted, {} rejected, {} duplicate, {} held",
+            totals.rows, totals.accepted, totals.rejected, totals.duplicate, totals.held
+        ),
+    };
+    screen.out(&format!("{}: {became}; receipt {}", arrived.file, arrived.receipt))?;
     for Finding { code, field } in &arrived.findings {
         let field = field.map_or(String::new(), |field| format!(" ({field})"));
         screen.out(&format!("  {code}{field}: {}. {}", code.meaning(), code.mend()))?;
@@ -88,7 +96,7 @@ struct Recorded<'a> {
     findings: &'a [Finding],
 }
 
-/// Puts an operator's fact on record, judged by the same rules as a row of a file.
+/// Puts an operator's fact on record, judged by the same rules as a row of a file; or that the machine's clock is right.
 pub(super) fn record(
     office: &Office,
     what: &Record,
@@ -96,28 +104,55 @@ pub(super) fn record(
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
-    let (kind, row) = what.row();
+    office.record_nothing_where_replaced()?;
+    let operator = signed_by(what.operator(), user);
+    let answer = match what.row() {
+        Some((kind, row)) => order(office, kind, &row, &operator, screen)?,
+        None => office.journal.accept_clock(reason(what), &operator)?,
+    };
+    if json {
+        let Answer { sequence, event, findings } = &answer;
+        screen.out(&serde_json::to_string(&Recorded { sequence: *sequence, event, findings })?)?;
+    } else {
+        screen.out(&format!("entry {}: {}", answer.sequence, answer.event.name()))?;
+        if let Event::AlarmCleared(alarm) = &answer.event {
+            screen.out(&format!("  {}", alarm.detail))?;
+        }
+    }
+    findings(&answer.findings, screen);
+    let refused = matches!(answer.event, Event::RowRejected(_) | Event::RowHeld(_));
+    Ok(if refused { Exit::Problem } else { Exit::Good })
+}
+
+/// Has the desk judge what a row would say.
+fn order(
+    office: &Office,
+    kind: Kind,
+    row: &[(Field, String)],
+    operator: &str,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Answer> {
     let tokens = office.tokens();
     // An operator speaks for every centre: the registration says which one is meant.
     let centre = row.iter().find(|(field, _)| *field == Field::CentreNo).map_or("", |(_, value)| value.as_str());
     let context = Context { tokens, policy: &office.config.policy, centre, brand: "", today: today() };
-    let command = match desk::read(kind, &Given::new(row.clone()), &context) {
+    let command = match desk::read(kind, &Given::new(row.to_vec()), &context) {
         Ok(command) => command,
         Err(rejected) => {
             findings(&rejected.findings, screen);
             anyhow::bail!("nothing was recorded");
         }
     };
-    let answer = office.journal.order(command, &signed_by(what.operator(), user))?;
-    if json {
-        let Answer { sequence, event, findings } = &answer;
-        screen.out(&serde_json::to_string(&Recorded { sequence: *sequence, event, findings })?)?;
-    } else {
-        screen.out(&format!("entry {}: {}", answer.sequence, answer.event.name()))?;
-    }
-    findings(&answer.findings, screen);
-    let refused = matches!(answer.event, Event::RowRejected(_) | Event::RowHeld(_));
-    Ok(if refused { Exit::Problem } else { Exit::Good })
+    Ok(office.journal.order(command, operator)?)
+}
+
+/// What is said of why the clock is right.
+fn reason(what: &Record) -> Private {
+    let reason = match what {
+        Record::Clock { reason, .. } => Some((Field::Reason, reason.as_str())),
+        _ => None,
+    };
+    reason.into_iter().chain(what.notes().map(|notes| (Field::Notes, notes))).collect()
 }
 
 fn findings(findings: &[Finding], screen: &mut dyn Screen) {

@@ -4,6 +4,8 @@
 mod asking;
 mod central;
 mod doing;
+pub(super) mod hold;
+mod recovering;
 mod ruling;
 mod running;
 mod sample;
@@ -40,9 +42,11 @@ pub(super) fn perform(
             running::join(&place, address, code, name.as_deref(), request.json, screen)
         }
         Command::Recover { address, code, name } => {
-            running::recover(&place, address, code, name.as_deref(), request.json, screen)
+            recovering::recover(&place, address, code, name.as_deref(), request.json, screen)
         }
-        Command::Verify { export } => upkeep::verify(globals, export.as_deref(), request.json, screen),
+        Command::Verify { export, verifier } => {
+            upkeep::verify(globals, (export.as_deref(), verifier.as_deref()), request.json, screen)
+        }
         Command::Salvage => upkeep::salvage(&place.home, request.json, screen),
         Command::ProbeStore { directory } => {
             screen.out(&store::probe(directory)?.to_string())?;
@@ -126,7 +130,9 @@ impl Handler for AgentDesk {
     fn perform(&self, request: Request, files: &mut dyn Files, operator: &str, screen: &mut dyn Screen) -> Exit {
         let done = match &request.command {
             Command::Import(import) => doing::import(&self.office, import, files, request.json, screen),
-            Command::Verify { export: None } => upkeep::verify_home(&self.office.reading.home, request.json, screen),
+            Command::Verify { export: None, .. } => {
+                upkeep::verify_home(&self.office.reading.home, request.json, screen)
+            }
             _ => served(&self.office, &request, true, operator, screen),
         };
         done.unwrap_or_else(|error| failed(screen, &error))

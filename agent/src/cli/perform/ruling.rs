@@ -48,6 +48,7 @@ pub(super) fn rule(
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
+    office.record_nothing_where_replaced()?;
     let operator = Operator { word, ruling, user };
     let mut by_file: BTreeMap<Sequence, Vec<Sequence>> = BTreeMap::new();
     for sequence in &ruling.sequences {

@@ -1,6 +1,10 @@
 //! Commands that run for long: the agent, and agent and central node together; and those that tie the two.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use daybook_protocol::{
@@ -11,7 +15,7 @@ use daybook_protocol::{
 };
 use tokio::sync::watch;
 
-use super::{AgentDesk, central, sample};
+use super::{AgentDesk, central, hold, sample};
 use crate::{
     books::index::Index,
     central::{CentralHandle, Purpose},
@@ -28,17 +32,29 @@ use crate::{
 
 /// How soon a waiting thread notices a stop.
 const NOTICE: Duration = Duration::from_millis(200);
+/// How often it is looked whether the disk has room, for what waits for it and for the alarm that says so.
+const RESUME_EVERY: Duration = Duration::from_secs(2);
+/// The central node's clock is news where it is otherwise than it was by more than this, in microseconds: it goes on by itself.
+const CLOCK_NEWS_US: u64 = 1_000_000;
 /// For how long the code is good by which `up` joins its own agent.
 const UP_CODE: Duration = Duration::from_mins(10);
 
 /// Runs the agent until it is told to stop.
 pub(super) fn run(place: &Location, shutdown: &Shutdown, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    let agent = Agent::start(Office::open(place, true)?, shutdown)?;
+    // A mistake in the configuration is told before anything is made.
+    place.config()?;
+    let _held = hold::take(&place.home)?;
+    let agent = Agent::start(open(place, shutdown, screen)?, shutdown)?;
     let home = place.home.path().display();
     // Said only now: whoever reads it may ask the agent at once.
     screen.note(&format!("daybook: the agent runs in {home}; stop it with Ctrl-C"));
     agent.finish(shutdown)?;
     Ok(Exit::Good)
+}
+
+/// Opens a home to run in, made where there is none.
+fn open(place: &Location, shutdown: &Shutdown, screen: &mut dyn Screen) -> anyhow::Result<Office> {
+    hold::patiently(&place.home, shutdown, screen, |_| Ok(Office::open(place, true)?))
 }
 
 /// An agent at work: folders watched, commands served, log mirrored.
@@ -60,22 +76,18 @@ impl Agent {
             .map(Some)
             .context("cannot take commands")?;
         threads.push(mirror(&office, &runtime, shutdown));
-        let resuming = Arc::clone(&office);
-        threads.push(thread::spawn(move || match resuming.resume_handed(&mut |_, _| {}) {
-            Ok(_) | Err(OfficeError::Stopping) => {}
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a file that was handed over is not finished"
-                );
-            }
-        }));
+        let (resuming, until) = (Arc::clone(&office), shutdown.clone());
+        threads.push(thread::spawn(move || resume(&resuming, &until)));
         Ok(Self { office, control, threads, runtime })
     }
 
     /// Waits for the wish to stop, then brings everything to its end: first whoever asks, then the folders, then the log.
     fn finish(self, shutdown: &Shutdown) -> anyhow::Result<()> {
         while !shutdown.is_asked() {
+            if !self.office.is_writing() {
+                // Nothing more can be recorded: only a start can find out what is on the disk.
+                shutdown.ask();
+            }
             thread::sleep(NOTICE);
         }
         if let Some(control) = self.control {
@@ -98,9 +110,36 @@ impl Agent {
     }
 }
 
+/// Goes on with what commands handed over: after a start, and when there is room again on a disk that was full.
+fn resume(office: &Office, shutdown: &Shutdown) {
+    let (mut left, mut looked) = (true, None::<Instant>);
+    while !shutdown.is_asked() {
+        if looked.is_none_or(|at| at.elapsed() >= RESUME_EVERY) {
+            looked = Some(Instant::now());
+            // Asked also where no folder is: it is what raises and clears the alarm.
+            let open = office.closed().and_then(|why| match why {
+                None if left => office.resume_handed(&mut |_, _| {}).map(drop),
+                None => Ok(()),
+                Some(why) => Err(OfficeError::Closed(why.to_owned())),
+            });
+            left = matches!(open, Err(OfficeError::Closed(_)));
+            match open {
+                Ok(()) | Err(OfficeError::Stopping | OfficeError::Closed(_) | OfficeError::Journal(_)) => {}
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, "a file that was handed over is not finished");
+                }
+            }
+        }
+        thread::sleep(NOTICE);
+    }
+}
+
 /// Mirrors the log to its central node, and keeps the books up with it; the thread ends when the stop is asked for.
 fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Shutdown) -> thread::JoinHandle<()> {
     let (tell, news) = watch::channel(0);
+    // Before there is anybody who could change it.
+    let mut position = office.mirror.subscribe();
     if office.identity.central.is_some() {
         let journal = office.journal.clone();
         let alarm = move |alarm: Alarm| {
@@ -131,11 +170,16 @@ fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Sh
     }
     let (office, shutdown) = (Arc::clone(office), shutdown.clone());
     thread::spawn(move || {
-        let mut seen = 0;
-        let mut position = office.mirror.subscribe();
+        let (mut seen, mut ahead_us) = (0, None);
         while !shutdown.is_asked() {
             if position.has_changed().unwrap_or(false) {
                 let through = position.borrow_and_update().clone();
+                if let Some(now_us) = through.clock_ahead_us
+                    && ahead_us.is_none_or(|then_us: i64| then_us.abs_diff(now_us) > CLOCK_NEWS_US)
+                    && office.journal.hear_clock(now_us).is_ok()
+                {
+                    ahead_us = Some(now_us);
+                }
                 if through.connected && through.refused.is_none() {
                     clear_refusals(&office);
                 }
@@ -187,69 +231,6 @@ pub(super) fn join(
     Ok(Exit::Good)
 }
 
-/// Rebuilds a lost agent in this home.
-pub(super) fn recover(
-    place: &Location,
-    address: &str,
-    code: &str,
-    name: Option<&str>,
-    json: bool,
-    screen: &mut dyn Screen,
-) -> anyhow::Result<Exit> {
-    let invite: Invite = code.parse()?;
-    let (tell, told) = std::sync::mpsc::channel();
-    let home = place.home.clone();
-    let (at, name) = (address.to_owned(), named(name));
-    let work = thread::spawn(move || {
-        block_on(async {
-            replicate::recover(&at, &invite, &home, &name, move |progress| {
-                // Nobody looks any more when the screen is gone; the work goes on.
-                let _ = tell.send(progress);
-            })
-            .await
-        })
-    });
-    for progress in told {
-        let (done, total) = (progress.entries + progress.originals, progress.entries_total + progress.originals_total);
-        screen.progress(done, total, "entries and originals");
-    }
-    let recovered = work.join().map_err(|_| anyhow::anyhow!("the recover ended unexpectedly"))???;
-    let (log, epoch) = (recovered.identity.log, recovered.identity.epoch);
-    let (entries, root, originals) = (recovered.count, recovered.root, recovered.originals);
-    if json {
-        let missing = &recovered.missing;
-        let line = serde_json::json!({
-            "log": log, "epoch": epoch, "entries": entries, "root": root, "originals": originals, "missing": missing,
-        });
-        screen.out(&line.to_string())?;
-    } else {
-        let what = format!("log {log} is back: {entries} entries, root {root}, {originals} originals; epoch {epoch}");
-        screen.out(&what)?;
-    }
-    for missing in &recovered.missing {
-        screen.note(&format!(
-            "the central node never had the original {missing}: look for it in done/ on the old machine"
-        ));
-    }
-    let written = office::restore_config(place)?;
-    if let Some(path) = written {
-        screen.note(&format!("the configuration is back: {}", path.display()));
-    }
-    if let Some(from) = &place.operator_key
-        && !place.home.operator_key().exists()
-    {
-        std::fs::copy(from, place.home.operator_key()).context("cannot keep the operator's key")?;
-    }
-    if !place.home.operator_key().exists() {
-        screen.note("the operator's key is not here: put it back as operator.key before starting the agent");
-        return Ok(Exit::Problem);
-    }
-    let office = Office::rebuild(place)?;
-    let verified = super::upkeep::verify_home(&place.home, json, screen);
-    office.close()?;
-    verified
-}
-
 /// Runs agent and central node together, made and joined on first start.
 pub(super) fn up(
     place: &Location,
@@ -258,27 +239,29 @@ pub(super) fn up(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let home = &place.home;
+    place.config()?;
+    let central_home = Home::new(home.path().join(CENTRAL_BELOW));
+    let _held = (hold::take(home)?, hold::take(&central_home)?);
     if place.config.is_none() && !home.config().exists() {
         sample::write_config(home)?;
     }
-    let central_home = Home::new(home.path().join(CENTRAL_BELOW));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let central = CentralHandle::open(&central_home)?;
+    let central = hold::patiently(&central_home, shutdown, screen, |_| Ok(CentralHandle::open(&central_home)?))?;
     let joined = Identity::load(home)?.and_then(|identity| identity.central);
     // The port of the first start is kept: the agent's identity names it.
     let wanted = joined.as_ref().map_or("127.0.0.1:0", |central| central.address.as_str());
-    let listener = runtime
-        .block_on(tokio::net::TcpListener::bind(wanted))
-        .with_context(|| format!("cannot listen on {wanted}: is another `daybook up` running?"))?;
+    let listener = runtime.block_on(tokio::net::TcpListener::bind(wanted));
+    let kept = "begin anew in another directory with --data: the agent here was joined at this address";
+    let listener = listener.map_err(|error| central::deaf(&wanted, kept, error))?;
     let address = listener.local_addr()?.to_string();
     let serving = runtime.spawn(crate::central::serve(listener, central.clone(), shutdown.token()));
     let commands = central::serve_commands(&central_home, &central, Config::default().central.code_hours)?;
     if joined.is_none() {
-        Office::open(place, true)?.close()?;
+        open(place, shutdown, screen)?.close()?;
         let invite = central.invite(Purpose::Join, UP_CODE)?;
         block_on(replicate::join(&address, &invite, home, &named(None)))??;
     }
-    let agent = Agent::start(Office::open(place, true)?, shutdown)?;
+    let agent = Agent::start(open(place, shutdown, screen)?, shutdown)?;
     welcome(&agent.office, &address, screen)?;
     if with_sample {
         sample::show(&agent.office, shutdown, screen)?;
@@ -305,7 +288,7 @@ fn welcome(office: &Office, address: &str, screen: &mut dyn Screen) -> std::io::
 }
 
 /// The name under which a central node lists this machine: the one given, else the machine's own.
-fn named(given: Option<&str>) -> String {
+pub(super) fn named(given: Option<&str>) -> String {
     if let Some(name) = given {
         return name.to_owned();
     }
@@ -313,9 +296,41 @@ fn named(given: Option<&str>) -> String {
     if name.is_empty() { "agent".to_owned() } else { name }
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let done = runtime.block_on(work);
     runtime.shutdown_timeout(NOTICE);
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::CLOCK;
+
+    /// Goal: what the session hears of the central node's clock reaches the log. Method: an agent's own thread beside a position
+    /// with a clock an hour ahead, and then with a right one.
+    #[test]
+    fn the_central_nodes_clock_is_passed_on() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place = Location { home: Home::new(directory.path().join("home")), config: None, operator_key: None };
+        let office = Arc::new(Office::open(&place, true).expect("a new home"));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let shutdown = Shutdown::new();
+        let thread = mirror(&office, &runtime, &shutdown);
+        for (ahead_us, alarmed) in [(3_600_000_000, true), (0, false)] {
+            office.mirror.send_modify(|position| position.clock_ahead_us = Some(ahead_us));
+            let come = (0..200).any(|_| {
+                let open = office.journal.look(Index::alarms).expect("looked").iter().any(|(name, _)| name == CLOCK);
+                if open != alarmed {
+                    office.reading.entries.wait_beyond(office.reading.entries.count(), NOTICE);
+                }
+                open == alarmed
+            });
+            assert!(come, "{ahead_us}");
+        }
+        shutdown.ask();
+        thread.join().expect("it ends");
+        Arc::into_inner(office).expect("nobody else's").close().expect("closed");
+    }
 }

@@ -128,13 +128,15 @@ fn rejected(receipts: &Path, receipt: Sequence) -> anyhow::Result<Vec<String>> {
 pub(super) fn next_steps(office: &Office, screen: &mut dyn Screen) -> anyhow::Result<()> {
     let data = format!("--data {}", office.reading.home.path().display());
     screen.out("\nTry next, in another terminal:")?;
-    for (command, what) in [
+    let commands = [
         ("status", "is anything wrong?"),
         ("history --uln 1000000027 --reveal", "the life of a learner"),
         ("entries --follow", "the log, as it grows"),
         ("verify", "was anything lost or changed?"),
-    ] {
-        screen.out(&format!("  daybook {command} {data:<width$}   {what}", width = data.len()))?;
+    ];
+    let width = commands.iter().map(|(command, _)| command.len()).max().unwrap_or(0) + 1 + data.len();
+    for (command, what) in commands {
+        screen.out(&format!("  daybook {:<width$}   {what}", format!("{command} {data}")))?;
     }
     if let Some(folder) = office.config.folders.first() {
         screen.out(&format!("or drop a file of your own into {}", folder.drop().display()))?;

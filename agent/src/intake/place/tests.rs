@@ -106,6 +106,18 @@ fn a_move_left_with_two_names_is_finished() {
     }
 }
 
+/// Goal: the longest name that is taken can be filed too. Method: one that leaves no room for a marker's ending.
+#[test]
+fn the_longest_name_is_filed() {
+    let stand = Stand::new();
+    let name = format!("{}.csv", "a".repeat(name::NAME_BYTES_MAX - 4));
+    let version = stand.write(&name, "one");
+    let filing = Filing { name: &name, ..filing(version) };
+    assert_eq!(file_away(&stand.folder, &filing, Place::Done).expect("filed"), Filed::Done);
+    assert_eq!(file_away(&stand.folder, &filing, Place::Done).expect("filed again"), Filed::Done);
+    assert_eq!(fs::read_dir(stand.folder.drop()).expect("listed").count(), 0);
+}
+
 /// Goal: only the version that was taken is moved. Method: rewritten, replaced by an equal copy, and taken away.
 #[test]
 fn another_version_stays() {

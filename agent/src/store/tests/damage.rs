@@ -23,7 +23,7 @@ fn a_flipped_bit_is_found_or_changes_nothing() {
         bytes[random.random_range(0..used)] ^= 1 << random.random_range(0..8);
         // The rest is filler, which would only take time.
         fs::write(&path, &bytes[..used]).expect("written");
-        let report = verify(&places(&book.home()), None).expect("checked");
+        let report = verify(&places(&book.home()), None, &mut |_, _| {}).expect("checked");
         assert_eq!((report.entries, report.root), (480, book.frontier.root()));
         if turn % 10 == 0 {
             let copy = book.copy();
@@ -44,7 +44,7 @@ fn a_flipped_bit_is_found_or_changes_nothing() {
             continue;
         }
         let copy = book.copy();
-        match salvage(&copy.home(), &[]) {
+        match salvage(&copy.home(), &[], &mut |_, _| {}) {
             Ok(salvaged) => {
                 assert_eq!((salvaged.entries, report.ok()), (480, true));
                 copy.check().close().expect("closed");
@@ -83,7 +83,9 @@ fn salvage_builds_the_log_from_raw_bytes() {
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     assert!(fs::read(&path).expect("the batches") == jumbled, "something was touched");
 
-    let salvaged = salvage(&home, &[]).expect("salvaged");
+    let mut told = Vec::new();
+    let salvaged = salvage(&home, &[], &mut |done, total| told.push((done, total))).expect("salvaged");
+    assert!(told.is_sorted_by_key(|(done, _)| *done) && told.last().is_some_and(|(done, total)| done == total));
     assert_eq!((salvaged.entries, salvaged.batches, salvaged.beyond_head), (120, 15, 24));
     assert!(!salvaged.head_was_missing && !home.unclean().exists());
     let evidence = salvaged.evidence.expect("the old store is kept");
@@ -92,7 +94,7 @@ fn salvage_builds_the_log_from_raw_bytes() {
 
     disk::remove_tree(&home.log()).expect("as if broken off");
     assert!(matches!(book.open(), Err(StoreError::LogMissing { .. })));
-    let salvaged = salvage(&home, &[]).expect("salvaged from the evidence");
+    let salvaged = salvage(&home, &[], &mut |_, _| {}).expect("salvaged from the evidence");
     assert_eq!((salvaged.entries, salvaged.evidence), (120, None));
     book.check().close().expect("closed");
 }
@@ -106,16 +108,16 @@ fn salvage_stops_where_entries_are_missing() {
     wipe(&book.home(), 16);
     wipe(&book.home(), 24);
     wipe(&book.home(), 72);
-    let report = verify(&places(&book.home()), None).expect("checked");
+    let report = verify(&places(&book.home()), None, &mut |_, _| {}).expect("checked");
     let at: Vec<_> = report.faults.iter().map(|fault| fault.at).collect();
     assert_eq!(at, [Some(Sequence(16)), Some(Sequence(72))]);
     let before = book.bytes();
-    let error = salvage(&book.home(), &[]).expect_err("incomplete");
+    let error = salvage(&book.home(), &[], &mut |_, _| {}).expect_err("incomplete");
     assert!(error.to_string().contains("missing: 16 to 31, 72 to 79") && error.to_string().contains("daybook recover"));
     assert!(book.bytes() == before, "something was touched");
     assert!(book.open().is_err());
 
-    let salvaged = salvage(&book.home(), &[copy.home().log()]).expect("salvaged");
+    let salvaged = salvage(&book.home(), &[copy.home().log()], &mut |_, _| {}).expect("salvaged");
     assert_eq!(salvaged.entries, 80);
     book.check().close().expect("closed");
 }
@@ -127,11 +129,11 @@ fn salvage_without_a_head_keeps_the_longest_history() {
     let book = Book::closed(5);
     let home = book.home();
     fs::remove_file(home.head()).expect("removed");
-    let salvaged = salvage(&home, &[]).expect("salvaged");
+    let salvaged = salvage(&home, &[], &mut |_, _| {}).expect("salvaged");
     assert_eq!((salvaged.entries, salvaged.head_was_missing), (40, true));
     book.check().close().expect("closed");
     let empty = Home::new(book.directory.path());
-    assert!(matches!(salvage(&empty, &[]), Err(StoreError::NoLog { .. })));
+    assert!(matches!(salvage(&empty, &[], &mut |_, _| {}), Err(StoreError::NoLog { .. })));
 }
 
 /// Goal: damage that comes after a clean stop is found before the engine walks over it. Method: one batch wiped in a
@@ -165,7 +167,7 @@ fn a_damaged_batch_is_not_read() {
 fn the_check_tells_damage_from_nothing_to_check() {
     let book = Book::closed(4);
     let home = book.home();
-    let check = |verifier: Option<&str>| verify(&places(&home), verifier);
+    let check = |verifier: Option<&str>| verify(&places(&home), verifier, &mut |_, _| {});
     let signer = Signer::new("central", &[1; 32]);
     let verifier = signer.verifier().to_string();
     let note = Checkpoint { log: LOG, count: 32, root: book.frontier.root() };

@@ -9,7 +9,7 @@ fn a_second_opening_is_refused() {
     let home = book.home();
     assert!(matches!(book.open(), Err(StoreError::Busy { .. })));
     assert!(matches!(Store::create(&home, LOG, Epoch::FIRST, 0), Err(StoreError::Busy { .. })));
-    assert!(matches!(salvage(&home, &[]), Err(StoreError::Busy { .. })));
+    assert!(matches!(salvage(&home, &[], &mut |_, _| {}), Err(StoreError::Busy { .. })));
     store.close().expect("closed");
     assert!(matches!(Store::create(&home, LOG, Epoch::FIRST, 0), Err(StoreError::Exists { .. })));
     let nowhere = Home::new(book.directory.path().join("nowhere"));

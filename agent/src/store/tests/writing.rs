@@ -139,7 +139,7 @@ fn the_log_is_checked_beside_its_writer() {
         let mut checks = 0_u32;
         while reader.is_open() {
             let before = reader.count();
-            let report = verify(&places, None).expect("checked");
+            let report = verify(&places, None, &mut |_, _| {}).expect("checked");
             assert_eq!(report.faults, []);
             assert!(report.entries >= before);
             checks += 1;
@@ -149,7 +149,7 @@ fn the_log_is_checked_beside_its_writer() {
     book.write(&mut store, 300);
     store.close().expect("closed");
     assert!(checks.join().expect("ended") > 0);
-    let report = verify(&super::places(&book.home()), None).expect("checked");
+    let report = verify(&super::places(&book.home()), None, &mut |_, _| {}).expect("checked");
     assert_eq!((report.ok(), report.entries, report.root), (true, book.frontier.count(), book.frontier.root()));
 }
 
@@ -171,4 +171,24 @@ fn the_reserve_is_held_and_given_up() {
     assert_eq!(release_reserve(&home).expect("nothing left"), 0);
     assert!(matches!(disk::make_room(&home, u64::MAX), Err(StoreError::NoSpace { needed: u64::MAX, .. })));
     store.close().expect("closed");
+}
+
+/// Goal: while a log is written there are places on the disk for what comes next, and none are kept when it is at rest. Method:
+/// the blocks of its file beside its length, before and after a stop; the log is read back.
+#[test]
+#[cfg(target_os = "linux")]
+fn places_are_taken_ahead_and_given_back() {
+    use std::os::unix::fs::MetadataExt as _;
+    let (mut book, mut store) = Book::new();
+    book.write(&mut store, 3);
+    let taken = || {
+        let about = fs::metadata(Engine::file(&book.home().log())).expect("a file");
+        (about.blocks() * 512).saturating_sub(about.len())
+    };
+    let most = taken();
+    store.close().expect("closed");
+    let rest = taken();
+    // A file system that cannot take places has none to give back.
+    assert!(most == 0 || (most > 8 << 20 && rest < 1 << 20), "{most} while open, {rest} at rest");
+    drop(book.check());
 }
