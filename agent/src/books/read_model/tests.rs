@@ -156,6 +156,8 @@ fn the_office_can_be_asked() {
     let last = views.rows.last().map(|row| row.iter().flatten().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(last, Some(vec!["R1-19", "K1-2", "2014-10-01"]));
     assert_eq!(reader.ask("SELECT received_at FROM files").expect("asks").rows.len(), 2);
+    let scrubs = reader.ask("SELECT sequence, entries, originals, keys, faults FROM scrub").expect("asks").rows;
+    assert_eq!(scrubs, [["28", "28", "1", "2", "0"].map(|figure| Some(figure.to_owned()))]);
 }
 
 /// Goal: nothing personal is in clear in any file of the read model, not even after it was revealed. Method: fold, reveal
