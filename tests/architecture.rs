@@ -82,7 +82,7 @@ fn inner_modules_know_no_outer_ones() {
         ("desk", &["desk"]),
         ("verify", &["verify"]),
         ("reader", &["reader"]),
-        ("store", &["store", "home", "crash", "verify"]),
+        ("store", &["store", "home", "crash", "durable", "verify"]),
         ("vault", &["vault", "keyring", "crash"]),
         ("keyring", &["keyring", "crash"]),
     ];

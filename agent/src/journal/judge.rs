@@ -28,7 +28,7 @@ use crate::{
     books::index::Index,
     desk::{Command, Decision, Fact, Objection, Occasion, Policy, Rejected},
     keyring::{Key, Keyring, KeyringError},
-    store::Store,
+    store::{Store, StoreReader},
 };
 
 /// Runs that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some megabytes.
@@ -81,6 +81,7 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
     let Opening { store, index, snapshot, saved_through, keyring, log, epoch, last_recorded_at, desk } = opening;
     let (runs, runs_coming) = sync_channel(RUNS_MAX);
     let (groups, groups_coming) = sync_channel(GROUPS_MAX);
+    let log_end = store.reader();
     let writer = Writer::new(Arc::clone(&keyring), log, epoch, store.head().frontier.clone(), groups);
     let sealing = spawn("writer", move || writer.run(&runs_coming))?;
     let keys = Arc::clone(&keyring);
@@ -89,6 +90,7 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
         clock: Clock::new(last_recorded_at),
         // An earlier run's alarm is still open: this one has to clear it.
         doubted: index.alarms().iter().any(|(alarm, _)| alarm == CLOCK),
+        log_end,
         next: Sequence(index.applied_through()),
         snapshot_at: saved_through,
         made: None,
@@ -131,6 +133,8 @@ struct Judge {
     clock: Clock,
     /// Whether a doubt about the clock has been told of and not yet mended.
     doubted: bool,
+    /// The log as it can be read: says when nothing more is to be written.
+    log_end: StoreReader,
     /// The place of the next entry.
     next: Sequence,
     /// The key that was made for a new learner, until their first entry takes it along.
@@ -367,6 +371,9 @@ impl Judge {
 
     /// Tells of a doubt about the clock once, and of its end once.
     fn watch_clock(&mut self) -> Result<(), JournalError> {
+        if self.log_end.condemned().is_some() {
+            return Ok(());
+        }
         let (doubt, alarm) = (self.clock.doubt(), CLOCK.to_owned());
         if doubt.is_some() == self.doubted {
             return Ok(());

@@ -4,12 +4,18 @@ use super::{Office, OfficeError};
 use crate::{books::index::Index, journal::CLOCK, store};
 use daybook_protocol::wire::Refusal;
 
+/// What is said of a log whose bytes were found damaged.
+const DAMAGED: &str =
+    "the log is damaged: stop the agent and run `daybook salvage`; `daybook status` says what was found";
 /// What is said of a machine that was replaced.
 const REPLACED: &str = "another machine has taken over this log; whatever is recorded here is in no log that counts";
 
 impl Office {
     /// Why nothing may be taken in now, if so.
     pub fn closed(&self) -> Result<Option<&'static str>, OfficeError> {
+        if self.reading.entries.condemned().is_some() {
+            return Ok(Some(DAMAGED));
+        }
         let free = store::free_bytes(self.reading.home.path())?;
         if free < self.config.agent.free_bytes_min {
             return Ok(Some("the disk is nearly full: make room, intake goes on by itself"));

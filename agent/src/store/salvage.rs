@@ -193,6 +193,7 @@ fn put_in_place(home: &Home, head: &Head) -> Result<Option<PathBuf>, StoreError>
     crash::point("store.salvage.after");
     head_file::make(&home.head_making(), head)?;
     open::rename(&home.head_making(), &home.head())?;
+    disk::remove_file(&home.damaged())?;
     disk::remove_file(&home.unclean())?;
     disk::sync_directory(home.path())?;
     Ok(evidence)

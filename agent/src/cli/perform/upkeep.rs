@@ -13,7 +13,7 @@ use crate::{
     cli::{Exit, Globals, Screen, status::VerifyStatus},
     durable,
     home::Home,
-    identity::{CentralNode, Identity},
+    identity::{CentralNode, verifier_of},
     office::{Location, Office, Reading},
     store,
     verify::{self, Report},
@@ -38,11 +38,7 @@ pub(super) fn verify(
 
 /// Checks the log of a home, from the bytes on disk, whether or not it is open.
 pub(super) fn verify_home(home: &Home, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    let central = Identity::load(home)?.and_then(|identity| identity.central);
-    let verifier = match central {
-        Some(central) => Some(central.verifier),
-        None => fs::read_to_string(home.verifier()).ok(),
-    };
+    let verifier = verifier_of(home)?;
     let mut progress = |done, total| screen.progress(done, total, "bytes");
     let checked = verify::verify(&store::places(home), verifier.as_deref(), &mut progress);
     if let Ok(report) = &checked {
