@@ -100,14 +100,15 @@ impl Office {
     }
 
     /// When the log was begun: from then on the first scrub is reckoned.
-    pub fn born_at(&self) -> Result<Timestamp, OfficeError> {
-        let first = self.reading.entry(Sequence(0))?;
-        Ok(first.map_or_else(|| jiff::Timestamp::now().into(), |first| first.recorded_at))
+    pub fn born_at(&self) -> Timestamp {
+        // Where the first entry cannot be read there is worse to be told of than a scrub that is late.
+        let first = self.reading.entry(Sequence(0)).ok().flatten();
+        first.map_or_else(|| jiff::Timestamp::now().into(), |first| first.recorded_at)
     }
 
     /// Scrubs if it is time; says whether it did.
     fn scrub_when_due(&self, timer: Timer, running: Duration, shutdown: &Shutdown) -> Result<bool, OfficeError> {
-        let (last, born) = (self.last_scrub()?, self.born_at()?);
+        let (last, born) = (self.last_scrub()?, self.born_at());
         // Neither by a clock that cannot be right, nor on a log that is not to be written.
         if !timer.rings(last, born, jiff::Timestamp::now().into(), running) || self.closed()?.is_some() {
             return Ok(false);

@@ -50,8 +50,8 @@ mod tests {
     /// week, and not at all where nobody wants one. Method: a table of times.
     #[test]
     fn a_scrub_is_due_in_its_time() {
-        let timer = Timer { days: 7, settle: Duration::from_secs(300) };
-        let (start, later) = (Duration::from_secs(299), Duration::from_secs(300));
+        let timer = Timer { days: 7, settle: Duration::from_mins(5) };
+        let (start, later) = (Duration::from_secs(299), Duration::from_mins(5));
         for (last, now, running, rings) in [
             (None, 6, later, false),
             (None, 7, later, true),

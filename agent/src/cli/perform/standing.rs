@@ -30,7 +30,14 @@ pub(super) fn status(
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
-    let report = report(office, running)?;
+    let report = match report(office, running) {
+        Ok(report) => report,
+        // It cannot be asked in full, and why is known.
+        Err(_) if office.reading.entries.condemned().is_some() => {
+            return of_damaged(&office.reading.home, check, json, screen);
+        }
+        Err(error) => return Err(error),
+    };
     if json {
         screen.out(&report.json()?)?;
     } else {
@@ -43,7 +50,13 @@ pub(super) fn status(
 
 /// Prints how things stand as figures.
 pub(super) fn metrics(office: &Office, running: bool, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    figures(&metrics::of_agent(&report(office, running)?), json, screen)
+    match report(office, running) {
+        Ok(report) => figures(&metrics::of_agent(&report), json, screen),
+        Err(_) if office.reading.entries.condemned().is_some() => {
+            figures_of_damaged(&office.reading.home, json, screen)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Prints figures, as text or as an object each.
@@ -138,7 +151,7 @@ fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
 
 /// The last scrub: by the note beside the log, which has the names, unless the log has a later one.
 fn last_scrub(office: &Office) -> anyhow::Result<ScrubStatus> {
-    let (born, days) = (office.born_at()?, office.config.agent.scrub_days);
+    let (born, days) = (office.born_at(), office.config.agent.scrub_days);
     let on_record = office.journal.look(Index::scrubbed)?;
     let noted = scrub::load(&office.reading.home);
     Ok(match on_record.filter(|last| noted.as_ref().is_none_or(|noted| noted.at.0 < last.at)) {

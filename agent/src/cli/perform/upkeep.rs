@@ -165,6 +165,8 @@ fn counts(reading: &Reading, json: bool, screen: &mut dyn Screen) -> anyhow::Res
 /// Brings back what a damaged store still holds.
 pub(super) fn salvage(home: &Home, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
     let salvaged = store::salvage(home, &[], &mut |done, total| screen.progress(done, total, "bytes"))?;
+    // What the last scrub found is mended, or is not: the next one says, and is due as if that one had not been.
+    let _ = fs::remove_file(home.scrubbed());
     if json {
         let line = serde_json::json!({
             "entries": salvaged.entries,
@@ -178,7 +180,7 @@ pub(super) fn salvage(home: &Home, json: bool, screen: &mut dyn Screen) -> anyho
         if let Some(evidence) = &salvaged.evidence {
             screen.out(&format!("the damaged store is kept in {}", evidence.display()))?;
         }
-        screen.out("check them: daybook verify")?;
+        screen.out("check them, and what belongs to them: daybook scrub")?;
     }
     Ok(Exit::Good)
 }
