@@ -93,6 +93,24 @@ fn another_logs_checkpoint_is_damage() {
     assert_eq!(verify(&desk, &theirs).0, Some(1));
 }
 
+/// Goal: an auditor need not trust the key that comes with an export. Method: the central node's own key beside a forged one,
+/// and another central node's.
+#[test]
+fn an_auditor_brings_the_key() {
+    let ((desk, ours), (_other, theirs)) = (exported(), exported());
+    let with = |key: &Path| {
+        let words = ["verify", "--json", "--export", ours.to_str().expect("text"), "--verifier"];
+        said(&desk.ask(&[&words[..], &[key.to_str().expect("text")]].concat()))
+    };
+    let kept = desk.beside("kept");
+    fs::copy(ours.join("verifier"), &kept).expect("copied");
+    fs::write(ours.join("verifier"), "forged").expect("written");
+    let (code, told) = with(&kept);
+    assert_eq!((code, &told["ok"], told["anchored_through"].is_u64()), (Some(0), &Value::Bool(true), true), "{told}");
+    assert_eq!(with(&theirs.join("verifier")).0, Some(1));
+    assert_eq!(with(&desk.beside("nowhere")).0, Some(2));
+}
+
 /// Goal: nothing is overwritten. Method: export twice to the same place.
 #[test]
 fn an_export_overwrites_nothing() {

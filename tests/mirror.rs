@@ -12,29 +12,9 @@ use support::{
     count, daybook, good,
     line::Line,
     list,
-    nodes::{Agent, Central, enrolments},
+    nodes::{Agent, Central, enrolments, row, same},
     refused, scratch, text, tree, until,
 };
-
-/// Both logs are the same, byte for byte, and good; gives how many entries there are.
-fn same(agent: &Agent, central: &Central) -> u64 {
-    let entries = agent.mirrored();
-    assert!(agent.frames() == central.frames(&agent.log), "the copy differs");
-    let ours = agent.verify();
-    let theirs = support::object(&[&"verify", &"--json", &"--data", &central.data, &"--log", &agent.log]);
-    for verified in [&ours, &theirs] {
-        assert_eq!((verified.get("ok"), count(verified, "entries")), (Some(&true.into()), entries), "{verified}");
-        assert_eq!(count(verified, "anchored_through"), entries, "{verified}");
-    }
-    assert_eq!(ours.get("root"), theirs.get("root"));
-    entries
-}
-
-/// Arrival and line of the row that an entry gives a verdict on, if it does.
-fn row(entry: &serde_json::Value) -> Option<(u64, u64)> {
-    let source = entry.get("source").filter(|source| text(source, "kind") == "row")?;
-    Some((count(source, "arrival"), count(source, "line")))
-}
 
 /// Goal: two agents are mirrored to their ends through whatever stops and dies, and a code lets in one of them once. Method:
 /// drop files, stop and start the central node, kill an agent at work; compare exports.
@@ -259,6 +239,11 @@ fn a_log_is_recovered_and_the_old_machine_fenced() {
 
     let code = central.invite_to_recover(&agent.log);
     let new = place.path().join("new");
+    // A file that is no key is told before the code is spent and the old machine shut out.
+    let no_key = place.path().join("no.key");
+    fs::write(&no_key, "no key").expect("written");
+    let why = refused(&[&"recover", &central.address, &code, &"--operator-key", &no_key, &"--data", &new]);
+    assert!(why.contains("not an operator's key") && !new.exists(), "{why}");
     let recover =
         |to: &std::path::Path| daybook(&[&"recover", &central.address, &code, &"--operator-key", &key, &"--data", &to]);
     let said = recover(&new);

@@ -43,13 +43,19 @@ pub struct Agent {
     pub rescan_seconds: u64,
     /// The largest file taken, in bytes: more than any return that we know of, and less than what fills a disk.
     pub file_bytes_max: u64,
-    /// Intake stops when less than this many bytes are free on the disk of the data directory.
+    /// Intake stops when less than this many bytes are free on the disk of the data directory. At least
+    /// [`INTAKE_BYTES_MIN`], whatever is set.
+    #[serde(deserialize_with = "free_bytes_min")]
     pub free_bytes_min: u64,
     /// Every how many days log, keys and originals are hashed; 0 for never.
     pub scrub_days: u32,
     /// A scrub that is overdue when the agent starts waits for so many seconds.
     pub scrub_settle_seconds: u64,
 }
+
+/// Intake stops with less than this free in any case, in bytes: what was judged already and is on its way to the log must
+/// find room above what the journal itself keeps free.
+pub const INTAKE_BYTES_MIN: u64 = 2 * crate::store::RECORD_BYTES_MIN;
 
 impl Default for Agent {
     fn default() -> Self {
@@ -146,6 +152,10 @@ fn listen<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SocketAdd
     let text = String::deserialize(deserializer)?;
     let wrong = || format!("listen is an address with a port, such as \"0.0.0.0:7310\", not {text:?}");
     text.parse().map_err(|_| serde::de::Error::custom(wrong()))
+}
+
+fn free_bytes_min<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Ok(u64::deserialize(deserializer)?.max(INTAKE_BYTES_MIN))
 }
 
 fn quiet_seconds() -> u64 {

@@ -34,17 +34,35 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes a directory, and those above it, that its owner alone can enter; fine if it is there.
+/// Makes a directory, and those above it, that its owner alone can enter; fine if it is there. Its name is durable then.
 pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
+    make(path, 0o700)
+}
+
+/// The same, with the rights that the user gives to directories.
+pub(crate) fn make_open_directory(path: &Path) -> io::Result<()> {
+    make(path, 0o777)
+}
+
+fn make(path: &Path, mode: u32) -> io::Result<()> {
+    let Some(above) = path.parent() else { return Ok(()) };
+    let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
     if path.is_dir() {
-        return Ok(());
+        // A process that was killed may have made it and not synced its name. Whoever may not read the directory above has
+        // not made anything in it.
+        return match sync_directory(above) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            other => other,
+        };
     }
+    make(above, mode)?;
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)?;
-    path.parent().map_or(Ok(()), sync_directory)
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
+    match builder.create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !path.is_dir() => Err(error),
+        _ => sync_directory(above),
+    }
 }
 
 /// Makes the names in a directory durable. Windows has no such call and needs none.

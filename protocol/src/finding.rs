@@ -230,6 +230,8 @@ codes! {
     CERTIFICATE_NUMBER_TAKEN = 4030 Error "certificate number already used", "A certificate number is unique for ever. Check it.";
     SEVERAL_REGISTRATIONS = 4031 Error "more than one registration fits", "Give the registration number or the qualification.";
     ROW_REFUSED = 4032 Error "refused by a person who looked at it", "Ask us if the reason is not clear to you. Mend the row and send it again in a new file.";
+    DIFFERS_FROM_ACCEPTED = 4033 Query "differs from what was accepted", "A person is looking at it. To change what is held of a learner, send an amendment.";
+    KEY_UNUSABLE = 4034 Query "the learner's record cannot be opened", "A person is looking at it: it is no fault of the row.";
 }
 
 #[cfg(test)]

@@ -20,6 +20,10 @@ struct Arrival {
     steps: BTreeMap<String, u64>,
     totals: Value,
     report: String,
+    /// Whether a command handed it over.
+    handed: bool,
+    /// The earlier arrival of the same bytes.
+    same_as: Option<u64>,
 }
 
 impl Desk {
@@ -33,14 +37,15 @@ impl Desk {
         }
         let verified = &self.json(&["verify"])[0];
         assert_eq!((&verified["ok"], &verified["entries"]), (&Value::Bool(true), &Value::from(entries.len())));
-        let arrivals = arrivals(&entries);
+        let (handed, arrivals) = arrivals(&entries).into_iter().partition(|(_, arrival)| arrival.handed);
+        self.check_handed(&handed);
         assert_eq!(arrivals.len(), self.dropped.len(), "each file dropped arrives once");
         let mut by_digest: HashMap<_, _> =
             arrivals.iter().map(|(no, arrival)| (&arrival.sha256, (*no, arrival))).collect();
         for fixture in &self.dropped {
             let (no, arrival) = by_digest.remove(&fixture.sha256()).expect("it arrived");
             check_arrival(fixture, arrival);
-            self.check_receipt(no, arrival);
+            check_receipt(&self.folder.join("receipts"), no, arrival);
         }
         self.check_folders(arrivals.len());
         if mirrored {
@@ -48,27 +53,21 @@ impl Desk {
         }
     }
 
-    /// The row report is the one that the log speaks of, and says of each row what the log says.
-    fn check_receipt(&self, no: u64, arrival: &Arrival) {
-        let receipts = self.folder.join("receipts");
-        let ours: Vec<_> =
-            self.names("receipts").into_iter().filter(|name| name.starts_with(&format!("{no}_"))).collect();
-        let [summary, report] = ours.as_slice() else { unreachable!("receipt {no} has the files {ours:?}") };
-        assert!(summary.ends_with("_receipt.txt") && report.ends_with("_rows.csv"), "{ours:?}");
-        let bytes = fs::read(receipts.join(report)).expect("a row report");
-        assert_eq!(sha256(&bytes), arrival.report, "the report is not the one that the log speaks of");
-        let mut told: Vec<(u64, String, u64)> = Vec::new();
-        for row in csv::Reader::from_reader(bytes.as_slice()).records() {
-            let row = row.expect("a row");
-            let cell = |at: usize| row.get(at).unwrap_or_default();
-            let number = |at: usize| cell(at).parse().expect("a number");
-            told.push((number(0), cell(2).to_owned(), number(6)));
+    /// Every file that a command handed over was taken once. Where it was cut off after that and before it could say so, the
+    /// command was given again, which changed nothing.
+    fn check_handed(&self, arrivals: &BTreeMap<u64, Arrival>) {
+        for fixture in &self.handed {
+            let digest = fixture.sha256();
+            let mut of_it = arrivals.iter().filter(|(_, arrival)| arrival.sha256 == digest);
+            let (no, first) = of_it.next().expect("what was handed over arrives");
+            check_arrival(fixture, first);
+            check_receipt(&self.data.join("receipts"), *no, first);
+            for (_, again) in of_it {
+                assert_eq!(again.same_as, Some(*no), "{}: the second time it is known", fixture.name);
+                let changed = again.rows.iter().filter(|(_, verdict, _)| *verdict == "accepted").count();
+                assert_eq!(changed, 0, "{}: the second time changes something", fixture.name);
+            }
         }
-        // A row with several findings has a line for each.
-        told.dedup();
-        let logged: Vec<_> =
-            arrival.rows.iter().map(|(line, verdict, entry)| (*line, (*verdict).to_owned(), *entry)).collect();
-        assert_eq!(told, logged, "what was acknowledged is not what was logged");
     }
 
     /// Every original has left `in/` unchanged, and nothing half-made is left.
@@ -112,13 +111,36 @@ impl Desk {
     }
 }
 
+/// The row report is the one that the log speaks of, and says of each row what the log says.
+fn check_receipt(receipts: &Path, no: u64, arrival: &Arrival) {
+    let ours: Vec<_> = names(receipts).into_iter().filter(|name| name.starts_with(&format!("{no}_"))).collect();
+    let [summary, report] = ours.as_slice() else { unreachable!("receipt {no} has the files {ours:?}") };
+    assert!(summary.ends_with("_receipt.txt") && report.ends_with("_rows.csv"), "{ours:?}");
+    let bytes = fs::read(receipts.join(report)).expect("a row report");
+    assert_eq!(sha256(&bytes), arrival.report, "the report is not the one that the log speaks of");
+    let mut told: Vec<(u64, String, u64)> = Vec::new();
+    for row in csv::Reader::from_reader(bytes.as_slice()).records() {
+        let row = row.expect("a row");
+        let cell = |at: usize| row.get(at).unwrap_or_default();
+        let number = |at: usize| cell(at).parse().expect("a number");
+        told.push((number(0), cell(2).to_owned(), number(6)));
+    }
+    // A row with several findings has a line for each.
+    told.dedup();
+    let logged: Vec<_> =
+        arrival.rows.iter().map(|(line, verdict, entry)| (*line, (*verdict).to_owned(), *entry)).collect();
+    assert_eq!(told, logged, "what was acknowledged is not what was logged");
+}
+
 fn arrivals(entries: &[Value]) -> BTreeMap<u64, Arrival> {
     let mut arrivals: BTreeMap<u64, Arrival> = BTreeMap::new();
     for entry in entries {
         let text = |field: &str| entry[field].as_str().unwrap_or_default().to_owned();
         let (sequence, event) = (entry["sequence"].as_u64().expect("a sequence"), text("type"));
         if event == "FileReceived" {
-            arrivals.entry(sequence).or_default().sha256 = text("sha256");
+            let arrival = arrivals.entry(sequence).or_default();
+            arrival.sha256 = text("sha256");
+            (arrival.handed, arrival.same_as) = (text("folder").is_empty(), entry["same_as"].as_u64());
         }
         let source = &entry["source"];
         let Some(of) = source["arrival"].as_u64() else { continue };
@@ -136,6 +158,8 @@ fn arrivals(entries: &[Value]) -> BTreeMap<u64, Arrival> {
         match event.as_str() {
             "FileProcessed" => arrival.totals = entry["totals"].clone(),
             "ReceiptIssued" => arrival.report = text("report"),
+            // That something was in the way and no longer is, as often as that may be.
+            "AlarmRaised" | "AlarmCleared" => continue,
             _ => {}
         }
         *arrival.steps.entry(event).or_default() += 1;

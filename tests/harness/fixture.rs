@@ -59,6 +59,21 @@ impl Fixture {
         }
     }
 
+    /// Withdrawals of the first `rows` learners of a file of enrolments.
+    pub(crate) fn withdrawals(of: &Self, rows: usize) -> Self {
+        let mut text = "ULN,First name,Surname,Date of birth,Centre number,Qualification number,Withdrawal date,\
+                        Withdrawal reason\n"
+            .to_owned();
+        let mut verdicts = Vec::new();
+        for (line, learner) in (2..).zip(of.lines().iter().skip(1).take(rows)) {
+            let learner: Vec<_> = learner.split(',').take(4).collect();
+            writeln!(text, "{},RIVER1,601/5886/4,2025-01-20,ILLNESS", learner.join(",")).expect("text");
+            verdicts.push((line, "accepted"));
+        }
+        let name = format!("withdrawals-of-{}", of.name);
+        Self { name, bytes: text.into_bytes(), verdicts, personal: Vec::new() }
+    }
+
     /// A file of some other text, which is taken as a whole or not at all.
     pub(crate) fn other(name: &str, text: &str) -> Self {
         Self { name: name.to_owned(), bytes: text.into(), verdicts: Vec::new(), personal: Vec::new() }

@@ -52,13 +52,34 @@ pub(crate) struct Desk {
     pub(crate) folder: PathBuf,
     /// What was dropped.
     pub(crate) dropped: Vec<Fixture>,
+    /// What was handed over by `import`.
+    pub(crate) handed: Vec<Fixture>,
 }
 
 impl Desk {
     /// A desk that answers as soon as the facts are `level`: "local" or "mirrored".
     pub(crate) fn new(level: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
+        Self::prepared(level, |_, _| {})
+    }
+
+    /// The same in memory, where there is such a place: for what does not depend on how the disk here syncs, and would wait
+    /// for it most of the time.
+    pub(crate) fn in_memory(level: &str) -> Self {
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::within(dir.expect("a directory"), level, |_, _| {})
+    }
+
+    /// A desk with something done to the places of data directory and drop folder before anything is put there.
+    pub(crate) fn prepared(level: &str, prepare: impl FnOnce(&Path, &Path)) -> Self {
+        Self::within(tempfile::tempdir().expect("a directory"), level, prepare)
+    }
+
+    fn within(dir: TempDir, level: &str, prepare: impl FnOnce(&Path, &Path)) -> Self {
         let (data, folder) = (dir.path().join("data"), dir.path().join("drop"));
+        for place in [&data, &folder] {
+            fs::create_dir_all(place).expect("a directory");
+        }
+        prepare(&data, &folder);
         fs::create_dir_all(&data).expect("a data directory");
         fs::create_dir_all(folder.join("in")).expect("a drop folder");
         let config = format!(
@@ -67,7 +88,7 @@ impl Desk {
             folder.display()
         );
         fs::write(data.join("daybook.toml"), config).expect("a configuration");
-        Self { dir, data, folder, dropped: Vec::new() }
+        Self { dir, data, folder, dropped: Vec::new(), handed: Vec::new() }
     }
 
     /// A place beside the data directory.
@@ -75,11 +96,22 @@ impl Desk {
         self.dir.path().join(name)
     }
 
+    /// Leaves everything where it is, for whoever looks into what went wrong, and says where.
+    pub(crate) fn keep(self) -> PathBuf {
+        self.dir.keep()
+    }
+
     /// Drops a file as a careful sender does: written elsewhere and renamed into place.
     pub(crate) fn drop_file(&mut self, fixture: Fixture) {
         let making = self.beside("making");
         fs::write(&making, &fixture.bytes).expect("a file");
-        fs::rename(&making, self.folder.join("in").join(&fixture.name)).expect("dropped");
+        let place = self.folder.join("in").join(&fixture.name);
+        if fs::rename(&making, &place).is_err() {
+            // The folder has a disk of its own.
+            let beside = self.folder.join(&fixture.name);
+            fs::copy(&making, &beside).expect("copied");
+            fs::rename(beside, place).expect("dropped");
+        }
         self.dropped.push(fixture);
     }
 

@@ -3,9 +3,11 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part of it, and nothing else can")]
 
+pub mod attack;
 pub mod line;
 pub mod nodes;
 pub mod oulad;
+pub mod proxy;
 
 use std::{
     ffi::OsStr,
@@ -141,6 +143,13 @@ impl Process {
     /// Everything it has said so far, on both outputs.
     pub fn said(&self) -> Vec<String> {
         self.notes.lock().expect("no panic").clone()
+    }
+
+    /// The most memory that it has had, in KiB, where the system says so.
+    pub fn memory_most_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        most.and_then(|most| most.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     }
 
     /// Asks it to stop, and waits until it has.

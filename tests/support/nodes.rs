@@ -44,6 +44,16 @@ impl Central {
         self.process.take().expect("it runs").stop_well();
     }
 
+    /// Kills it where it stands.
+    pub fn kill(&mut self) {
+        self.process.take().expect("it runs").kill();
+    }
+
+    /// The most memory that it has had, in KiB, where the system says so.
+    pub fn memory_most_kib(&self) -> u64 {
+        self.process.as_ref().expect("it runs").memory_most_kib()
+    }
+
     /// Everything it said since it was started.
     pub fn said(&self) -> Vec<String> {
         self.process.as_ref().expect("it runs").said()
@@ -262,6 +272,35 @@ impl Agent {
     pub fn verify(&self) -> Value {
         object(&[&"verify", &"--json", &"--data", &self.data])
     }
+}
+
+/// Both logs are the same, byte for byte, and good; gives how many entries there are.
+pub fn same(agent: &Agent, central: &Central) -> u64 {
+    let entries = agent.mirrored();
+    assert!(agent.frames() == central.frames(&agent.log), "the copy differs");
+    let ours = agent.verify();
+    let theirs = object(&[&"verify", &"--json", &"--data", &central.data, &"--log", &agent.log]);
+    for verified in [&ours, &theirs] {
+        assert_eq!((verified.get("ok"), count(verified, "entries")), (Some(&true.into()), entries), "{verified}");
+        assert_eq!(count(verified, "anchored_through"), entries, "{verified}");
+    }
+    assert_eq!(ours.get("root"), theirs.get("root"));
+    entries
+}
+
+/// Arrival and line of the row that an entry gives a verdict on, if it does.
+pub fn row(entry: &Value) -> Option<(u64, u64)> {
+    let source = entry.get("source").filter(|source| text(source, "kind") == "row")?;
+    Some((count(source, "arrival"), count(source, "line")))
+}
+
+/// Every row that was handed over has one verdict.
+pub fn each_row_once(agent: &Agent, rows: usize) {
+    let mut found: Vec<(u64, u64)> = agent.entries().iter().filter_map(row).collect();
+    assert_eq!(found.len(), rows);
+    found.sort_unstable();
+    found.dedup();
+    assert_eq!(found.len(), rows, "a row has two verdicts");
 }
 
 /// A file of enrolments, each of a person of its own; `salt` makes them others.

@@ -11,6 +11,7 @@ mod keeper;
 mod registry;
 mod scrubbing;
 mod server;
+mod strangers;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,7 @@ pub use copies::{COPIES_OPEN_MAX, LINGER};
 pub use keeper::{Keeper, Sign};
 pub use registry::{Agent, Purpose, Raised, Registry, RegistryError, Revoked};
 pub use server::{CONNECTIONS_MAX, serve};
+pub use strangers::STRANGERS_MAX;
 
 use crate::{
     durable,

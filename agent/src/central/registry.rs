@@ -168,8 +168,9 @@ impl Registry {
     }
 
     /// Lets a newcomer in by its code: marks the code used, notes the agent and fences those it takes over from. `issue`
-    /// makes the certificate. The same key with the same code is given the same certificate again, so that a machine that
-    /// lost the answer can ask once more; that is of no use to anybody without the key.
+    /// makes the certificate. The key of the agent that is in already, or the same key with the same code, is given the same
+    /// certificate again, so that a machine that lost the answer can ask once more; that is of no use to anybody without
+    /// the key.
     pub fn certify(
         &mut self,
         asked: &Asked<'_>,
@@ -200,6 +201,17 @@ impl Registry {
                 return Err(refused("this code is for taking over a log: use it with `daybook recover`"));
             }
             _ => {}
+        }
+        // A machine that was let in and died before it knew asks again, perhaps with another code.
+        let in_already = |agent: &&Agent| {
+            agent.log == asked.hello.log && agent.key == key && agent.revoked.is_none() && agent.fenced_at.is_none()
+        };
+        if purpose == Purpose::Join
+            && let Some(agent) = self.agents.iter().find(in_already)
+            && let Some(certificate) = agent.certificate()
+        {
+            code.used_at = Some(now);
+            return Ok((agent.clone(), certificate));
         }
         let before = |log| self.agents.iter().filter(|agent| agent.log == log).map(|agent| agent.epoch).max();
         let (log, epoch) = match purpose {

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Admission, CentralHandle, Inner,
     archive::{Reply, Request},
-    copies::LINGER,
+    copies::{COPIES_OPEN_MAX, LINGER},
+    strangers::{STRANGERS_MAX, Stranger, Strangers},
 };
 use crate::{
     replicate::{
@@ -28,8 +29,9 @@ use crate::{
     tls::{self, Accepted},
 };
 
-/// At most this many connections at once; more are closed as they come.
-pub const CONNECTIONS_MAX: usize = 256;
+/// At most this many connections at once, of strangers and of agents; more wait until one of them has ended. Strangers leave
+/// room for as many agents as there can be copies open.
+pub const CONNECTIONS_MAX: usize = STRANGERS_MAX + COPIES_OPEN_MAX;
 /// At most this many answers wait to be sent on a connection.
 const REPLIES_MAX: usize = 64;
 /// After a failure to accept (no more file handles) it is tried again this much later.
@@ -47,6 +49,7 @@ type Stream = Accepted<TcpStream>;
 pub async fn serve(listener: TcpListener, central: CentralHandle, shutdown: CancellationToken) {
     let inner = central.0;
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let strangers = Arc::new(Strangers::default());
     let mut connections = JoinSet::new();
     let mut sweep = interval(LINGER / 2);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -62,13 +65,20 @@ pub async fn serve(listener: TcpListener, central: CentralHandle, shutdown: Canc
             _ = sweep.tick() => inner.copies.sweep(LINGER),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-                        tracing::warn!(%peer, "too many connections: closed");
-                        continue;
+                    let stranger = strangers.enter(peer.ip());
+                    let permit = tokio::select! {
+                        biased;
+                        () = shutdown.cancelled() => break,
+                        permit = Arc::clone(&room).acquire_owned() => permit,
                     };
                     let (inner, shutdown) = (Arc::clone(&inner), shutdown.clone());
                     connections.spawn(async move {
-                        if let Err(error) = connection(&inner, stream, &shutdown).await {
+                        let ended = tokio::select! {
+                            biased;
+                            () = stranger.gone() => Ok(()),
+                            ended = connection(&inner, stream, &stranger, &shutdown) => ended,
+                        };
+                        if let Err(error) = ended {
                             tracing::info!(%peer, error = &error as &dyn std::error::Error, "a connection ended");
                         }
                         drop(permit);
@@ -92,7 +102,12 @@ pub async fn serve(listener: TcpListener, central: CentralHandle, shutdown: Canc
 }
 
 /// One connection, from the handshake to the end.
-async fn connection(inner: &Arc<Inner>, stream: TcpStream, shutdown: &CancellationToken) -> Result<(), LinkError> {
+async fn connection(
+    inner: &Arc<Inner>,
+    stream: TcpStream,
+    stranger: &Stranger,
+    shutdown: &CancellationToken,
+) -> Result<(), LinkError> {
     let begin = async {
         stream.set_nodelay(true)?;
         let accepted = timeout(HANDSHAKE_TIMEOUT, inner.acceptor.accept(stream)).await;
@@ -105,6 +120,9 @@ async fn connection(inner: &Arc<Inner>, stream: TcpStream, shutdown: &Cancellati
                 return Err(error.into());
             }
         };
+        if certificate.is_some() {
+            stranger.is_known();
+        }
         let hello = read_hello(&mut stream).await?;
         Ok::<_, LinkError>((stream, certificate, hello))
     };

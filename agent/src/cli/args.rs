@@ -124,13 +124,18 @@ pub enum Command {
         what: Held,
     },
     /// Check that nothing of the log was lost or changed
-    #[command(after_help = "Example:\n  daybook verify --json\n\n\
+    #[command(
+        after_help = "Example:\n  daybook verify --json\n  daybook verify --export 2026-11 --verifier central.key\n\n\
                             With --json: entries, root, anchored_through (what the central node has signed for, or null) and ok.\n\
-                            Exit status: 0 good, 1 damaged (and where), 2 could not check.")]
+                            Exit status: 0 good, 1 damaged (and where), 2 could not check."
+    )]
     Verify {
         /// Check this export instead of the data directory
         #[arg(long, value_name = "DIR", value_parser = values::path)]
         export: Option<PathBuf>,
+        /// The central node's key for checkpoints, in a file that did not come with the export
+        #[arg(long, value_name = "FILE", requires = "export", value_parser = values::path)]
+        verifier: Option<PathBuf>,
     },
     /// Hash log, originals and keys where they lie, and record what is found
     #[command(
@@ -368,7 +373,7 @@ impl Command {
             | Self::History(_)
             | Self::Status { .. }
             | Self::Held { .. }
-            | Self::Verify { export: None }
+            | Self::Verify { export: None, .. }
             | Self::Scrub
             | Self::Metrics
             | Self::Export { .. }
@@ -376,7 +381,7 @@ impl Command {
             Self::Up { .. }
             | Self::Run
             | Self::Join { .. }
-            | Self::Verify { export: Some(_) }
+            | Self::Verify { export: Some(_), .. }
             | Self::Recover { .. }
             | Self::Salvage
             | Self::Check

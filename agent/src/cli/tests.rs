@@ -77,6 +77,7 @@ fn a_command_survives_the_socket() {
         "verify --export d".to_owned(),
         format!("scrub --json --log {LOG}"),
         "metrics".to_owned(),
+        "verify --export d --verifier k".to_owned(),
         "export d".to_owned(),
         format!("recover 127.0.0.1:7 {invite} --operator-key k"),
         "rebuild".to_owned(),

@@ -17,6 +17,7 @@ use rustix::{
 };
 
 use super::Identity;
+use crate::durable;
 
 /// An open directory.
 #[derive(Debug)]
@@ -102,7 +103,9 @@ impl Dir {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        std::fs::create_dir_all(parent)?;
+        if !parent.is_dir() {
+            durable::make_open_directory(parent)?;
+        }
         Self::open(parent)?.make_below(name)
     }
 

@@ -6,7 +6,7 @@ use super::{
     IntakeError,
     dir::{Dir, What},
 };
-use crate::config::Folder;
+use crate::{config::Folder, durable};
 
 /// The parts of a folder, by the names that [`Folder`] gives them.
 const PARTS: [&str; 4] = ["in", "receipts", "done", "held"];
@@ -22,14 +22,19 @@ impl Folder {
     }
 }
 
-/// Makes the folder and its parts where they are missing. What is there stays as it is.
+/// Makes the folder and its parts where they are missing. What is there stays as it is, and its names are made durable: a
+/// process that was killed may have made a directory and not synced its name, and what lies in it hangs by that.
 pub fn prepare(folder: &Folder) -> Result<(), IntakeError> {
-    std::fs::create_dir_all(&folder.path).map_err(|source| folder.unusable("the top", source))?;
+    durable::make_open_directory(&folder.path).map_err(|source| folder.unusable("the top", source))?;
     let root = folder.root()?;
     for part in PARTS {
-        root.make_below(part).map_err(|source| folder.unusable(part, source))?;
+        let made = root.make_below(part).map_err(|source| folder.unusable(part, source))?;
+        if part == "done" {
+            // The directories of its months.
+            made.sync().map_err(|source| folder.unusable(part, source))?;
+        }
     }
-    Ok(())
+    root.sync().map_err(|source| folder.unusable("the top", source))
 }
 
 /// What is wrong with the folder, a sentence each; nothing if it can be used. Touches nothing.

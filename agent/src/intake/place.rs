@@ -142,13 +142,18 @@ impl Places {
     /// Whether what stands at the destination is the original: moved there, or copied there from another file system. In
     /// the latter case what is left to do is to remove the source, but only if the bytes are the same.
     fn is_there(&self, filing: &Filing<'_>, original: &Original, as_name: &str, there: &Looked) -> io::Result<bool> {
+        let same_device = self.drop.file_id()?.device == self.target().file_id()?.device;
         if is_version(there, filing) {
+            if let (true, Original::Here { held, name }) = (same_device, original) {
+                // The power failed in the midst of the move: the file has both names. The old one goes, else it would be
+                // taken for a file that somebody linked there.
+                let from = if *held { &self.held } else { &self.drop };
+                self.target().sync()?;
+                from.remove(name)?;
+            }
             return Ok(true);
         }
-        if !is_copy(there, filing) {
-            return Ok(false);
-        }
-        if self.drop.file_id()?.device == self.target().file_id()?.device {
+        if same_device || !is_copy(there, filing) {
             return Ok(false);
         }
         let Original::Here { held, name } = original else { return Ok(true) };
@@ -169,6 +174,10 @@ impl Places {
         if let Some(there) = self.target().look(OsStr::new(as_name))? {
             for marker in name::MARKERS {
                 let marker = format!("{}{marker}", filing.name);
+                // A name that leaves no room for a marker's ending has none, and to ask for one would be an error.
+                if marker.len() > name::NAME_BYTES_MAX {
+                    continue;
+                }
                 let looked = self.drop.look(OsStr::new(&marker))?;
                 // A later one belongs to a later file; one with something in it is not ours to delete. Either may stay:
                 // a marker older than its file counts for nothing.

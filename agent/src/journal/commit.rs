@@ -3,10 +3,14 @@
 use std::sync::{Arc, mpsc::Receiver};
 
 use daybook_protocol::{batch::Frame, ids::Epoch, tree::Frontier};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{JournalError, failed};
-use crate::{crash, keyring::Keyring, store::Store};
+use crate::{
+    crash,
+    keyring::{Keyring, KeyringError},
+    store::{self, Store, StoreError},
+};
 
 /// What to say to whoever waits, once the barrier has passed; it is shown where the log then ends.
 pub(super) type Answer = Box<dyn FnOnce(&Frontier) + Send>;
@@ -21,7 +25,8 @@ pub(super) struct Group {
     pub(super) answers: Vec<Answer>,
 }
 
-/// Commits groups as they come, until there is nobody left who could send one or something fails; then closes the store.
+/// Commits groups as they come, until there is nobody left who could send one or something fails; then closes the store,
+/// also where it only found no room: what it has is good, and a store that was closed in order opens again on little room.
 pub(super) fn run(
     mut store: Store,
     keyring: &Arc<Keyring>,
@@ -30,7 +35,17 @@ pub(super) fn run(
 ) -> Result<(), JournalError> {
     while let Ok(group) = coming.recv() {
         if !group.frames.is_empty() {
-            commit(&mut store, keyring, epoch, &group)?;
+            match commit(&mut store, keyring, epoch, &group) {
+                Ok(()) => {}
+                Err(Failed::Full(full)) => {
+                    // What closing fails by is found by the next start; why it came to that is what a person must know.
+                    if let Err(error) = store.close() {
+                        warn!(error = &error as &dyn std::error::Error, "the log was not closed in order");
+                    }
+                    return Err(full);
+                }
+                Err(Failed::Broken(error)) => return Err(error),
+            }
         }
         for answer in group.answers {
             answer(&group.frontier);
@@ -42,15 +57,41 @@ pub(super) fn run(
     Ok(())
 }
 
-fn commit(store: &mut Store, keyring: &Keyring, epoch: Epoch, group: &Group) -> Result<(), JournalError> {
+/// Why a group was not committed.
+enum Failed {
+    /// There was no room for it; the store is as it was.
+    Full(JournalError),
+    /// Nothing is known of the store.
+    Broken(JournalError),
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        let full = matches!(error, StoreError::NoSpace { .. });
+        if full { Self::Full(failed(&error)) } else { Self::Broken(failed(&error)) }
+    }
+}
+
+impl From<KeyringError> for Failed {
+    fn from(error: KeyringError) -> Self {
+        let full = matches!(&error, KeyringError::Io { source, .. } if store::is_full(source));
+        if full {
+            Self::Full(JournalError::Stopped(format!("the disk is full: make room and start again ({error})")))
+        } else {
+            Self::Broken(failed(&error))
+        }
+    }
+}
+
+fn commit(store: &mut Store, keyring: &Keyring, epoch: Epoch, group: &Group) -> Result<(), Failed> {
     crash::point("journal.commit.before");
     // The keys go first: the store may make a batch durable at any time once it has it, and an entry whose key was lost
     // would be an entry that nobody can read.
-    keyring.sync().map_err(|error| failed(&error))?;
+    keyring.sync()?;
     for frame in &group.frames {
-        store.append(frame).map_err(|error| failed(&error))?;
+        store.append(frame)?;
     }
-    store.barrier(&group.frontier, epoch).map_err(|error| failed(&error))?;
+    store.barrier(&group.frontier, epoch)?;
     // DURABLE: every entry of the group. Whoever waits may forget what they sent.
     crash::point("journal.commit.after");
     Ok(())

@@ -9,18 +9,19 @@ use std::{
 };
 
 use daybook_protocol::{
+    batch::Frame,
     date::Timestamp,
     entry::{Actor, ENTRY_BYTES_MAX, Entry, Private, Sealed, Source},
-    event::{Alarm, Event, RowDuplicate, RowHeld, RowRejected},
-    finding::Finding,
+    event::{Event, RowDuplicate, RowHeld, RowRejected},
+    finding::{Code, Finding},
     ids::{Digest, Epoch, KeyId, LogId, RegistrationNo, Sequence},
     tree::Frontier,
 };
-use tracing::{error, warn};
+use tracing::error;
 
 use super::{
     Answer, Draft, JournalError, Judged, ReadRow, Reply, Work,
-    clock::{Clock, Doubt},
+    clock::Clock,
     commit, failed, stopped, today,
     writer::{Open, Run, Writer},
 };
@@ -30,6 +31,10 @@ use crate::{
     keyring::{Key, Keyring, KeyringError},
     store::{Store, StoreReader},
 };
+
+mod doubt;
+mod known;
+mod room;
 
 /// Runs that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some megabytes.
 const RUNS_MAX: usize = 32;
@@ -62,6 +67,8 @@ pub struct Opening {
     pub index: Index,
     /// Where the index is written to from time to time.
     pub snapshot: PathBuf,
+    /// The data directory, whose disk must have room for what is recorded.
+    pub home: PathBuf,
     /// How many entries the index there has.
     pub saved_through: u64,
     /// The keys.
@@ -78,10 +85,10 @@ pub struct Opening {
 
 /// Runs judge and writer until they are told to stop or something fails.
 pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), JournalError> {
-    let Opening { store, index, snapshot, saved_through, keyring, log, epoch, last_recorded_at, desk } = opening;
+    let Opening { store, index, snapshot, home, saved_through, keyring, log, epoch, last_recorded_at, desk } = opening;
+    let entries = store.reader();
     let (runs, runs_coming) = sync_channel(RUNS_MAX);
     let (groups, groups_coming) = sync_channel(GROUPS_MAX);
-    let log_end = store.reader();
     let writer = Writer::new(Arc::clone(&keyring), log, epoch, store.head().frontier.clone(), groups);
     let sealing = spawn("writer", move || writer.run(&runs_coming))?;
     let keys = Arc::clone(&keyring);
@@ -90,14 +97,17 @@ pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), Jour
         clock: Clock::new(last_recorded_at),
         // An earlier run's alarm is still open: this one has to clear it.
         doubted: index.alarms().iter().any(|(alarm, _)| alarm == CLOCK),
-        log_end,
         next: Sequence(index.applied_through()),
         snapshot_at: saved_through,
         made: None,
+        unusable: None,
+        read_last: None,
+        entries,
         scratch: Vec::new(),
         runs,
         index,
         snapshot,
+        home,
         keyring,
         log,
         epoch,
@@ -124,7 +134,12 @@ fn spawn(
 
 struct Judge {
     index: Index,
+    /// The log as far as it is durable.
+    entries: StoreReader,
+    /// The batch in which an accepted row was last looked up.
+    read_last: Option<Frame>,
     snapshot: PathBuf,
+    home: PathBuf,
     snapshot_at: u64,
     keyring: Arc<Keyring>,
     log: LogId,
@@ -133,12 +148,12 @@ struct Judge {
     clock: Clock,
     /// Whether a doubt about the clock has been told of and not yet mended.
     doubted: bool,
-    /// The log as it can be read: says when nothing more is to be written.
-    log_end: StoreReader,
     /// The place of the next entry.
     next: Sequence,
-    /// The key that was made for a new learner, until their first entry takes it along.
+    /// A key that was just made or looked up, until the next entry takes it along.
     made: Option<(KeyId, Key)>,
+    /// Why a person's key could not be had, until it is told.
+    unusable: Option<String>,
     /// Where an entry's length is found out.
     scratch: Vec<u8>,
     /// The way to the writer.
@@ -169,9 +184,18 @@ impl Judge {
     }
 
     fn take(&mut self, work: Work) -> Result<(), JournalError> {
+        if self.is_full() {
+            return self.turn_away(work);
+        }
+        self.perform(work)
+    }
+
+    fn perform(&mut self, work: Work) -> Result<(), JournalError> {
         match work {
             Work::Note(draft, reply) => {
-                if let Some(error) = self.too_large(&draft) {
+                let key = draft.private.as_ref().map(|(key, _)| *key);
+                let unsealable = key.map(|key| self.unsealable(key)).transpose()?.flatten();
+                if let Some(error) = unsealable.or_else(|| self.too_large(&draft)) {
                     return self.send(Vec::new(), reply, Err(error));
                 }
                 let stamp = self.clock.stamp();
@@ -180,6 +204,9 @@ impl Judge {
                 self.send(vec![open], reply, Ok(noted))
             }
             Work::Rows { arrival, key, rows, reply } => {
+                if let Some(error) = self.unsealable(key)? {
+                    return self.send(Vec::new(), reply, Err(error));
+                }
                 let (entries, judged) = self.judge_rows(arrival, key, rows)?;
                 self.send(entries, reply, Ok(judged))
             }
@@ -253,6 +280,7 @@ impl Judge {
             let draft = Draft { effective_on, actor: Actor::Agent, source, findings, event, private };
             entries.push(self.place(draft, stamp));
         }
+        entries.extend(self.alarm_of_keys());
         Ok((entries, judged))
     }
 
@@ -273,8 +301,9 @@ impl Judge {
             return self.send(Vec::new(), reply, Err(error));
         }
         let stamp = self.clock.stamp();
-        let open = self.place(draft, stamp);
-        self.send(vec![open], reply, Ok(answer))
+        let mut entries = vec![self.place(draft, stamp)];
+        entries.extend(self.alarm_of_keys());
+        self.send(entries, reply, Ok(answer))
     }
 
     /// Judges a command as the index stands now. What concerns a known person is sealed under that person's key, the
@@ -288,8 +317,14 @@ impl Judge {
                 (event, Some(learner))
             }
             Decision::Duplicate(first) => {
-                let event = Event::RowDuplicate(RowDuplicate { first });
-                return Ok(Ruling { event, findings: found, private: None });
+                // A person who let it go on has seen that it is different.
+                let changed = if occasion.released { None } else { self.changed(first, ask.kind(), &private)? };
+                let Some((field, held)) = changed else {
+                    let event = Event::RowDuplicate(RowDuplicate { first });
+                    return Ok(Ruling { event, findings: found, private: None });
+                };
+                found.push(Finding::of(Code::DIFFERS_FROM_ACCEPTED, field));
+                (Event::RowHeld(held.clone()), held.learner)
             }
             Decision::Reject(Objection { finding, against, learner }) => {
                 found.push(finding);
@@ -300,7 +335,8 @@ impl Judge {
                 (Event::RowHeld(RowHeld { kind: ask.kind(), learner, against }), learner)
             }
         };
-        Ok(Ruling { event, findings: found, private: Some((sealed_by.unwrap_or(key), private)) })
+        let ruling = Ruling { event, findings: found, private: Some((sealed_by.unwrap_or(key), private)) };
+        self.sealable(ask.kind(), ruling, key)
     }
 
     /// Gives a fact its ids: a new learner's key, and the number of a new registration, which is its place.
@@ -355,77 +391,6 @@ impl Judge {
         };
         let bytes = self.scratch.len() + sealed;
         (bytes > ENTRY_BYTES_MAX).then(|| JournalError::TooLarge(format!("{bytes} bytes of {ENTRY_BYTES_MAX}")))
-    }
-
-    /// Writes the index to disk. It can be had from the log at any time, so a failure costs only the next start's time.
-    fn save(&mut self) -> Result<(), JournalError> {
-        // An index that is ahead of the log on disk would speak of entries that a crash can still undo.
-        let root = self.settle()?;
-        self.snapshot_at = self.index.applied_through();
-        if let Err(error) = self.index.save(self.log, root, &self.snapshot) {
-            let error = &error as &dyn std::error::Error;
-            warn!(error, "the index was not written; the next start reads the log instead");
-        }
-        Ok(())
-    }
-
-    /// Tells of a doubt about the clock once, and of its end once.
-    fn watch_clock(&mut self) -> Result<(), JournalError> {
-        if self.log_end.condemned().is_some() {
-            return Ok(());
-        }
-        let (doubt, alarm) = (self.clock.doubt(), CLOCK.to_owned());
-        if doubt.is_some() == self.doubted {
-            return Ok(());
-        }
-        self.doubted = doubt.is_some();
-        let event = match doubt {
-            Some(doubt) => {
-                warn!("{doubt}: intake waits");
-                let mend = match doubt {
-                    Doubt::Central(_) => "set right whichever of the two is wrong",
-                    Doubt::Jumped(_) | Doubt::Log(_) => {
-                        "set it right; if it is right, accept it with `daybook record clock --reason TEXT`"
-                    }
-                };
-                Event::AlarmRaised(Alarm { alarm, detail: format!("{doubt}, and intake waits: {mend}") })
-            }
-            None => Event::AlarmCleared(Alarm { alarm, detail: "the clock is right again".into() }),
-        };
-        let stamp = self.clock.stamp();
-        let open = self.place(Draft::plain(event), stamp);
-        self.runs.send(Run { entries: vec![open], answer: Box::new(|_| ()) }).map_err(|_| stopped())
-    }
-
-    /// Believes the machine's clock on an operator's word. The entry that says so is the first with a time of that clock,
-    /// and the only kind whose time may be before that of the entry before it.
-    fn accept_clock(&mut self, reason: Private, operator: String, reply: Reply<Answer>) -> Result<(), JournalError> {
-        // An alarm is there to be cleared, so that whoever looks for such places finds each among the alarms.
-        self.watch_clock()?;
-        let doubt = match self.clock.doubt() {
-            Some(doubt @ (Doubt::Jumped(_) | Doubt::Log(_))) => doubt,
-            Some(doubt @ Doubt::Central(_)) => {
-                let why = format!("{doubt}: set right whichever of the two is wrong");
-                return self.send(Vec::new(), reply, Err(JournalError::Clock(why)));
-            }
-            None => {
-                let why = "nothing speaks against it".to_owned();
-                return self.send(Vec::new(), reply, Err(JournalError::Clock(why)));
-            }
-        };
-        let key = self.keyring.allocate().map_err(|error| failed(&error))?.0;
-        let (actor, source) = (Actor::Operator(operator), Source::Command);
-        let detail = format!("{doubt}; an operator accepts it, and entries go on from it");
-        let event = Event::AlarmCleared(Alarm { alarm: CLOCK.to_owned(), detail });
-        let draft = Draft { actor, source, private: Some((key, reason)), ..Draft::plain(event.clone()) };
-        if let Some(error) = self.too_large(&draft) {
-            return self.send(Vec::new(), reply, Err(error));
-        }
-        let stamp = self.clock.accept();
-        self.doubted = false;
-        let open = self.place(draft, stamp);
-        let answer = Answer { sequence: open.entry.sequence, event, findings: Vec::new() };
-        self.send(vec![open], reply, Ok(answer))
     }
 
     /// Leaves everything as the next start likes to find it.

@@ -120,6 +120,12 @@ pub enum JournalError {
     /// The log's bytes are damaged; nothing was written, and nothing is before that is mended.
     #[error("nothing is recorded on a damaged log ({0}): stop the agent and run `daybook salvage`")]
     Damaged(String),
+    /// The disk has so little room that nothing is recorded, so that what was recorded stays safe. Nothing was written.
+    #[error("the disk is nearly full: make room, it goes on by itself")]
+    Full,
+    /// A key under which it was to be sealed cannot be had; nothing was written.
+    #[error("{0}")]
+    Key(String),
     /// The machine's clock is not accepted; nothing was written.
     #[error("the clock is not accepted: {0}")]
     Clock(String),
@@ -148,6 +154,11 @@ pub struct Journal {
 pub struct Writing(thread::JoinHandle<Result<(), JournalError>>);
 
 impl Writing {
+    /// Whether the writer has stopped, by itself or because it was told to.
+    pub fn has_ended(&self) -> bool {
+        self.0.is_finished()
+    }
+
     /// Waits until the writer has committed what it holds and closed the store.
     pub fn wait(self) -> Result<(), JournalError> {
         self.0.join().unwrap_or_else(|_| Err(JournalError::Stopped("its thread ended unexpectedly".into())))

@@ -17,6 +17,7 @@ use tracing::error;
 
 use super::{
     Office, OfficeError,
+    gate::NEARLY_FULL,
     heeding::{Heeding, heeded},
     receipt::Report,
 };
@@ -86,12 +87,15 @@ pub struct Arrived {
 }
 
 impl Office {
-    /// Keeps an original in the vault, unless the wish to stop comes first. It can be read again whatever becomes of the
-    /// folder.
-    pub fn preserve(&self, original: &mut dyn Read) -> Result<Preserved, OfficeError> {
-        let wanted = || !self.stop.is_asked();
+    /// Keeps an original of so many bytes in the vault, unless the wish to stop or a full disk comes first. It can be read
+    /// again whatever becomes of the folder.
+    pub fn preserve(&self, original: &mut dyn Read, bytes: u64) -> Result<Preserved, OfficeError> {
+        self.take_nothing_too_large(bytes)?;
+        // Others write to the same disk.
+        let wanted = || !self.stop.is_asked() && self.has_room().unwrap_or(true);
         match self.vault.preserve_while(&wanted, original, &self.keyring, self.config.agent.file_bytes_max) {
-            Err(VaultError::BrokenOff) => Err(OfficeError::Stopping),
+            Err(VaultError::BrokenOff) if self.stop.is_asked() => Err(OfficeError::Stopping),
+            Err(VaultError::BrokenOff) => Err(OfficeError::Closed(NEARLY_FULL.to_owned())),
             preserved => Ok(preserved?),
         }
     }
@@ -132,7 +136,9 @@ impl Office {
         let handed: Vec<_> = open.into_iter().filter(|arrival| arrival.received.folder.is_empty()).collect();
         for arrival in handed.iter().filter(|arrival| !self.turns.is_taken(arrival.arrival)) {
             match self.proceed(arrival.arrival, progress) {
-                Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping)) => return Err(error),
+                Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping | OfficeError::Closed(_))) => {
+                    return Err(error);
+                }
                 // One file that cannot be handled must not stop the rest.
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
@@ -215,7 +221,8 @@ impl Office {
     /// The name under which a file arrived.
     pub fn file_name(&self, state: &Arrival) -> Result<String, OfficeError> {
         let entry = self.reading.entry(state.arrival)?.ok_or(OfficeError::NoArrival(state.arrival))?;
-        let private = entry.sealed.as_ref().and_then(|sealed| self.reading.reveal(entry.sequence, sealed));
+        let private =
+            entry.sealed.as_ref().and_then(|sealed| self.reading.reveal(entry.sequence, sealed).ok().flatten());
         let name = private.as_ref().and_then(|private| private.value(Field::FileName)).map(str::to_owned);
         Ok(name.unwrap_or_else(|| format!("arrival-{}", state.arrival)))
     }

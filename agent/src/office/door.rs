@@ -83,6 +83,11 @@ fn trouble_with(arrival: Sequence) -> String {
     format!("arrival {arrival}")
 }
 
+/// The name of the alarm that says that the next file of a folder is too large for the room that there is.
+fn no_room_for(folder: &Folder) -> String {
+    format!("room for folder {}", folder.name)
+}
+
 /// One folder's door.
 struct Door {
     office: Arc<Office>,
@@ -92,6 +97,8 @@ struct Door {
     open: Vec<Sequence>,
     /// Those of them that cannot be handled.
     stuck: HashSet<Sequence>,
+    /// Whether the alarm is open that says that the next file is too large for the room that there is.
+    waits_for_room: bool,
     /// Whether the folder's last trouble was told, so that it is told once.
     troubled: bool,
 }
@@ -99,7 +106,15 @@ struct Door {
 impl Door {
     fn new(office: Arc<Office>, folder: Folder) -> Self {
         let scanner = Scanner::new(folder.clone(), office.config.agent.file_bytes_max);
-        Self { office, folder, scanner, open: Vec::new(), stuck: HashSet::new(), troubled: false }
+        Self {
+            office,
+            folder,
+            scanner,
+            open: Vec::new(),
+            stuck: HashSet::new(),
+            waits_for_room: false,
+            troubled: false,
+        }
     }
 
     fn attend(mut self, heard: &mpsc::Receiver<HintKind>, shutdown: &Shutdown) {
@@ -125,8 +140,10 @@ impl Door {
 
     /// Takes from the log what this folder left unfinished, and what it refused before.
     fn remember(&mut self) -> Result<(), OfficeError> {
-        let name = self.folder.name.clone();
-        let (open, refused) = self.office.journal.look(|index| (index.open_arrivals(), index.refused()))?;
+        let (name, alarm) = (self.folder.name.clone(), no_room_for(&self.folder));
+        let (open, refused, alarms) =
+            self.office.journal.look(|index| (index.open_arrivals(), index.refused(), index.alarms()))?;
+        self.waits_for_room = alarms.iter().any(|(open, _)| *open == alarm);
         for arrival in open.into_iter().filter(|arrival| arrival.received.folder == name) {
             let received = &arrival.received;
             let version =
@@ -134,6 +151,10 @@ impl Door {
             // One that only has to be corrected has left `in/`: what lies there under its name is another.
             if arrival.stage != Stage::Filed {
                 self.scanner.seed_taken(&self.office.file_name(&arrival)?, version);
+            }
+            // An earlier run's alarm is still open: this one has to clear it.
+            if alarms.iter().any(|(alarm, _)| *alarm == trouble_with(arrival.arrival)) {
+                self.stuck.insert(arrival.arrival);
             }
             self.open.push(arrival.arrival);
         }
@@ -150,11 +171,7 @@ impl Door {
         self.proceed(shutdown)?;
         let rescan = Duration::from_secs(self.office.config.agent.rescan_seconds.max(1));
         if let Some(why) = self.office.closed()? {
-            if !self.troubled {
-                warn!(folder = self.folder.name, why, "intake waits");
-            }
-            self.troubled = true;
-            return Ok(RETRY);
+            return Err(OfficeError::Closed(why.to_owned()));
         }
         let scan = self.scanner.scan(Instant::now())?;
         for refused in &scan.refused {
@@ -195,13 +212,18 @@ impl Door {
             modified_at: identity.modified_at,
             completed_by: ready.completed_by,
         };
-        let preserved = self.office.preserve(&mut file)?;
+        if let Err(error) = self.office.take_nothing_too_large(identity.bytes) {
+            self.too_large(&error)?;
+            return Err(error);
+        }
+        let preserved = self.office.preserve(&mut file, identity.bytes)?;
         if !self.scanner.unchanged(ready)? {
             return Ok(false);
         }
         let arrival = self.office.receive(&handed, &preserved)?;
         self.scanner.taken(ready);
         self.open.push(arrival);
+        self.not_too_large()?;
         info!(folder = self.folder.name, arrival = arrival.0, bytes = identity.bytes, "a file was received");
         self.go_on_with(arrival)?;
         Ok(true)
@@ -234,7 +256,9 @@ impl Door {
                 self.answered(arrival)?;
                 self.open.retain(|open| *open != arrival);
             }
-            Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping)) => return Err(error),
+            Err(error @ (OfficeError::Journal(_) | OfficeError::Stopping | OfficeError::Closed(_))) => {
+                return Err(error);
+            }
             // One file that cannot be handled must not stop the rest.
             Err(error) => self.stuck(arrival, &error)?,
         }
@@ -270,6 +294,26 @@ impl Door {
         Ok(())
     }
 
+    /// The next file has to wait until there is room for it: raises an alarm once. Files before it were taken, so that the
+    /// disk as a whole may not be in trouble.
+    fn too_large(&mut self, error: &OfficeError) -> Result<(), OfficeError> {
+        if !std::mem::replace(&mut self.waits_for_room, true) {
+            let alarm = Alarm { alarm: no_room_for(&self.folder), detail: error.to_string() };
+            self.office.journal.raise(alarm, Source::Agent)?;
+        }
+        Ok(())
+    }
+
+    /// A file was taken: none waits for room.
+    fn not_too_large(&mut self) -> Result<(), OfficeError> {
+        if std::mem::take(&mut self.waits_for_room) {
+            let detail = "there was room for the file".to_owned();
+            let cleared = Event::AlarmCleared(Alarm { alarm: no_room_for(&self.folder), detail });
+            self.office.journal.note(Draft::plain(cleared))?;
+        }
+        Ok(())
+    }
+
     /// Records that something is not taken.
     fn refuse(&self, refused: &Refused) -> Result<(), OfficeError> {
         let event = Event::ArrivalRefused(ArrivalRefused {
@@ -286,7 +330,9 @@ impl Door {
     }
 
     fn trouble(&mut self, error: &OfficeError) {
-        if !self.troubled {
+        if let (false, OfficeError::Closed(why)) = (self.troubled, error) {
+            warn!(folder = self.folder.name, why, "intake waits");
+        } else if !self.troubled {
             let error: &dyn std::error::Error = error;
             error!(folder = self.folder.name, error, "the folder cannot be worked with; trying again");
         }
@@ -310,5 +356,49 @@ impl Door {
                 Err(mpsc::RecvTimeoutError::Disconnected) => thread::sleep(STOP_NOTICED.min(wait)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_protocol::{
+        date::Timestamp,
+        event::{Alarm, Completion, FileId},
+    };
+
+    use super::*;
+    use crate::{config::Config, home::Home, office::Location};
+
+    /// Goal: the alarm of an arrival that could not be handled ends when it is handled, also by a later run. Method: an alarm
+    /// left open by a run that ended; then the door of the next one.
+    #[test]
+    fn an_alarm_of_an_earlier_run_is_cleared() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let text = "[[folder]]\nname = \"a\"\npath = \"drop\"\ncentre = \"C1\"\n";
+        let folder = Config::parse(text, directory.path()).expect("a configuration").folders.remove(0);
+        let place = Location { home: Home::new(directory.path().join("home")), config: None, operator_key: None };
+        let office = Office::open(&place, true).expect("a new home");
+        let preserved = office.preserve(&mut "no table".as_bytes(), 8).expect("preserved");
+        let handed = Handed {
+            name: "a.csv".into(),
+            folder: Some(&folder),
+            centre: "C1".into(),
+            brand: String::new(),
+            kind: None,
+            file_id: FileId { device: 0, number: 0 },
+            modified_at: Timestamp(1),
+            completed_by: Completion::Quiet,
+        };
+        let arrival = office.receive(&handed, &preserved).expect("received");
+        let alarm = Alarm { alarm: trouble_with(arrival), detail: "the disk".into() };
+        office.journal.raise(alarm, Source::File { arrival }).expect("raised");
+        office.close().expect("closed");
+
+        let office = Arc::new(Office::open(&place, false).expect("opened"));
+        let mut door = Door::new(Arc::clone(&office), folder);
+        door.remember().expect("remembered");
+        door.proceed(&Shutdown::new()).expect("handled");
+        assert_eq!(office.arrival(arrival).expect("an arrival").stage, Stage::Filed);
+        assert!(office.journal.look(Index::alarms).expect("looked").is_empty());
     }
 }

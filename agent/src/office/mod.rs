@@ -75,7 +75,7 @@ pub enum OfficeError {
     #[error(transparent)]
     Vault(#[from] VaultError),
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    Journal(JournalError),
     #[error(transparent)]
     Index(#[from] IndexError),
     #[error(transparent)]
@@ -107,11 +107,24 @@ pub enum OfficeError {
     #[error("the original of arrival {arrival} does not read as it did before: {why}")]
     Unsteady { arrival: Sequence, why: &'static str },
     #[error("nothing is recorded now: {0}")]
-    Closed(&'static str),
+    Closed(String),
+    #[error("it cannot be recorded: {0}")]
+    Unrecordable(String),
     #[error(
         "stopped before the file was finished; what has a verdict is safe: do the same again, and it goes on from there"
     )]
     Stopping,
+}
+
+impl From<JournalError> for OfficeError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            // The journal goes on; it is whoever wants something recorded that has to wait.
+            JournalError::Full => Self::Closed(gate::NEARLY_FULL.to_owned()),
+            JournalError::Key(_) | JournalError::TooLarge(_) => Self::Unrecordable(error.to_string()),
+            other => Self::Journal(other),
+        }
+    }
 }
 
 /// Where a home and its parts lie, as the command line says.
@@ -167,6 +180,8 @@ pub struct Office {
     turns: Turns,
     /// Held by the scrub that is under way.
     scrubbing: Mutex<()>,
+    /// Held while the alarm of a full disk is raised or cleared, so that it is raised once.
+    alarming: Mutex<()>,
 }
 
 impl Office {
@@ -197,7 +212,7 @@ impl Office {
         let key_path = place.operator_key(&config);
         let (identity, store) = match Identity::load(home)? {
             Some(identity) => (identity, Store::open(home, CACHE_BYTES)?),
-            None if create || home.head().exists() => found(home)?,
+            None if create || store::exists(home) => found(home)?,
             None => return Err(OfficeError::NoLog { home: home.path().to_owned() }),
         };
         if anew {
@@ -205,9 +220,7 @@ impl Office {
             throw_away(&home.books())?;
         }
         // A start after a full disk takes its reserve back once there is room for it.
-        if store::free_bytes(home.path())? > config.agent.free_bytes_min.saturating_add(RESERVE_BYTES) {
-            store::hold_reserve(home, RESERVE_BYTES)?;
-        }
+        gate::hold_reserve(home, config.agent.free_bytes_min)?;
         let head = store.head();
         if head.log != identity.log {
             let home = home.path().to_owned();
@@ -234,6 +247,7 @@ impl Office {
             store,
             index,
             snapshot,
+            home: home.path().to_owned(),
             saved_through,
             keyring: Arc::clone(&keyring),
             log: identity.log,
@@ -246,7 +260,8 @@ impl Office {
         let (journal, writing) = Journal::start(opening);
         let tokens = operator.tokens();
         let mirror = watch::Sender::default();
-        let (stop, turns, scrubbing) = (Shutdown::new(), Turns::default(), Mutex::default());
+        let (stop, turns) = (Shutdown::new(), Turns::default());
+        let (scrubbing, alarming) = (Mutex::default(), Mutex::default());
         let office = Self {
             reading,
             identity,
@@ -260,6 +275,7 @@ impl Office {
             writing,
             turns,
             scrubbing,
+            alarming,
         };
         office.announce(fresh, began, text)?;
         Ok(office)
@@ -301,6 +317,11 @@ impl Office {
     /// The keys.
     pub fn keyring(&self) -> Arc<Keyring> {
         Arc::clone(&self.keyring)
+    }
+
+    /// Whether anything can still be recorded: not once store or keyring failed.
+    pub fn is_writing(&self) -> bool {
+        !self.writing.has_ended()
     }
 
     /// Commits what is under way, writes the index, and closes the log.
@@ -351,9 +372,9 @@ fn governing(adopted: &str, home: &Home, config: Config) -> Result<Config, Confi
     Ok(Config { policy, agent: Agent { operator_key: None, ..agent }, ..config })
 }
 
-/// Makes a new log, or goes on making one: the head names the log before the identity does.
+/// Makes a new log, or goes on making one: the store is there before the identity, and has its place before its head.
 fn found(home: &Home) -> Result<(Identity, Store), OfficeError> {
-    let store = if home.head().exists() {
+    let store = if store::exists(home) {
         Store::open(home, CACHE_BYTES)?
     } else {
         let log = LogId(rand::rng().random());

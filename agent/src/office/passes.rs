@@ -92,6 +92,10 @@ impl Office {
         loop {
             // Whatever was sent is committed before the journal stops.
             self.go_on()?;
+            if chunk.is_empty() && !self.has_room()? {
+                // What was sent is recorded; the rest is judged when there is room.
+                self.take_nothing_while_closed()?;
+            }
             let row = rows.next()?;
             let end = row.is_none();
             if let Some(row) = row.filter(|row| row.line() > state.last_line) {

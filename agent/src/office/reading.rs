@@ -13,8 +13,8 @@ use crate::{
     books::read_model::{ReadModel, ReadModelError, Reader},
     home::Home,
     journal::CLOCK,
-    keyring::{self, Keyring, OperatorKey, Tokens},
-    store::StoreReader,
+    keyring::{self, Keyring, KeyringError, OperatorKey, Tokens},
+    store::{self, StoreReader},
 };
 
 /// At most this many entries are put into the books in one transaction: large transactions cost `SQLite` least, and this
@@ -79,6 +79,14 @@ impl Reading {
         }
     }
 
+    /// Fails where the books would take the room that the log needs.
+    fn room_for_books(&self) -> Result<(), OfficeError> {
+        if store::free_bytes(self.home.path())? >= store::RECORD_BYTES_MIN {
+            return Ok(());
+        }
+        Err(OfficeError::Closed("the disk is nearly full, and the books wait for room: make some".to_owned()))
+    }
+
     fn fold(&self, books: &mut ReadModel, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
         let mut run = Vec::new();
         for frame in self.entries.frames(Sequence(books.applied_through())) {
@@ -89,10 +97,14 @@ impl Reading {
                 }
             }
             if run.len() >= BOOKS_ENTRIES {
+                self.room_for_books()?;
                 books.apply(&run)?;
                 run.clear();
                 progress(books.applied_through(), self.entries.count());
             }
+        }
+        if !run.is_empty() {
+            self.room_for_books()?;
         }
         books.apply(&run)?;
         progress(books.applied_through(), books.applied_through());
@@ -141,11 +153,12 @@ impl Reading {
         }
     }
 
-    /// What an entry's sealed part says; `None` without the operator's key, or where the key was destroyed.
-    pub fn reveal(&self, sequence: Sequence, sealed: &Sealed) -> Option<Private> {
-        let keys = self.keys.as_ref()?;
-        let key = keys.keyring.key(sealed.key).ok()?;
-        keyring::open_sealed(&key, self.log, sequence, sealed).ok()
+    /// What an entry's sealed part says; `None` without the operator's key. The error says why it cannot be opened: its key
+    /// was destroyed, or key or ciphertext is damaged.
+    pub fn reveal(&self, sequence: Sequence, sealed: &Sealed) -> Result<Option<Private>, KeyringError> {
+        let Some(keys) = &self.keys else { return Ok(None) };
+        let key = keys.keyring.key(sealed.key)?;
+        keyring::open_sealed(&key, self.log, sequence, sealed).map(Some)
     }
 
     /// The look-up value of a normalised ULN; `None` without the operator's key.

@@ -9,9 +9,10 @@ use daybook_protocol::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::{books::index::Arrival, journal::CLOCK};
+use crate::{books::index::Arrival, journal::CLOCK, store};
 
 mod corrections;
+mod known;
 
 fn office() -> (TempDir, Location, Office) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -45,7 +46,7 @@ fn enrolments(rows: u32) -> String {
 
 /// A file of enrolments, handed over and recorded, not yet read.
 fn hand_over(office: &Office, text: &str) -> Sequence {
-    let preserved = office.preserve(&mut text.as_bytes()).expect("preserved");
+    let preserved = office.preserve(&mut text.as_bytes(), text.len() as u64).expect("preserved");
     office.receive(&handed(), &preserved).expect("received")
 }
 
@@ -286,7 +287,7 @@ fn a_stop_is_heard_within_a_file() {
     let (_directory, place, office) = office();
     let arrival = received(&office, 10);
     office.stop.ask();
-    assert!(matches!(office.preserve(&mut std::io::repeat(b'a')), Err(OfficeError::Stopping)));
+    assert!(matches!(office.preserve(&mut std::io::repeat(b'a'), 0), Err(OfficeError::Stopping)));
     assert!(matches!(office.proceed(arrival, &mut |_, _| {}), Err(OfficeError::Stopping)));
     office.close().expect("closed");
     let office = Office::open(&place, false).expect("opened");

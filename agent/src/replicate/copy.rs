@@ -23,6 +23,9 @@ use crate::{
 const CACHE_BYTES: u64 = 8 << 20;
 /// A copy sets no space aside: when the disk of a central node is full, its agents wait, and nothing is lost.
 const RESERVE_BYTES: u64 = 0;
+/// With less than this free on its disk a copy takes nothing more, in bytes: so it is found out before the engine is given
+/// what it has no room for, and the registry, marks and checkpoints of all logs can still be written.
+const FREE_BYTES_MIN: u64 = 2 * store::RECORD_BYTES_MIN;
 
 /// The agent's own log, for the central node to have a copy of it.
 pub struct LocalLog {
@@ -99,6 +102,15 @@ impl LogCopy {
         Ok(Self { home: home.clone(), reader: store.reader(), store, vault })
     }
 
+    /// Fails where the disk has no room for `bytes` more.
+    fn room_for(&self, bytes: usize) -> Result<(), CopyError> {
+        let (free, needed) = (store::free_bytes(self.home.path())?, FREE_BYTES_MIN.saturating_add(bytes as u64));
+        if free >= needed {
+            return Ok(());
+        }
+        Err(StoreError::NoSpace { home: self.home.path().to_owned(), needed, free }.into())
+    }
+
     /// Reads what is durable of the copy, for whoever looks at it meanwhile.
     pub fn reader(&self) -> StoreReader {
         self.reader.clone()
@@ -153,6 +165,7 @@ impl Archive for LogCopy {
     }
 
     fn append(&mut self, frame: &Frame) -> Result<(), CopyError> {
+        self.room_for(frame.bytes().len())?;
         Ok(self.store.append(frame)?)
     }
 
@@ -161,6 +174,7 @@ impl Archive for LogCopy {
     }
 
     fn append_keys(&mut self, epoch: Epoch, first: u32, records: &[u8]) -> Result<u32, CopyError> {
+        self.room_for(records.len())?;
         Ok(keyring::append_records(&self.home.keyring(), epoch, first, records)?)
     }
 
@@ -169,6 +183,7 @@ impl Archive for LogCopy {
     }
 
     fn receive_piece(&mut self, sha256: Digest, offset: u64, total: u64, bytes: &[u8]) -> Result<bool, CopyError> {
+        self.room_for(bytes.len())?;
         self.vault.receive_piece(sha256, offset, total, bytes).map_err(|error| match error {
             VaultError::PieceDiffers { .. } | VaultError::Damaged { .. } => CopyError::Spoilt(Box::new(error)),
             other => other.into(),
@@ -213,10 +228,7 @@ fn object_bytes(vault: &Vault, sha256: Digest) -> Result<Option<u64>, CopyError>
 
 /// What a failing disk means.
 fn disk(source: &io::Error) -> fn(Box<dyn std::error::Error + Send + Sync>) -> CopyError {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => CopyError::Full,
-        _ => CopyError::Damaged,
-    }
+    if store::is_full(source) { CopyError::Full } else { CopyError::Damaged }
 }
 
 impl From<io::Error> for CopyError {

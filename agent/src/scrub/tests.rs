@@ -54,7 +54,7 @@ fn home() -> (TempDir, Location, Vec<PathBuf>) {
         let text = format!(
             "given_names,family_name,date_of_birth,qualification_number,start_date\n{name},Doe,2004-05-06,60158864,2026-09-01\n"
         );
-        let preserved = office.preserve(&mut text.as_bytes()).expect("preserved");
+        let preserved = office.preserve(&mut text.as_bytes(), text.len() as u64).expect("preserved");
         let handed = Handed {
             name: "a.csv".into(),
             folder: None,

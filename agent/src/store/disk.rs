@@ -4,6 +4,8 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::error::{StoreError, io};
@@ -12,11 +14,112 @@ use crate::home::Home;
 /// How much of the reserve is written at a time where the file system cannot allocate it.
 const PIECE_BYTES: u64 = 1 << 20;
 
+/// With less than this free on its disk nothing more is recorded, in bytes: what is under way already, the head and the
+/// books of an agent still find room, and the reserve stays untouched.
+pub const RECORD_BYTES_MIN: u64 = 32 << 20;
+/// The engine writes at most so far beyond its file's end between two looks at it, in bytes: the rest of a segment that it
+/// fills up, and what may be unsynced of the next.
+const WRITTEN_BYTES_MAX: u64 = 10 << 20;
+/// New places are taken when fewer than so many bytes of them are left: what is under way when others take the last byte
+/// of the disk can still be written.
+const AHEAD_BYTES_MIN: u64 = 16 << 20;
+/// Places are taken up to so many bytes behind the end, so that it costs a call for a segment, not for a batch.
+const TAKEN_BYTES: u64 = AHEAD_BYTES_MIN + (8 << 20);
+
+/// The engine lets go of its file a moment after it was closed; a stop is not to wait for it any longer.
+const LETTING_GO_MAX: Duration = Duration::from_millis(500);
+const LETTING_GO_PAUSE: Duration = Duration::from_millis(2);
+
+/// The places on the disk that were taken behind the end of the engine's file. The engine cannot be used any more after a
+/// write that found no room; one for which there is no room is therefore found out before it is given to the engine.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    /// Up to here in the file.
+    through: u64,
+    /// The file's length when it was last looked at. One that became shorter has lost what was behind it.
+    bytes: u64,
+}
+
+impl Ahead {
+    /// Sees to it that the next writes have their places.
+    pub(super) fn hold(&mut self, home: &Home, batches: &File) -> Result<(), StoreError> {
+        let bytes = batches.metadata().map_err(io("looking at the batches", home.path()))?.len();
+        if bytes < self.bytes {
+            self.through = 0;
+        }
+        self.bytes = bytes;
+        if self.through >= bytes + AHEAD_BYTES_MIN {
+            return Ok(());
+        }
+        match take_places(batches, bytes, TAKEN_BYTES) {
+            Ok(()) => self.through = bytes + TAKEN_BYTES,
+            Err(error) if is_full(&error) && self.through >= bytes + WRITTEN_BYTES_MAX => {}
+            Err(error) if is_full(&error) => {
+                let (home, free) = (home.path().to_owned(), free_bytes(home.path())?);
+                return Err(StoreError::NoSpace { home, needed: TAKEN_BYTES, free });
+            }
+            Err(source) => return Err(io("taking places for the batches", home.path())(source)),
+        }
+        Ok(())
+    }
+
+    /// Gives back the places behind the end: a node with many logs at rest would miss them. Only where the engine, which was
+    /// closed, has let go of its file: what it wrote there meanwhile would be lost.
+    pub(super) fn give_back(&mut self, batches: &File) {
+        if std::mem::take(&mut self.through) == 0 {
+            return;
+        }
+        let begun = Instant::now();
+        while batches.try_lock().is_err() {
+            if begun.elapsed() >= LETTING_GO_MAX {
+                tracing::debug!("places behind the end of the batches stay taken until the next stop");
+                return;
+            }
+            thread::sleep(LETTING_GO_PAUSE);
+        }
+        if let Err(error) = give_places_back(batches).and_then(|()| batches.unlock()) {
+            tracing::debug!(%error, "places behind the end of the batches stay taken");
+        }
+    }
+}
+
+/// Takes places in a file without making it longer; does nothing where the file system cannot.
+#[cfg(target_os = "linux")]
+fn take_places(file: &File, from: u64, bytes: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::KEEP_SIZE, from, bytes) {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
+        taken => Ok(taken?),
+    }
+}
+
+/// Cuts a file to the length that it has, which gives back what was taken behind it. (A hole would not do: behind the end
+/// ext4 punches none.)
+#[cfg(target_os = "linux")]
+fn give_places_back(file: &File) -> io::Result<()> {
+    file.set_len(file.metadata()?.len())
+}
+
+/// Takes places in a file: here the system has no such call, and a full disk is found by the engine.
+#[cfg(not(target_os = "linux"))]
+fn take_places(_: &File, _: u64, _: u64) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_places_back(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether something failed because the disk is full.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Sets `bytes` aside on the disk of the home, to be given up when it is full. Does nothing if as much is set aside
 /// already.
 pub fn hold_reserve(home: &Home, bytes: u64) -> Result<(), StoreError> {
     let path = home.reserve();
-    if bytes == 0 || fs::metadata(&path).is_ok_and(|meta| meta.len() == bytes) {
+    if bytes == 0 || holds_reserve(home, bytes) {
         return Ok(());
     }
     let held = File::create(&path).and_then(|file| {
@@ -26,6 +129,11 @@ pub fn hold_reserve(home: &Home, bytes: u64) -> Result<(), StoreError> {
     // Half a reserve would be taken for a whole one by whoever looks at its name.
     held.inspect_err(|_| drop(fs::remove_file(&path))).map_err(io("setting the reserve aside", &path))?;
     sync_directory(home.path())
+}
+
+/// Whether as much is set aside.
+pub fn holds_reserve(home: &Home, bytes: u64) -> bool {
+    fs::metadata(home.reserve()).is_ok_and(|meta| meta.len() == bytes)
 }
 
 /// Gives the reserve up, so that a full disk has room to stop in order; says how many bytes that are.

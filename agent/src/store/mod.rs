@@ -30,7 +30,7 @@ mod salvage;
 mod tests;
 
 pub use condemned::{absolve, condemn, condemned};
-pub use disk::{free_bytes, hold_reserve, release_reserve};
+pub use disk::{RECORD_BYTES_MIN, free_bytes, hold_reserve, holds_reserve, is_full, release_reserve};
 pub use error::{EngineError, StoreError};
 pub use probe::{PROBE_COMMAND, probe};
 pub use read::{Frames, StoreReader};
@@ -75,6 +75,8 @@ pub struct Store {
     /// Count and root with what was appended since the last barrier.
     end: (u64, Digest),
     unsynced_bytes: usize,
+    /// What the engine writes next has its place on the disk already, so that a full disk is noticed before it.
+    ahead: disk::Ahead,
     stopped: bool,
     /// Held as long as the store is open.
     _lock: File,
@@ -98,13 +100,15 @@ impl Store {
         &self.head
     }
 
-    /// Puts the next batch in. It is not durable, and no reader sees it, before [`Store::barrier`].
+    /// Puts the next batch in. It is not durable, and no reader sees it, before [`Store::barrier`]. Where the disk has no
+    /// room for it, it fails with [`StoreError::NoSpace`] and leaves the store as it was, good to be closed or to go on.
     pub fn append(&mut self, frame: &Frame) -> Result<(), StoreError> {
         self.working()?;
         let header = frame.header();
         if header.log != self.head.log || (header.first.0, header.previous_root) != self.end {
             return Err(self.out_of_step(header.first));
         }
+        self.ahead.hold(&self.home, &self.batches)?;
         let appended = self.try_append(frame);
         self.or_stop(appended)
     }
@@ -141,7 +145,8 @@ impl Store {
         self.or_stop(renewed)
     }
 
-    /// Stops in order: what was appended is synced, the engine closed, and that noted.
+    /// Stops in order: what was appended is synced, the engine closed, and that noted. On a full disk the reserve is given
+    /// up for it.
     pub fn close(mut self) -> Result<(), StoreError> {
         if self.shared.condemned().is_some() {
             // Nothing more is written to a damaged log, and no mark says that it was closed in order.
@@ -150,9 +155,12 @@ impl Store {
         }
         self.working()?;
         self.sync()?;
-        // With a snapshot of all there is, the next opening walks the last segment only.
-        self.shared.renew(Engine::has_grown)?;
+        // With a snapshot of all there is, the next opening walks the last segment only. It is not worth a failure.
+        if disk::make_room(&self.home, open::OPENING_BYTES).is_ok() {
+            self.shared.renew(Engine::has_grown)?;
+        }
         self.shared.close();
+        self.ahead.give_back(&self.batches);
         // The mark speaks of the file's bytes, and closing wrote some.
         self.batches.sync_data().map_err(io("syncing the batches", &Engine::file(&self.home.log())))?;
         disk::sync_directory(&self.home.log())?;
@@ -163,7 +171,10 @@ impl Store {
         if self.unsynced_bytes + frame.bytes().len() > UNSYNCED_BYTES_MAX {
             self.sync()?;
         }
-        self.shared.renew(Engine::is_full)?;
+        // Opening writes a snapshot, and a disk that has no room for it would end this store.
+        if disk::free_bytes(self.home.path())? >= open::OPENING_BYTES {
+            self.shared.renew(Engine::is_full)?;
+        }
         self.shared.with("adding a batch", |engine| engine.insert(frame))?;
         self.end = (frame.header().end().0, frame.header().root);
         self.unsynced_bytes += frame.bytes().len();

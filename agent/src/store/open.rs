@@ -24,14 +24,14 @@ use super::{
     probe::Probe,
     read::Shared,
 };
-use crate::{crash, home::Home, verify::scan::Index};
+use crate::{crash, durable, home::Home, verify::scan::Index};
 
 /// Room that the engine needs to open, besides what is there, in bytes.
-const OPENING_BYTES: u64 = 16 << 20;
+pub(super) const OPENING_BYTES: u64 = 16 << 20;
 
 /// See [`Store::create`].
 pub(super) fn create(home: &Home, log: LogId, epoch: Epoch, reserve_bytes: u64) -> Result<Store, StoreError> {
-    fs::create_dir_all(home.path()).map_err(io("making the data directory", home.path()))?;
+    durable::make_open_directory(home.path()).map_err(io("making the data directory", home.path()))?;
     let lock = lock(home)?;
     if super::exists(home) {
         return Err(StoreError::Exists { home: home.path().to_owned() });
@@ -46,13 +46,15 @@ pub(super) fn create(home: &Home, log: LogId, epoch: Epoch, reserve_bytes: u64) 
     disk::sync_tree(&making)?;
     let head = Head { generation: 1, log, epoch, frontier: Frontier::default() };
     head_file::make(&home.head_making(), &head)?;
+    // Three syncs, since a file system may keep one name and lose another: a log without a head, or a head without a log,
+    // is refused.
+    disk::sync_directory(home.path())?;
     crash::point("store.create.before");
     rename(&making, &home.log())?;
+    disk::sync_directory(home.path())?;
+    crash::point("store.create.between");
     rename(&home.head_making(), &home.head())?;
     disk::sync_directory(home.path())?;
-    if let Some(parent) = home.path().parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        disk::sync_directory(parent)?;
-    }
     // DURABLE: an empty log and its head.
     crash::point("store.create.after");
     begin(home, lock, head, CACHE_BYTES)
@@ -77,6 +79,10 @@ pub(super) fn open(home: &Home, cache_bytes: u64, probe: Probe) -> Result<Store,
         }
         None => return Err(StoreError::HeadMissing { home: home.path().to_owned() }),
     };
+    if head.frontier.count() == 0 {
+        // Whoever made the home may have been killed before its name was durable; from the first entry on it is needed.
+        durable::make_open_directory(home.path()).map_err(io("making the data directory", home.path()))?;
+    }
     clear_leftovers(home)?;
     if !mark::is_closed(home, &head)? {
         examine(home, &head, probe)?;
@@ -229,6 +235,7 @@ fn begin(home: &Home, lock: File, head: Head, cache_bytes: u64) -> Result<Store,
         head,
         end: (frontier.count(), frontier.root()),
         unsynced_bytes: 0,
+        ahead: disk::Ahead::default(),
         stopped: false,
         _lock: lock,
     };

@@ -107,7 +107,8 @@ pub(super) fn save(index: &Index, log: LogId, root: Digest, path: &Path) -> Resu
         out.finish()?.sync_all()?;
         fs::rename(&temporary, path)
     };
-    write().map_err(failed)
+    // Half an index would only take room, on a disk that has none to spare perhaps.
+    write().inspect_err(|_| drop(fs::remove_file(&temporary))).map_err(failed)
 }
 
 pub(super) fn load(path: &Path, log: LogId, root_at: impl FnOnce(u64) -> Option<Digest>) -> Option<Index> {

@@ -99,6 +99,26 @@ fn a_code_is_used_once() {
     assert_eq!(desk.registry.agents().len(), 1);
 }
 
+/// Goal: a machine that was let in and died before it knew is let in by another code too, and nobody else is. Method: the same
+/// key with a second code, another key with a third, and the first key after a revocation and after a recover.
+#[test]
+fn who_is_in_may_ask_again_with_another_code() {
+    let mut desk = Desk::new();
+    for code in ["one", "two", "three", "four", "six"] {
+        desk.invite(code, Purpose::Join);
+    }
+    let (machine, other) = (request("a"), request("b"));
+    let first = desk.join("one", &machine, LOG, 1).expect("let in");
+    assert_eq!(desk.join("two", &machine, LOG, 2), Ok(first), "the same certificate");
+    assert_eq!(desk.join("two", &other, LOG, 3).map_err(|refused| refused.refusal), Err(Refusal::Code), "it was used");
+    assert_eq!(desk.join("three", &other, LOG, 3).map_err(|refused| refused.refusal), Err(Refusal::Code));
+    desk.invite("five", Purpose::Recover(LOG));
+    desk.join("five", &other, LOG, 4).expect("it takes the log over");
+    assert_eq!(desk.join("four", &machine, LOG, 5).map_err(|refused| refused.refusal), Err(Refusal::Code), "fenced");
+    desk.registry.revoke(LOG, "lost", Timestamp(6)).expect("revoked");
+    assert_eq!(desk.join("six", &other, LOG, 7).map_err(|refused| refused.refusal), Err(Refusal::Code), "revoked");
+}
+
 /// Goal: a certificate lets in for its own log and epoch only, and not any more when another took over or it was revoked.
 /// Method: a life of two agents.
 #[test]

@@ -1,9 +1,14 @@
 //! Commands that ask the log: entries, histories, what is held.
 
-use std::{cell::RefCell, collections::HashMap, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use daybook_protocol::{
-    entry::Entry,
+    date::{Date, Timestamp},
+    entry::{Entry, Private},
     event::Event,
     field::Kind,
     ids::{Digest, KeyId, Sequence},
@@ -20,6 +25,7 @@ use crate::{
     history::{History, Told, View, arrivals},
     journal::today,
     office::{Office, Reading},
+    zone::london,
 };
 
 /// How often a follower looks whether it is still wanted.
@@ -34,7 +40,7 @@ pub(super) fn entries(reading: &Reading, asked: &Entries, json: bool, screen: &m
     }
     let digests = RefCell::new(HashMap::new());
     let sha256 = |arrival: Sequence| digest(reading, &mut digests.borrow_mut(), arrival);
-    let reveal = |entry: &Entry| Ok(entry.sealed.as_ref().and_then(|sealed| reading.reveal(entry.sequence, sealed)));
+    let reveal = |entry: &Entry| revealed(reading, entry);
     let look = Look { sha256: &sha256, reveal: if asked.reveal { Some(&reveal) } else { None } };
     let mut next = asked.from;
     loop {
@@ -64,6 +70,12 @@ pub(super) fn entries(reading: &Reading, asked: &Entries, json: bool, screen: &m
     }
 }
 
+/// What an entry's sealed part says, or why that cannot be had.
+fn revealed(reading: &Reading, entry: &Entry) -> Result<Option<Private>, String> {
+    let Some(sealed) = &entry.sealed else { return Ok(None) };
+    reading.reveal(entry.sequence, sealed).map_err(|error| error.to_string())
+}
+
 fn digest(reading: &Reading, known: &mut HashMap<Sequence, Digest>, arrival: Sequence) -> Option<Digest> {
     if let Some(digest) = known.get(&arrival) {
         return Some(*digest);
@@ -84,18 +96,24 @@ pub(super) fn history(reading: &Reading, asked: &Asked, json: bool, screen: &mut
     for arrival in arrivals(&life) {
         life.extend(reading.entry(arrival)?);
     }
+    // What cannot be revealed must not look like what was not asked for; once for each reason, since a key seals many entries.
+    let mut reasons = BTreeSet::new();
     let told: Vec<Told> = life
         .into_iter()
         .map(|entry| {
-            let sealed = entry.sealed.as_ref().filter(|_| asked.reveal);
-            let private = sealed.and_then(|sealed| reading.reveal(entry.sequence, sealed));
+            let opened = if asked.reveal { revealed(reading, &entry) } else { Ok(None) };
+            let private = opened.unwrap_or_else(|why| {
+                reasons.insert(why);
+                None
+            });
             Told { entry, private }
         })
         .collect();
+    for why in reasons {
+        screen.note(&format!("daybook: not everything is revealed: {why}"));
+    }
     let as_of = asked.as_of.map(|as_of| count_at(reading, as_of)).transpose()?;
-    // What was known at some moment is judged by the calendar of that moment.
-    let last = as_of.and_then(|count| count.0.checked_sub(1)).map(|last| reading.entry(Sequence(last))).transpose()?;
-    let today = last.flatten().map_or_else(today, |entry| entry.recorded_at.day());
+    let today = day_of(reading, asked.as_of)?;
     let history = History::of(learner, &told, View { as_of, on: asked.on, today });
     if json {
         screen.out(&serde_json::to_string(&history)?)?;
@@ -105,6 +123,24 @@ pub(super) fn history(reading: &Reading, asked: &Asked, json: bool, screen: &mut
         }
     }
     Ok(Exit::Good)
+}
+
+/// The day on which states are judged: what was known at some moment, by the calendar of that moment.
+fn day_of(reading: &Reading, as_of: Option<AsOf>) -> anyhow::Result<Date> {
+    Ok(match as_of {
+        None => today(),
+        // Long after the last entry too: a registration expires without one.
+        Some(AsOf::Moment(moment)) => day_in_london(moment),
+        Some(AsOf::Sequence(sequence)) => {
+            let last = reading.entries.count().checked_sub(1).map(|last| Sequence(last.min(sequence.0)));
+            let entry = last.map(|last| reading.entry(last)).transpose()?.flatten();
+            entry.map_or_else(today, |entry| day_in_london(entry.recorded_at))
+        }
+    })
+}
+
+fn day_in_london(moment: Timestamp) -> Date {
+    moment.instant().to_zoned(london().clone()).date().into()
 }
 
 /// How many entries had been recorded at a moment, that moment included.
@@ -185,7 +221,7 @@ pub(super) fn held_show(
     };
     let digests = RefCell::new(HashMap::new());
     let sha256 = |arrival: Sequence| digest(reading, &mut digests.borrow_mut(), arrival);
-    let revealer = |entry: &Entry| Ok(entry.sealed.as_ref().and_then(|sealed| reading.reveal(entry.sequence, sealed)));
+    let revealer = |entry: &Entry| revealed(reading, entry);
     let look = Look { sha256: &sha256, reveal: if reveal { Some(&revealer) } else { None } };
     if json {
         screen.out(&entries::json(&entry, &look)?)?;
@@ -195,4 +231,31 @@ pub(super) fn held_show(
         }
     }
     Ok(Exit::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{home::Home, office::Location};
+
+    /// Goal: what was known at a moment is judged by that moment's calendar in London, however long nothing was recorded
+    /// before it. Method: a log of today, seen at moments without entries and at an entry.
+    #[test]
+    fn a_moment_is_judged_by_its_own_day() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let home = Home::new(directory.path().join("home"));
+        let office = Office::open(&Location { home, config: None, operator_key: None }, true).expect("a new home");
+        let day =
+            |as_of: &str| day_of(&office.reading, Some(as_of.parse().expect("a moment"))).expect("a day").to_string();
+        for (as_of, expected) in
+            [("2099-06-30", "2099-06-30"), ("2099-06-30T23:30:00Z", "2099-07-01"), ("1999-01-01T12:00", "1999-01-01")]
+        {
+            assert_eq!(day(as_of), expected, "{as_of}");
+        }
+        let recorded_at = office.reading.entry(Sequence(0)).expect("read").expect("an entry").recorded_at;
+        for as_of in ["0", "18446744073709551615"] {
+            assert_eq!(day(as_of), day_in_london(recorded_at).to_string(), "{as_of}");
+        }
+        office.close().expect("closed");
+    }
 }

@@ -117,7 +117,7 @@ impl CentralDesk {
 
     fn look(&self, log: LogId, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
         let copy = self.home.copy_of(log);
-        if matches!(request.command, Command::Verify { export: None }) {
+        if matches!(request.command, Command::Verify { export: None, .. }) {
             return upkeep::verify_home(&copy, request.json, screen);
         }
         let reading = match self.central.reader(log) {

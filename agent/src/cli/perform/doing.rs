@@ -29,7 +29,7 @@ pub(super) fn import(
     let resumed = office.resume_handed(&mut |done, total| screen.progress(done, total, "rows"))?;
     while let Some((offered, mut bytes)) = files.next()? {
         office.take_nothing_while_closed()?;
-        let preserved = office.preserve(&mut bytes)?;
+        let preserved = office.preserve(&mut bytes, offered.bytes)?;
         // An import that was cut off and is begun again goes on: it is the same arrival.
         let same = resumed.iter().find(|arrival| arrival.received.sha256 == preserved.sha256);
         let arrival = if let Some(same) = same.filter(|arrival| arrival.received.centre == import.centre) {

@@ -46,7 +46,9 @@ pub(super) fn perform(
         Command::Recover { address, code, name } => {
             recovering::recover(&place, address, code, name.as_deref(), request.json, screen)
         }
-        Command::Verify { export } => upkeep::verify(globals, export.as_deref(), request.json, screen),
+        Command::Verify { export, verifier } => {
+            upkeep::verify(globals, (export.as_deref(), verifier.as_deref()), request.json, screen)
+        }
         Command::Salvage => upkeep::salvage(&place.home, request.json, screen),
         Command::ProbeStore { directory } => {
             screen.out(&store::probe(directory)?.to_string())?;
@@ -151,7 +153,9 @@ impl Handler for AgentDesk {
     fn perform(&self, request: Request, files: &mut dyn Files, operator: &str, screen: &mut dyn Screen) -> Exit {
         let done = match &request.command {
             Command::Import(import) => doing::import(&self.office, import, files, request.json, screen),
-            Command::Verify { export: None } => upkeep::verify_home(&self.office.reading.home, request.json, screen),
+            Command::Verify { export: None, .. } => {
+                upkeep::verify_home(&self.office.reading.home, request.json, screen)
+            }
             Command::Scrub => scrubbing::beside(&self.office, operator, request.json, screen),
             _ => served(&self.office, &request, true, operator, screen),
         };

@@ -34,6 +34,8 @@ pub(super) fn recover(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let invite: Invite = code.parse()?;
+    // Before the code is spent and the old machine shut out: a file that is no key can be known now.
+    place.operator_key.as_ref().map(|path| OperatorKey::load(path)).transpose()?;
     let recovered = bring_back(place, address, invite, named(name), screen)?;
     tell(&recovered, json, screen)?;
     if let Some(path) = office::restore_config(place)? {

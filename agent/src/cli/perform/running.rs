@@ -1,6 +1,10 @@
 //! Commands that run for long: the agent, and agent and central node together; and those that tie the two.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use daybook_protocol::{
@@ -27,6 +31,8 @@ use crate::{
 
 /// How soon a waiting thread notices a stop.
 const NOTICE: Duration = Duration::from_millis(200);
+/// How often it is looked whether the disk has room, for what waits for it and for the alarm that says so.
+const RESUME_EVERY: Duration = Duration::from_secs(2);
 /// The central node's clock is news where it is otherwise than it was by more than this, in microseconds: it goes on by itself.
 const CLOCK_NEWS_US: u64 = 1_000_000;
 /// For how long the code is good by which `up` joins its own agent.
@@ -70,22 +76,18 @@ impl Agent {
             .context("cannot take commands")?;
         threads.push(mirror(&office, &runtime, shutdown));
         threads.push(office::scrub_by_timer(&office, shutdown));
-        let resuming = Arc::clone(&office);
-        threads.push(thread::spawn(move || match resuming.resume_handed(&mut |_, _| {}) {
-            Ok(_) | Err(OfficeError::Stopping) => {}
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a file that was handed over is not finished"
-                );
-            }
-        }));
+        let (resuming, until) = (Arc::clone(&office), shutdown.clone());
+        threads.push(thread::spawn(move || resume(&resuming, &until)));
         Ok(Self { office, control, threads, runtime })
     }
 
     /// Waits for the wish to stop, then brings everything to its end: first whoever asks, then the folders, then the log.
     fn finish(self, shutdown: &Shutdown) -> anyhow::Result<()> {
         while !shutdown.is_asked() {
+            if !self.office.is_writing() {
+                // Nothing more can be recorded: only a start can find out what is on the disk.
+                shutdown.ask();
+            }
             thread::sleep(NOTICE);
         }
         if let Some(control) = self.control {
@@ -105,6 +107,31 @@ impl Agent {
                 anyhow::bail!("a command was still at work; what it had committed is safe")
             }
         }
+    }
+}
+
+/// Goes on with what commands handed over: after a start, and when there is room again on a disk that was full.
+fn resume(office: &Office, shutdown: &Shutdown) {
+    let (mut left, mut looked) = (true, None::<Instant>);
+    while !shutdown.is_asked() {
+        if looked.is_none_or(|at| at.elapsed() >= RESUME_EVERY) {
+            looked = Some(Instant::now());
+            // Asked also where no folder is: it is what raises and clears the alarm.
+            let open = office.closed().and_then(|why| match why {
+                None if left => office.resume_handed(&mut |_, _| {}).map(drop),
+                None => Ok(()),
+                Some(why) => Err(OfficeError::Closed(why.to_owned())),
+            });
+            left = matches!(open, Err(OfficeError::Closed(_)));
+            match open {
+                Ok(()) | Err(OfficeError::Stopping | OfficeError::Closed(_) | OfficeError::Journal(_)) => {}
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, "a file that was handed over is not finished");
+                }
+            }
+        }
+        thread::sleep(NOTICE);
     }
 }
 

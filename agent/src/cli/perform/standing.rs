@@ -121,6 +121,12 @@ fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
         .into_iter()
         .map(|(alarm, open)| AlarmStatus { alarm, detail: open.detail, since: since(open.sequence) })
         .collect();
+    let (mut mirror, mut others) = (mirror(office), Vec::new());
+    match originals_missing(office) {
+        Ok(missing) => mirror.iter_mut().for_each(|mirror| mirror.originals_missing = missing),
+        // How things stand is asked for most when they stand badly.
+        Err(error) => others.push(Problem::new(format!("the books lag behind the log: {error}"), "")),
+    }
     Ok(StatusReport {
         at: jiff::Timestamp::now().into(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -137,7 +143,7 @@ fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
             oldest_at: held.first().map(|held| Timestamp(held.since)),
         },
         alarms,
-        mirror: mirror(office)?,
+        mirror,
         disk: DiskStatus {
             free_bytes: store::free_bytes(reading.home.path())?,
             free_bytes_min: office.config.agent.free_bytes_min,
@@ -145,7 +151,7 @@ fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
         checks_off: REFERENCE.map(str::to_owned).to_vec(),
         scrub: last_scrub(office)?,
         verified: fs::read(reading.home.verified()).ok().and_then(|found| serde_json::from_slice(&found).ok()),
-        others: Vec::new(),
+        others,
     })
 }
 
@@ -181,21 +187,29 @@ fn folders(office: &Office) -> anyhow::Result<Vec<FolderStatus>> {
         .collect())
 }
 
-fn mirror(office: &Office) -> anyhow::Result<Option<MirrorStatus>> {
-    let Some(central) = &office.identity.central else { return Ok(None) };
+/// How many originals the central node has not got yet; of an agent that joined none, none is missed.
+fn originals_missing(office: &Office) -> anyhow::Result<u64> {
+    if office.identity.central.is_none() {
+        return Ok(0);
+    }
+    let through = office.mirror.borrow().originals_through;
+    let question = format!("SELECT count(*) FROM file WHERE arrival >= {}", through.0);
+    let answer = office.reading.books()?.ask(&question)?;
+    Ok(answer.rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0))
+}
+
+fn mirror(office: &Office) -> Option<MirrorStatus> {
+    let central = office.identity.central.as_ref()?;
     let position = office.mirror.borrow().clone();
     let signed = office.reading.signed_for();
-    let question = format!("SELECT count(*) FROM file WHERE arrival >= {}", position.originals_through.0);
-    let answer = office.reading.books()?.ask(&question)?;
-    let missing = answer.rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0);
-    Ok(Some(MirrorStatus {
+    Some(MirrorStatus {
         central: central.address.clone(),
         connected: position.connected,
         last_contact_at: position.last_contact,
         entries: position.log_through.max(signed.unwrap_or(0)),
         signed_for: signed,
-        originals_missing: missing,
+        originals_missing: 0,
         refused: position.refused.map(|refused| refused.to_string()),
         trouble: position.trouble,
-    }))
+    })
 }

@@ -19,21 +19,42 @@ use crate::{
     verify::{self, Report},
 };
 
+/// What to do about a data directory that is damaged.
+const OF_HOME: &str = "daybook salvage, or daybook recover";
+/// What to do about an export that is damaged.
+const OF_EXPORT: &str = "ask for the export again, and have the log that it came from verified";
+
 /// Checks the log of the home that `globals` name, or an export.
 pub(super) fn verify(
     globals: &Globals,
-    export: Option<&Path>,
+    (export, verifier): (Option<&Path>, Option<&Path>),
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     match export {
-        Some(directory) => {
-            let mut progress = |done, total| screen.progress(done, total, "bytes");
-            let checked = verify::verify_export(directory, None, &mut progress);
-            tell(checked, json, screen)
-        }
+        Some(directory) => verify_export(directory, verifier, json, screen),
         None => verify_home(&globals.home()?, json, screen),
     }
+}
+
+/// Checks an export, with the central node's key where the auditor has it from elsewhere.
+fn verify_export(
+    directory: &Path,
+    verifier: Option<&Path>,
+    json: bool,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let key = |path: &Path| fs::read_to_string(path).with_context(|| format!("cannot read the key {}", path.display()));
+    let own = verifier.map(key).transpose()?;
+    let mut progress = |done, total| screen.progress(done, total, "bytes");
+    let checked = verify::verify_export(directory, own.as_deref().map(str::trim), &mut progress);
+    if own.is_none() && checked.as_ref().is_ok_and(|report| report.anchored_through.is_some()) {
+        screen.note(
+            "the signature was checked by the key that lies in the export itself, which whoever forged the one could forge \
+             too: name the central node's own with --verifier",
+        );
+    }
+    tell(checked, json, OF_EXPORT, screen)
 }
 
 /// Checks the log of a home, from the bytes on disk, whether or not it is open.
@@ -47,10 +68,15 @@ pub(super) fn verify_home(home: &Home, json: bool, screen: &mut dyn Screen) -> a
         // An auditor may not write here, and need not: only `status` would then not know of it.
         let _ = serde_json::to_vec(&found).map(|found| durable::write_whole(&home.verified(), &found));
     }
-    tell(checked, json, screen)
+    tell(checked, json, OF_HOME, screen)
 }
 
-fn tell(checked: Result<Report, verify::CouldNotCheck>, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+fn tell(
+    checked: Result<Report, verify::CouldNotCheck>,
+    json: bool,
+    next: &str,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
     let report = checked?;
     let faults: Vec<_> =
         report.faults.iter().map(|fault| serde_json::json!({ "at": fault.at, "what": fault.what })).collect();
@@ -73,11 +99,11 @@ fn tell(checked: Result<Report, verify::CouldNotCheck>, json: bool, screen: &mut
             let at = fault.at.map_or_else(String::new, |at| format!("entry {at}: "));
             screen.out(&format!("damaged: {at}{}", fault.what))?;
         }
-        screen.out(if report.ok() {
-            "good: nothing was lost or changed"
+        if report.ok() {
+            screen.out("good: nothing was lost or changed")?;
         } else {
-            "DAMAGED: see above; next: daybook salvage, or daybook recover"
-        })?;
+            screen.out(&format!("DAMAGED: see above; next: {next}"))?;
+        }
     }
     Ok(if report.ok() { Exit::Good } else { Exit::Problem })
 }
@@ -167,11 +193,17 @@ pub(super) fn salvage(home: &Home, json: bool, screen: &mut dyn Screen) -> anyho
     let salvaged = store::salvage(home, &[], &mut |done, total| screen.progress(done, total, "bytes"))?;
     // What the last scrub found is mended, or is not: the next one says, and is due as if that one had not been.
     let _ = fs::remove_file(home.scrubbed());
+    tell_salvaged(&salvaged, json, screen)?;
+    Ok(Exit::Good)
+}
+
+fn tell_salvaged(salvaged: &store::Salvaged, json: bool, screen: &mut dyn Screen) -> anyhow::Result<()> {
     if json {
         let line = serde_json::json!({
             "entries": salvaged.entries,
             "batches": salvaged.batches,
             "beyond_head": salvaged.beyond_head,
+            "head_was_missing": salvaged.head_was_missing,
             "evidence": salvaged.evidence,
         });
         screen.out(&line.to_string())?;
@@ -182,5 +214,47 @@ pub(super) fn salvage(home: &Home, json: bool, screen: &mut dyn Screen) -> anyho
         }
         screen.out("check them, and what belongs to them: daybook scrub")?;
     }
-    Ok(Exit::Good)
+    if salvaged.head_was_missing {
+        screen.note(
+            "the head was missing, so nobody knows whether the log once was longer: compare it with the central node's \
+             copy, or with the sequences that receipts name",
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::screen::Kept;
+
+    /// Goal: whoever salvages without a head hears that the log may once have been longer. Method: both ways of telling, with
+    /// and without a head.
+    #[test]
+    fn a_salvage_without_a_head_says_so() {
+        for (head_was_missing, json) in [(true, true), (true, false), (false, true), (false, false)] {
+            let (entries, batches, beyond_head) = (9, 2, 0);
+            let salvaged = store::Salvaged { entries, batches, beyond_head, head_was_missing, evidence: None };
+            let mut screen = Kept::default();
+            tell_salvaged(&salvaged, json, &mut screen).expect("told");
+            assert_eq!(screen.notes.iter().any(|note| note.contains("once was longer")), head_was_missing);
+            assert_eq!(
+                screen.out.iter().any(|line| line.contains("\"head_was_missing\":true")),
+                head_was_missing && json
+            );
+        }
+    }
+
+    /// Goal: an export that is damaged is not mended by commands for a data directory. Method: what is said of either.
+    #[test]
+    fn damage_is_told_with_what_mends_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join("log.frames"), b"no batch").expect("written");
+        let mut screen = Kept::default();
+        let exit = tell(verify::verify_export(directory.path(), None, &mut |_, _| ()), false, OF_EXPORT, &mut screen)
+            .expect("checked");
+        assert_eq!(exit, Exit::Problem);
+        let last = screen.out.last().expect("a line");
+        assert!(last.starts_with("DAMAGED") && last.contains("export") && !last.contains("salvage"), "{last}");
+    }
 }

@@ -22,6 +22,7 @@ mod qualification;
 mod reading;
 mod reasons;
 mod registration;
+mod same;
 mod uln;
 
 use daybook_protocol::{
@@ -32,6 +33,7 @@ use daybook_protocol::{
 
 pub(super) use self::dates::{Order, order};
 use self::reading::Reading;
+pub use self::same::differs;
 use super::{Ask, Command, Policy, Rejected, Subject, Tokenizer};
 
 /// The cells of one row, by what their columns mean.

@@ -87,6 +87,37 @@ fn a_crash_within_the_move_is_taken_up() {
     assert_eq!(text(stand.done("7_a.csv")).as_deref(), Some("one"));
 }
 
+/// Goal: a move of which the power left the new name and not the end of the old one is finished. Method: both names by
+/// hand, for a file in `in/` and for one in `held/`.
+#[test]
+fn a_move_left_with_two_names_is_finished() {
+    for held in [false, true] {
+        let stand = Stand::new();
+        let version = stand.write("a.csv", "one");
+        let mut from = stand.folder.drop().join("a.csv");
+        if held {
+            assert_eq!(stand.file(version, Place::Held), Filed::Done);
+            from = stand.folder.held().join("7_a.csv");
+        }
+        fs::create_dir_all(stand.done("")).expect("made");
+        fs::hard_link(&from, stand.done("7_a.csv")).expect("linked");
+        assert_eq!(stand.file(version, Place::Done), Filed::Done);
+        assert_eq!((text(from), text(stand.done("7_a.csv")).as_deref()), (None, Some("one")));
+    }
+}
+
+/// Goal: the longest name that is taken can be filed too. Method: one that leaves no room for a marker's ending.
+#[test]
+fn the_longest_name_is_filed() {
+    let stand = Stand::new();
+    let name = format!("{}.csv", "a".repeat(name::NAME_BYTES_MAX - 4));
+    let version = stand.write(&name, "one");
+    let filing = Filing { name: &name, ..filing(version) };
+    assert_eq!(file_away(&stand.folder, &filing, Place::Done).expect("filed"), Filed::Done);
+    assert_eq!(file_away(&stand.folder, &filing, Place::Done).expect("filed again"), Filed::Done);
+    assert_eq!(fs::read_dir(stand.folder.drop()).expect("listed").count(), 0);
+}
+
 /// Goal: only the version that was taken is moved. Method: rewritten, replaced by an equal copy, and taken away.
 #[test]
 fn another_version_stays() {

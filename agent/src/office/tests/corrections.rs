@@ -100,7 +100,7 @@ fn a_correction_waits_for_the_mirror_too() {
     let office = Office::open(&place, true).expect("a new home");
     let folder = office.config.folders.first().expect("a folder").clone();
     crate::intake::prepare(&folder).expect("prepared");
-    let preserved = office.preserve(&mut NAMESAKES.as_bytes()).expect("preserved");
+    let preserved = office.preserve(&mut NAMESAKES.as_bytes(), NAMESAKES.len() as u64).expect("preserved");
     let arrival = office.receive(&Handed { folder: Some(&folder), ..handed() }, &preserved).expect("received");
     let proceed = || office.proceed(arrival, &mut |_, _| {}).expect("done");
     let mirrored = |count: u64| {

@@ -172,3 +172,23 @@ fn the_reserve_is_held_and_given_up() {
     assert!(matches!(disk::make_room(&home, u64::MAX), Err(StoreError::NoSpace { needed: u64::MAX, .. })));
     store.close().expect("closed");
 }
+
+/// Goal: while a log is written there are places on the disk for what comes next, and none are kept when it is at rest. Method:
+/// the blocks of its file beside its length, before and after a stop; the log is read back.
+#[test]
+#[cfg(target_os = "linux")]
+fn places_are_taken_ahead_and_given_back() {
+    use std::os::unix::fs::MetadataExt as _;
+    let (mut book, mut store) = Book::new();
+    book.write(&mut store, 3);
+    let taken = || {
+        let about = fs::metadata(Engine::file(&book.home().log())).expect("a file");
+        (about.blocks() * 512).saturating_sub(about.len())
+    };
+    let most = taken();
+    store.close().expect("closed");
+    let rest = taken();
+    // A file system that cannot take places has none to give back.
+    assert!(most == 0 || (most > 8 << 20 && rest < 1 << 20), "{most} while open, {rest} at rest");
+    drop(book.check());
+}
