@@ -4,12 +4,18 @@ use std::{
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use daybook_protocol::{entry::CONFIG_BYTES_MAX, event::Level, field::Kind};
 use serde::Deserialize;
 
-use crate::desk::Policy;
+use crate::{desk::Policy, scrub::Timer};
+
+/// Disks forget slowly, and the other copy has to be there still when it is noticed.
+const SCRUB_DAYS: u32 = 7;
+/// By then a start has caught up with what was dropped meanwhile.
+const SCRUB_SETTLE_SECONDS: u64 = 300;
 
 /// What can be set. Every part has defaults; a word that is not known is an error, so that a typing mistake is not
 /// silently a default.
@@ -41,6 +47,10 @@ pub struct Agent {
     /// [`INTAKE_BYTES_MIN`], whatever is set.
     #[serde(deserialize_with = "free_bytes_min")]
     pub free_bytes_min: u64,
+    /// Every how many days log, keys and originals are hashed; 0 for never.
+    pub scrub_days: u32,
+    /// A scrub that is overdue when the agent starts waits for so many seconds.
+    pub scrub_settle_seconds: u64,
 }
 
 /// Intake stops with less than this free in any case, in bytes: what was judged already and is on its way to the log must
@@ -49,7 +59,21 @@ pub const INTAKE_BYTES_MIN: u64 = 2 * crate::store::RECORD_BYTES_MIN;
 
 impl Default for Agent {
     fn default() -> Self {
-        Self { operator_key: None, rescan_seconds: 5, file_bytes_max: 2 << 30, free_bytes_min: 256 << 20 }
+        Self {
+            operator_key: None,
+            rescan_seconds: 5,
+            file_bytes_max: 2 << 30,
+            free_bytes_min: 256 << 20,
+            scrub_days: SCRUB_DAYS,
+            scrub_settle_seconds: SCRUB_SETTLE_SECONDS,
+        }
+    }
+}
+
+impl Agent {
+    /// When to scrub.
+    pub fn scrub_timer(&self) -> Timer {
+        Timer { days: self.scrub_days, settle: Duration::from_secs(self.scrub_settle_seconds) }
     }
 }
 
@@ -62,11 +86,27 @@ pub struct Central {
     pub listen: SocketAddr,
     /// For how many hours a one-time code can be used.
     pub code_hours: u32,
+    /// Every how many days each copy is hashed; 0 for never.
+    pub scrub_days: u32,
+    /// A scrub that is overdue when the central node starts waits for so many seconds.
+    pub scrub_settle_seconds: u64,
+}
+
+impl Central {
+    /// When to scrub.
+    pub fn scrub_timer(&self) -> Timer {
+        Timer { days: self.scrub_days, settle: Duration::from_secs(self.scrub_settle_seconds) }
+    }
 }
 
 impl Default for Central {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([0, 0, 0, 0], 7310)), code_hours: 72 }
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 7310)),
+            code_hours: 72,
+            scrub_days: SCRUB_DAYS,
+            scrub_settle_seconds: SCRUB_SETTLE_SECONDS,
+        }
     }
 }
 

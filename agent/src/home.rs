@@ -55,6 +55,10 @@ impl Home {
         unclean = "unclean";
         /// What the end of the store's file and the head were when the store was last closed in order.
         closed = "closed";
+        /// Why the log is not to be opened, where its bytes were found damaged.
+        damaged = "damaged";
+        /// What the last scrub found, for `status`.
+        scrubbed = "scrubbed.json";
         /// Wrapped keys, a file an epoch.
         keyring = "keyring";
         /// The key that wraps them, unless the configuration keeps it elsewhere.

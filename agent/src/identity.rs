@@ -66,6 +66,12 @@ pub enum IdentityError {
     },
 }
 
+/// The key that checks the checkpoints kept in `home`, where one is known: of an agent's central node, or in a copy.
+pub fn verifier_of(home: &Home) -> Result<Option<String>, IdentityError> {
+    let central = Identity::load(home)?.and_then(|identity| identity.central);
+    Ok(central.map(|central| central.verifier).or_else(|| std::fs::read_to_string(home.verifier()).ok()))
+}
+
 impl Identity {
     /// The identity of `home`; `None` if it has none yet.
     pub fn load(home: &Home) -> Result<Option<Self>, IdentityError> {

@@ -19,6 +19,8 @@ pub mod keyring;
 pub mod store;
 pub mod vault;
 
+pub mod scrub;
+
 pub mod office;
 pub mod post;
 

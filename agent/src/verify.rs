@@ -77,7 +77,26 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Why nothing can be said about a log: there is none, or it cannot be read.
+/// Whoever watches a check of a log: hears how far it is, sees every batch, and may break it off.
+pub trait Watch {
+    /// `done` of `total` bytes are checked. With `false` the check is broken off, and ends in [`CouldNotCheck`].
+    fn goes_on(&mut self, done: u64, total: u64) -> bool;
+
+    /// A batch that is good so far as the log up to it is. Where the file changes meanwhile, a batch is seen again.
+    fn batch(&mut self, _: &Frame) {}
+}
+
+/// Only hears how far it is.
+struct Heard<'a>(&'a mut dyn FnMut(u64, u64));
+
+impl Watch for Heard<'_> {
+    fn goes_on(&mut self, done: u64, total: u64) -> bool {
+        (self.0)(done, total);
+        true
+    }
+}
+
+/// Why nothing can be said about a log: there is none, it cannot be read, or the check was broken off.
 #[derive(Debug)]
 pub struct CouldNotCheck {
     /// What could not be done.
@@ -104,6 +123,11 @@ pub fn verify(
     verifier: Option<&str>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Report, CouldNotCheck> {
+    verify_watched(places, verifier, &mut Heard(progress))
+}
+
+/// The same, for whoever does more than hear of it.
+pub fn verify_watched(places: &Places, verifier: Option<&str>, watch: &mut dyn Watch) -> Result<Report, CouldNotCheck> {
     // The order matters beside a running agent: what is signed is at most what the head says, and what the head says is
     // at most what is in the file.
     let note = read_if_there(&places.checkpoint, NOTE_BYTES_MAX + 1)?;
@@ -129,7 +153,7 @@ pub fn verify(
     let mut tally = Tally::new(Some(head.log));
     tally.anchor(note.as_deref(), verifier);
     if batches_there {
-        recompute(&places.batches, &head, &mut tally, progress)?;
+        recompute(&places.batches, &head, &mut tally, watch)?;
     } else {
         tally.fault(Some(Sequence(0)), "the head is there, but the file of the batches is missing".to_owned());
     }
@@ -171,12 +195,7 @@ pub fn verify_export(
 }
 
 /// Finds the batches up to the head in the file at `path` and takes them in order. Of the progress one half is the finding.
-fn recompute(
-    path: &Path,
-    head: &Head,
-    tally: &mut Tally,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<(), CouldNotCheck> {
+fn recompute(path: &Path, head: &Head, tally: &mut Tally, watch: &mut dyn Watch) -> Result<(), CouldNotCheck> {
     let unreadable = |source| unreadable(path, source);
     let stamp = || fs::metadata(path).and_then(|meta| Ok((meta.len(), meta.modified()?))).map_err(unreadable);
     let blank = tally.clone();
@@ -184,9 +203,12 @@ fn recompute(
         let before = stamp()?;
         let (bytes, entries) = (before.0, head.frontier.count().max(1));
         let mut index = scan::Index::new(Some(head.log));
-        index.scan_telling(path, 0, &mut |at| progress(at.min(bytes), 2 * bytes)).map_err(unreadable)?;
+        index.scan_telling(path, 0, &mut |at| broken_off(watch, at.min(bytes), 2 * bytes)).map_err(unreadable)?;
         *tally = blank.clone();
-        let mut walked = |count| progress(bytes + part(bytes, count, entries), 2 * bytes);
+        let mut walked = |frame: &Frame| {
+            watch.batch(frame);
+            broken_off(watch, bytes + part(bytes, frame.header().end().0, entries), 2 * bytes)
+        };
         let moved = walk(&index, head, tally, &mut walked).map_err(unreadable)?;
         let found_none = tally.faults.len() == blank.faults.len();
         // Only what did not change while it was read can be called damaged.
@@ -200,15 +222,25 @@ fn recompute(
     Ok(())
 }
 
+/// An error where whoever watches does not want it any more.
+fn broken_off(watch: &mut dyn Watch, done: u64, total: u64) -> io::Result<()> {
+    if watch.goes_on(done, total) { Ok(()) } else { Err(io::Error::other("the check was broken off")) }
+}
+
 /// That part of `whole` which `done` is of `total`.
 fn part(whole: u64, done: u64, total: u64) -> u64 {
     let part = u128::from(whole) * u128::from(done.min(total)) / u128::from(total.max(1));
     u64::try_from(part).unwrap_or(whole)
 }
 
-/// Takes the batches of the head's chain; says whether it had to stop because one is no longer where it was found. `told` hears
-/// of entries.
-fn walk(index: &scan::Index, head: &Head, tally: &mut Tally, told: &mut dyn FnMut(u64)) -> io::Result<bool> {
+/// Takes the batches of the head's chain; says whether it had to stop because one is no longer where it was found. `told` sees
+/// each that was taken.
+fn walk(
+    index: &scan::Index,
+    head: &Head,
+    tally: &mut Tally,
+    told: &mut dyn FnMut(&Frame) -> io::Result<()>,
+) -> io::Result<bool> {
     let chain = index.back_from(head.frontier.count(), head.frontier.root());
     for range in &chain.missing {
         let last = range.end.saturating_sub(1);
@@ -224,7 +256,7 @@ fn walk(index: &scan::Index, head: &Head, tally: &mut Tally, told: &mut dyn FnMu
         if !tally.take(&frame) {
             break;
         }
-        told(tally.frontier.count());
+        told(&frame)?;
     }
     Ok(false)
 }

@@ -14,7 +14,7 @@ use daybook_protocol::{
         Completion, ConfigAdopted, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed, FileProcessed,
         FileReceived, HeldResolved, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed,
         LearnerWithdrawn, Level, Lines, LogOpened, OriginalFiled, PersonTokens, Place, Plan, ReceiptIssued, Refusal,
-        ReturnReason, RowDuplicate, RowHeld, RowRejected, Totals, WithdrawalReason,
+        ReturnReason, RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, WithdrawalReason,
     },
     field::{Field, Kind},
     finding::{Code, Finding},
@@ -148,6 +148,17 @@ fn row_events() -> Vec<Event> {
     ]
 }
 
+/// Those that were added later, in the order in which they were: they are in no golden frame.
+fn later_events() -> Vec<Event> {
+    vec![Event::Scrubbed(Scrubbed {
+        entries: 70_000,
+        root: Digest::of(b"root"),
+        originals: 300,
+        keys: 5_000_000_000,
+        faults: 1,
+    })]
+}
+
 fn entry(sequence: u64, event: Event) -> Entry {
     Entry {
         sequence: Sequence(sequence),
@@ -234,7 +245,7 @@ fn hold(file: &str, found: &BTreeMap<String, Vec<u8>>) {
 /// decodes to what it was.
 #[test]
 fn entries() {
-    let events: Vec<Event> = arrival_events().into_iter().chain(row_events()).collect();
+    let events: Vec<Event> = arrival_events().into_iter().chain(row_events()).chain(later_events()).collect();
     let mut found = BTreeMap::new();
     for (place, event) in events.into_iter().enumerate() {
         let name = format!("{place:02}-{}", event.name());
@@ -244,7 +255,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 26, "every event is here");
+    assert_eq!(found.len(), 2 * 27, "every event is here");
     hold("entries.txt", &found);
 }
 

@@ -13,6 +13,8 @@ use super::{Process, Said, copy_directory, count, daybook, good, list, object, t
 pub struct Central {
     pub data: PathBuf,
     pub address: String,
+    /// What stands in its configuration besides the address, from the next start on.
+    pub settings: String,
     process: Option<Process>,
 }
 
@@ -20,14 +22,15 @@ impl Central {
     /// Makes one and starts it.
     pub fn start(data: &Path) -> Self {
         fs::create_dir_all(data).expect("a directory");
-        let mut central = Self { data: data.to_owned(), address: "127.0.0.1:0".to_owned(), process: None };
+        let mut central =
+            Self { data: data.to_owned(), address: "127.0.0.1:0".to_owned(), settings: String::new(), process: None };
         central.go_on();
         central
     }
 
     /// Starts it, at its address.
     pub fn go_on(&mut self) {
-        let config = format!("[central]\nlisten = \"{}\"\n", self.address);
+        let config = format!("[central]\nlisten = \"{}\"\n{}", self.address, self.settings);
         fs::write(self.data.join("daybook.toml"), config).expect("written");
         let process = Process::start(&[&"central", &"--data", &self.data]);
         let note = process.note("the central node listens on ");
@@ -227,7 +230,8 @@ impl Agent {
     /// Whether its last entry leaves nothing of a file to be done.
     fn rests(&self, entries: u64) -> bool {
         let last = self.good(&[&"entries", &"--json", &"--from", &entries.saturating_sub(1).to_string()]).lines();
-        let rest = ["OriginalFiled", "ConfigAdopted", "EpochBegan", "LogOpened", "AlarmRaised"];
+        let rest =
+            ["OriginalFiled", "ConfigAdopted", "EpochBegan", "LogOpened", "AlarmRaised", "AlarmCleared", "Scrubbed"];
         last.len() == 1 && last.iter().all(|entry| rest.contains(&text(entry, "type")))
     }
 

@@ -8,7 +8,7 @@ use daybook_protocol::{
         ConfigAdopted, Encoding, Event, FileClosed, FileId, FileParsed, FileProcessed, FileReceived, HeldResolved,
         LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed, LearnerWithdrawn, Level, Lines,
         LogOpened, OriginalFiled, PersonTokens, Place, Plan, ReceiptIssued, ReturnReason, RowDuplicate, RowHeld,
-        RowRejected, Totals, WithdrawalReason,
+        RowRejected, Scrubbed, Totals, WithdrawalReason,
     },
     field::{Field, Kind},
     finding::Code,
@@ -266,4 +266,7 @@ fn close(log: &mut Log) {
     log.add(Source::Agent, None, second.event, None);
     let (arrival, source) = (Sequence(26), Source::File { arrival: Sequence(26) });
     log.add(source, None, Event::FileHeld(FileClosed { arrival, lines: Lines { row: 3, ..Lines::default() } }), None);
+    // 28
+    let scrubbed = Scrubbed { entries: 28, root: Digest::of(b"root"), originals: 1, keys: 2, faults: 0 };
+    log.add(Source::Agent, None, Event::Scrubbed(scrubbed), None);
 }

@@ -9,6 +9,7 @@ mod authority;
 mod copies;
 mod keeper;
 mod registry;
+mod scrubbing;
 mod server;
 mod strangers;
 #[cfg(test)]
@@ -47,6 +48,7 @@ use crate::{
     durable,
     home::Home,
     replicate::{Refused, now},
+    scrub::ScrubError,
     store::StoreReader,
     tls::{Acceptor, SigningRequest, TlsError},
 };
@@ -77,6 +79,18 @@ pub enum CentralError {
     /// Its keys and certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A scrub came to no end.
+    #[error(transparent)]
+    Scrub(#[from] ScrubError),
+    /// One is at work already.
+    #[error("a scrub is under way: `daybook status` says what came of it when it has ended")]
+    Scrubbing,
+    /// No copy of that log is here.
+    #[error("no copy of log {log} is kept here: `daybook central agents` lists the logs")]
+    NoCopy {
+        /// The log.
+        log: LogId,
+    },
     /// Its registry cannot be read or changed, or does not allow it.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -127,6 +141,8 @@ struct Inner {
     /// Reads the copies that are open, or were.
     readers: Mutex<HashMap<LogId, StoreReader>>,
     connections: AtomicU64,
+    /// Held by the scrub that is under way.
+    scrubbing: Mutex<()>,
     /// Keeps every other process out for as long as this one is there.
     _lock: File,
 }
@@ -181,6 +197,7 @@ impl CentralHandle {
             copies: Copies::default(),
             readers: Mutex::default(),
             connections: AtomicU64::new(0),
+            scrubbing: Mutex::default(),
             _lock: lock,
         })))
     }

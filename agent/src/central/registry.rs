@@ -318,6 +318,13 @@ impl Registry {
         true
     }
 
+    /// Clears alarms of a log by their names, since what they were raised for is over; gives how many there were.
+    pub fn lower(&mut self, log: LogId, alarms: &[&str]) -> usize {
+        let before = self.alarms.len();
+        self.alarms.retain(|raised| raised.log != Some(log) || !alarms.contains(&raised.alarm.as_str()));
+        before - self.alarms.len()
+    }
+
     /// Clears the alarms of a log, or those of no log; gives how many there were.
     pub fn clear(&mut self, log: Option<LogId>) -> usize {
         let before = self.alarms.len();

@@ -9,8 +9,10 @@ use serde::Serialize;
 
 use super::{
     figures::{ago, bytes, moment, number, printable},
+    scrubbed::ScrubStatus,
     status::{AlarmStatus, DiskStatus, Problem, verdict},
 };
+use crate::scrub::DAMAGE;
 
 /// How things stand with a central node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,6 +54,8 @@ pub struct AgentReport {
     pub entries: u64,
     /// Before which place no original is missing, where that is known.
     pub originals_through: Option<Sequence>,
+    /// The last scrub of the copy of its log.
+    pub scrub: ScrubStatus,
     /// The alarms of its log.
     pub alarms: Vec<AlarmStatus>,
 }
@@ -87,6 +91,15 @@ impl CentralReport {
             format!("{whose}{}: {} (since {})", alarm.alarm, alarm.detail, moment(alarm.since))
         };
         for agent in &self.agents {
+            let alarmed = agent.alarms.iter().any(|alarm| alarm.alarm == DAMAGE);
+            // Of a log that was taken over, the agent that writes it now tells.
+            let scrub = if agent.fenced_at.is_some() { ScrubStatus::default() } else { agent.scrub.clone() };
+            problems.extend(
+                scrub
+                    .problems(self.at, alarmed)
+                    .into_iter()
+                    .map(|Problem { what, mend }| Problem::new(format!("agent {}: {what}", agent.name), mend)),
+            );
             problems.extend(agent.alarms.iter().map(|alarm| {
                 let mend = format!("when it is dealt with: daybook central clear {}", agent.log);
                 Problem::new(told(format!("agent {}: ", agent.name), alarm), mend)
@@ -130,18 +143,21 @@ impl CentralReport {
             return vec!["no agent has joined yet: daybook central invite prints a code for one".to_owned()];
         }
         let name = self.agents.iter().map(|agent| agent.name.chars().count()).max().unwrap_or(0).max("agent".len());
-        let row = |first: &str, log: &str, epoch: &str, entries: &str, originals: &str, heard: &str, standing: &str| {
+        let row = |[first, log, epoch, entries, originals, heard, scrubbed, standing]: [&str; 8]| {
             let line = format!(
-                "{first:<name$}  {log:<32}  {epoch:>5}  {entries:>11}  {originals:>9}  {heard:<12}  {standing}"
+                "{first:<name$}  {log:<32}  {epoch:>5}  {entries:>11}  {originals:>9}  {heard:<12}  {scrubbed:<21}  {standing}"
             );
             line.trim_end().to_owned()
         };
-        let mut lines = vec![row("agent", "log", "epoch", "entries", "originals", "heard of", "standing")];
+        let heading = ["agent", "log", "epoch", "entries", "originals", "heard of", "scrubbed", "standing"];
+        let mut lines = vec![row(heading)];
         lines.extend(self.agents.iter().map(|agent| {
             let originals = agent.originals_through.map_or_else(|| "?".to_owned(), |through| number(through.0));
             let heard = agent.last_contact_at.map_or_else(|| "never".to_owned(), |at| ago(at, self.at));
             let (log, epoch) = (agent.log.to_string(), agent.epoch.to_string());
-            row(&printable(&agent.name), &log, &epoch, &number(agent.entries), &originals, &heard, &agent.standing())
+            let (name, entries, standing) = (printable(&agent.name), number(agent.entries), agent.standing());
+            let scrubbed = agent.scrub.in_brief(self.at);
+            row([&name, &log, &epoch, &entries, &originals, &heard, &scrubbed, &standing])
         }));
         lines
     }
@@ -150,6 +166,10 @@ impl CentralReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        cli::metrics,
+        scrub::{Damage, Part},
+    };
 
     const NOW: Timestamp = Timestamp(1_795_269_802_000_000);
 
@@ -165,6 +185,7 @@ mod tests {
             last_contact_at: Some(Timestamp(NOW.0 - 3_000_000)),
             entries: 48_213,
             originals_through: Some(Sequence(48_213)),
+            scrub: ScrubStatus::default(),
             alarms: Vec::new(),
         }
     }
@@ -185,15 +206,19 @@ mod tests {
     fn agents_stand_in_a_table() {
         let alarm =
             AlarmStatus { alarm: "fork".to_owned(), detail: "other entries from 9 on\u{7}".to_owned(), since: NOW };
+        let at = Some(Timestamp(NOW.0 - 200_000_000_000));
+        let torn = Damage { part: Part::Log, what: "log: torn".to_owned(), mend: "mend it".to_owned() };
+        let scrub = ScrubStatus { at, faults: 1, damage: vec![torn], due_at: None };
         let agents = vec![
-            agent("post room", 1),
+            AgentReport { scrub: ScrubStatus { at, ..ScrubStatus::default() }, ..agent("post room", 1) },
             AgentReport { connected: false, last_contact_at: None, originals_through: None, ..agent("b", 2) },
-            AgentReport { connected: false, alarms: vec![alarm], ..agent("c\u{1b}[2J", 3) },
+            AgentReport { connected: false, alarms: vec![alarm], scrub, ..agent("c\u{1b}[2J", 3) },
             AgentReport { connected: false, revoked: Some("stolen".to_owned()), ..agent("d", 4) },
             AgentReport { connected: false, fenced_at: Some(NOW), ..agent("e", 5) },
         ];
         let report = report(agents);
         insta::assert_snapshot!(report.text().join("\n"));
+        insta::assert_snapshot!("figures", metrics::text(&metrics::of_central(&report)).join("\n"));
         assert!(report.json().expect("an object").starts_with(r#"{"ok":false,"problems":[{"what":"agent c"#));
     }
 

@@ -137,6 +137,20 @@ pub enum Command {
         #[arg(long, value_name = "FILE", requires = "export", value_parser = values::path)]
         verifier: Option<PathBuf>,
     },
+    /// Hash log, originals and keys where they lie, and record what is found
+    #[command(
+        after_help = "Example:\n  daybook scrub\n  daybook scrub --data /var/lib/daybook-central          every copy of a central \
+                            node\n\nDone by itself every `scrub_days`. It rests in between where an agent or central node is at work.\n\
+                            With --json: one object for each log, with at, entries, root, originals, keys, faults and damage.\n\
+                            Exit status: 0 good, 1 something is damaged (what, and what mends it), 2 could not scrub."
+    )]
+    Scrub,
+    /// Print how things stand as Prometheus text
+    #[command(
+        after_help = "Example:\n  daybook metrics > daybook.prom.new && mv daybook.prom.new /var/lib/node_exporter/daybook.prom\n\n\
+                            For the textfile collector of a node exporter, from a timer. With --json: one object for each figure."
+    )]
+    Metrics,
     /// Write the log to a directory from which anyone can check it
     #[command(
         after_help = "Example:\n  daybook export /mnt/auditor/2026-11\n  daybook verify --export /mnt/auditor/2026-11"
@@ -360,6 +374,8 @@ impl Command {
             | Self::Status { .. }
             | Self::Held { .. }
             | Self::Verify { export: None, .. }
+            | Self::Scrub
+            | Self::Metrics
             | Self::Export { .. }
             | Self::Rebuild => true,
             Self::Up { .. }

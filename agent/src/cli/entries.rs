@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use daybook_protocol::{
     date::{Date, Timestamp},
     entry::{Actor, Entry, Private, Source},
-    event::{Event, Totals},
+    event::{Event, Scrubbed, Totals},
     field::Field,
     finding::{Code, Finding, Severity},
     ids::{Digest, Sequence},
@@ -249,6 +249,10 @@ fn about(event: &Event) -> String {
         }
         Event::CertificateRedispatched(sent) => {
             format!("certificate {}, learner {}, attempt {}", printable(&sent.certificate), sent.learner, sent.attempt)
+        }
+        Event::Scrubbed(scrubbed) => {
+            let Scrubbed { entries, originals, keys, faults, .. } = scrubbed;
+            format!("{entries} entries, {originals} originals, {keys} keys: {faults} faults")
         }
     }
 }

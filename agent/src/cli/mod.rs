@@ -11,10 +11,12 @@ pub mod entries;
 mod figures;
 pub mod files;
 pub mod globals;
+pub mod metrics;
 mod perform;
 pub mod record;
 mod run;
 pub mod screen;
+pub mod scrubbed;
 pub mod status;
 #[cfg(test)]
 mod tests;

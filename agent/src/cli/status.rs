@@ -9,7 +9,11 @@ use daybook_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::figures::{ago, bytes, moment, number, printable, seconds};
+use super::{
+    figures::{ago, bytes, moment, number, printable, seconds},
+    scrubbed::ScrubStatus,
+};
+use crate::scrub::DAMAGE;
 
 /// A central node that was not heard of for so long, while entries wait for it, is a problem: a week-end without its
 /// machine would be noticed on Monday in any case, a day in the week should not pass unseen.
@@ -49,6 +53,8 @@ pub struct StatusReport {
     pub checks_off: Vec<String>,
     /// The last `verify`.
     pub verified: Option<VerifyStatus>,
+    /// The last scrub.
+    pub scrub: ScrubStatus,
     /// Anything else that is wrong.
     pub others: Vec<Problem>,
 }
@@ -156,6 +162,8 @@ impl StatusReport {
             problems
                 .push(Problem::new(what, "see where: daybook verify; then stop the agent and run: daybook salvage"));
         }
+        let alarmed = self.alarms.iter().any(|alarm| alarm.alarm == DAMAGE);
+        problems.extend(self.scrub.problems(self.at, alarmed));
         problems.extend(self.alarms.iter().map(|alarm| {
             Problem::new(format!("{}: {} (since {})", alarm.alarm, alarm.detail, moment(alarm.since)), "")
         }));
@@ -243,6 +251,7 @@ impl StatusReport {
                 }
             },
         );
+        part("scrubbed", self.scrub.text(self.at));
         if !self.folders.is_empty() {
             lines.push(String::new());
             lines.extend(folders(&self.folders, self.at));
@@ -322,124 +331,4 @@ fn brief(root: Digest) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp(1_795_269_802_000_000);
-
-    fn before(seconds: i64) -> Timestamp {
-        Timestamp(NOW.0 - seconds * 1_000_000)
-    }
-
-    fn well() -> StatusReport {
-        StatusReport {
-            at: NOW,
-            version: "0.1.0".to_owned(),
-            agent_running: Some(true),
-            log: LogId([7; 16]),
-            epoch: Epoch(1),
-            entries: 48_213,
-            root: Digest([0xab; 32]),
-            last_recorded_at: Some(before(40)),
-            folders: vec![
-                FolderStatus {
-                    name: "north".to_owned(),
-                    centre: "12345".to_owned(),
-                    waiting: 0,
-                    last_file_at: Some(before(41)),
-                    problem: None,
-                },
-                FolderStatus {
-                    name: "the far south".to_owned(),
-                    centre: "C2".to_owned(),
-                    waiting: 1_200,
-                    last_file_at: None,
-                    problem: None,
-                },
-            ],
-            held: HeldStatus::default(),
-            alarms: Vec::new(),
-            mirror: Some(MirrorStatus {
-                central: "central.example:7310".to_owned(),
-                connected: true,
-                last_contact_at: Some(before(3)),
-                entries: 48_213,
-                signed_for: Some(48_213),
-                originals_missing: 0,
-                refused: None,
-                trouble: None,
-            }),
-            disk: DiskStatus { free_bytes: 44_500_000_000, free_bytes_min: 256 << 20 },
-            checks_off: vec!["centres".to_owned(), "qualifications".to_owned()],
-            verified: None,
-            others: Vec::new(),
-        }
-    }
-
-    /// Goal: one screen that says at the top that all is well. Method: golden text.
-    #[test]
-    fn all_is_well() {
-        let report = well();
-        assert_eq!(report.problems(), []);
-        assert!(
-            report
-                .json()
-                .expect("an object")
-                .starts_with(r#"{"ok":true,"problems":[],"at":"2026-11-21T14:03:22.000000Z","#)
-        );
-        insta::assert_snapshot!(report.text().join("\n"));
-    }
-
-    /// Goal: everything that can be wrong stands at the top with what mends it. Method: a report with all of it, golden text.
-    #[test]
-    fn what_is_wrong_comes_first() {
-        let mut report = well();
-        report.agent_running = Some(false);
-        report.held = HeldStatus { files: 2, rows: 31, oldest_at: Some(before(90_000)) };
-        report.alarms = vec![AlarmStatus {
-            alarm: "fork".to_owned(),
-            detail: "the central node has other entries from 48,000 on".to_owned(),
-            since: before(4_000),
-        }];
-        report.disk.free_bytes = 100 << 20;
-        report.verified = Some(VerifyStatus { at: before(200_000), entries: 48_000, ok: false });
-        if let Some(folder) = report.folders.first_mut() {
-            folder.problem = Some("it is not there".to_owned());
-        }
-        if let Some(mirror) = &mut report.mirror {
-            mirror.connected = false;
-            mirror.last_contact_at = Some(before(CONTACT_LATE_SECONDS + 1));
-            mirror.entries = 47_000;
-            mirror.originals_missing = 3;
-            mirror.trouble = Some("connection refused\u{7}".to_owned());
-        }
-        report.others = vec![Problem::new("something else", "do something")];
-        assert_eq!(report.problems().len(), 7);
-        assert!(
-            report
-                .json()
-                .expect("an object")
-                .starts_with(r#"{"ok":false,"problems":[{"what":"the log was found damaged"#)
-        );
-        insta::assert_snapshot!(report.text().join("\n"));
-    }
-
-    /// Goal: a central node that is away is a problem only when something waits for it long enough. Method: each condition
-    /// taken away in turn.
-    #[test]
-    fn an_absent_central_node_is_borne_for_a_while() {
-        let away = |change: &dyn Fn(&mut MirrorStatus)| {
-            let mut report = well();
-            let mirror = report.mirror.as_mut().expect("a mirror");
-            (mirror.connected, mirror.last_contact_at, mirror.entries) = (false, None, 1);
-            change(mirror);
-            report.problems().len()
-        };
-        assert_eq!(away(&|_| ()), 1);
-        assert_eq!(away(&|mirror| mirror.connected = true), 0);
-        assert_eq!(away(&|mirror| mirror.entries = 48_213), 0);
-        assert_eq!(away(&|mirror| mirror.last_contact_at = Some(before(CONTACT_LATE_SECONDS))), 0);
-        assert_eq!(away(&|mirror| mirror.last_contact_at = Some(before(CONTACT_LATE_SECONDS + 1))), 1);
-        assert_eq!(away(&|mirror| mirror.refused = Some("revoked".to_owned())), 1);
-    }
-}
+mod tests;

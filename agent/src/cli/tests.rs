@@ -75,6 +75,8 @@ fn a_command_survives_the_socket() {
         "held show 7 --reveal".to_owned(),
         "held release 7 8 --reason good --operator jo".to_owned(),
         "verify --export d".to_owned(),
+        format!("scrub --json --log {LOG}"),
+        "metrics".to_owned(),
         "verify --export d --verifier k".to_owned(),
         "export d".to_owned(),
         format!("recover 127.0.0.1:7 {invite} --operator-key k"),

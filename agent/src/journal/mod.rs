@@ -33,6 +33,7 @@ pub use judge::{CLOCK, Desk, Opening};
 use crate::{
     books::index::Index,
     desk::{Command, Rejected},
+    store::StoreReader,
 };
 use clock::Moment;
 
@@ -116,6 +117,9 @@ pub enum JournalError {
     /// An entry would be over its limit; nothing was written.
     #[error("the entry is too large: {0}")]
     TooLarge(String),
+    /// The log's bytes are damaged; nothing was written, and nothing is before that is mended.
+    #[error("nothing is recorded on a damaged log ({0}): stop the agent and run `daybook salvage`")]
+    Damaged(String),
     /// The disk has so little room that nothing is recorded, so that what was recorded stays safe. Nothing was written.
     #[error("the disk is nearly full: make room, it goes on by itself")]
     Full,
@@ -143,6 +147,7 @@ enum Work {
 #[derive(Clone)]
 pub struct Journal {
     work: SyncSender<Work>,
+    log: StoreReader,
 }
 
 /// The threads, to be awaited at the end.
@@ -164,13 +169,14 @@ impl Journal {
     /// Starts the writer.
     pub fn start(opening: Opening) -> (Self, Writing) {
         let (work, waiting) = mpsc::sync_channel(WAITING_MAX);
+        let log = opening.store.reader();
         let thread = thread::Builder::new().name("judge".into()).spawn(move || judge::run(opening, &waiting));
         match thread {
-            Ok(thread) => (Self { work }, Writing(thread)),
+            Ok(thread) => (Self { work, log }, Writing(thread)),
             // No thread can be had: every request will find the channel closed and say so.
             Err(error) => {
                 let failed = JournalError::Stopped(error.to_string());
-                (Self { work }, Writing(thread::spawn(move || Err(failed))))
+                (Self { work, log }, Writing(thread::spawn(move || Err(failed))))
             }
         }
     }
@@ -244,6 +250,9 @@ impl Journal {
     }
 
     fn send<T>(&self, work: impl FnOnce(Reply<T>) -> Work) -> Result<Pending<T>, JournalError> {
+        if let Some(why) = self.log.condemned() {
+            return Err(JournalError::Damaged(why));
+        }
         let (reply, answer) = mpsc::sync_channel(1);
         self.work.send(work(reply)).map_err(|_| stopped())?;
         Ok(Pending(answer))

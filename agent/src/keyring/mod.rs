@@ -64,7 +64,7 @@ use rand_chacha::ChaCha12Rng;
 
 pub use operator::{OperatorKey, Tokens};
 pub use record::RECORD_BYTES;
-pub use records::{append_records, held_in, read_records};
+pub use records::{append_records, damaged_in, held_in, read_records};
 pub use seal::{Key, open_sealed, seal};
 
 use crate::crash;

@@ -18,6 +18,9 @@ use super::{
 };
 use crate::crash;
 
+/// So many bytes of records are read and checked at a time.
+const CHECK_BYTES: usize = 4096 * RECORD_BYTES;
+
 /// How many whole records are in each file of `directory`, by epoch; none if there is no such directory. Each file is
 /// synced first, so that what is counted is durable even where the process that wrote it was killed before its sync.
 /// An epoch without records is not named.
@@ -50,6 +53,35 @@ pub fn read_records(directory: &Path, epoch: Epoch, first: u32, bytes_max: usize
     let mut records = vec![0; (bytes_max / RECORD_BYTES).min(left as usize) * RECORD_BYTES];
     read_exact_at(&file, &mut records, offset(first)).map_err(failed)?;
     Ok(records)
+}
+
+/// The keys of an epoch, among its first `held.count`, whose records are not as they were written; a destroyed key is. Asks
+/// `wanted` with every piece whether to go on; `None` when it was broken off.
+pub fn damaged_in(
+    directory: &Path,
+    held: KeysHeld,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Option<Vec<KeyId>>, KeyringError> {
+    let (epoch, mut first, mut damaged) = (held.epoch, 0, Vec::new());
+    while first < held.count {
+        if !wanted() {
+            return Ok(None);
+        }
+        let most = CHECK_BYTES.min((held.count - first) as usize * RECORD_BYTES);
+        let bytes = read_records(directory, epoch, first, most)?;
+        let records = bytes.as_chunks::<RECORD_BYTES>().0;
+        if records.is_empty() {
+            return Err(KeyringError::Short { epoch, found: first, expected: held.count });
+        }
+        for (number, record) in (first..=u32::MAX).zip(records) {
+            let id = KeyId { epoch, number };
+            if condition(id, record) == Condition::Damaged {
+                damaged.push(id);
+            }
+        }
+        first = first.saturating_add(u32::try_from(records.len()).unwrap_or(u32::MAX));
+    }
+    Ok(Some(damaged))
 }
 
 /// Puts records from number `first` on into the file of an epoch and gives the number of records there now, all durable.

@@ -211,6 +211,29 @@ fn damage_costs_one_key() {
     }
 }
 
+/// Goal: damage is found without the operator's key, in the record that has it and no other; a destroyed key is none, and a
+/// check is broken off where nobody wants it. Method: every byte of every record of three changed in turn, and one of zeros.
+#[test]
+fn damaged_records_are_named() {
+    let (home, _, bytes) = filled(3);
+    let held = KeysHeld { epoch: FIRST, count: 3 };
+    let damaged = || damaged_in(home.path(), held, &|| true).expect("checked").expect("to the end");
+    assert_eq!(damaged(), []);
+    for place in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[place] ^= 1 << (place % 8);
+        rewrite(&home, &changed);
+        assert_eq!(damaged(), [id(u32::try_from(place / RECORD_BYTES).expect("one of three"))]);
+    }
+    let mut destroyed = bytes.clone();
+    destroyed[..RECORD_BYTES].fill(0);
+    rewrite(&home, &destroyed);
+    assert_eq!(damaged(), []);
+    assert!(damaged_in(home.path(), held, &|| false).expect("asked").is_none());
+    let more = damaged_in(home.path(), KeysHeld { count: 4, ..held }, &|| true);
+    assert!(matches!(more, Err(KeyringError::Short { found: 3, expected: 4, .. })));
+}
+
 /// Goal: one file never holds keys wrapped by two operator's keys. Method: open with another one, with a destroyed and a
 /// damaged record before the one that tells.
 #[test]

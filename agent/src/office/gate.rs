@@ -19,6 +19,9 @@ use daybook_protocol::{
 const DISK: &str = "disk";
 /// What is said of a disk that is nearly full.
 pub(super) const NEARLY_FULL: &str = "the disk is nearly full: make room, intake goes on by itself";
+/// What is said of a log whose bytes were found damaged.
+const DAMAGED: &str =
+    "the log is damaged: stop the agent and run `daybook salvage`; `daybook status` says what was found";
 /// What is said of a machine that was replaced.
 const REPLACED: &str = "another machine has taken over this log; whatever is recorded here is in no log that counts";
 /// What is said of a log that is not the one that the central node has.
@@ -30,6 +33,9 @@ const AGAIN_PART: u64 = 8;
 impl Office {
     /// Why nothing may be taken in now, if so. Raises the alarm of a full disk, and clears it when there is room again.
     pub fn closed(&self) -> Result<Option<&'static str>, OfficeError> {
+        if self.reading.entries.condemned().is_some() {
+            return Ok(Some(DAMAGED));
+        }
         let alarms = self.journal.look(Index::alarms)?;
         if self.heed_disk(alarms.iter().any(|(name, _)| name == DISK))? {
             return Ok(Some(NEARLY_FULL));

@@ -7,6 +7,7 @@ mod heeding;
 mod passes;
 mod reading;
 mod receipt;
+mod scrubbing;
 mod turns;
 
 use std::{
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 pub use arrival::{Arrived, Handed, Waiting};
 pub use door::watch_folders;
 pub use reading::Reading;
+pub use scrubbing::{scrub_by_timer, scrub_closed};
 pub use turns::Turn;
 
 use crate::{
@@ -44,6 +46,7 @@ use crate::{
     post::PostError,
     reader::ReadError,
     replicate::Position,
+    scrub::ScrubError,
     store::{self, Store, StoreError, StoreReader},
     supervise::Shutdown,
     vault::{Vault, VaultError},
@@ -95,6 +98,10 @@ pub enum OfficeError {
     Recovering { home: PathBuf },
     #[error("cannot read or write {path}: see that this user may")]
     Disk { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Scrub(#[from] ScrubError),
+    #[error("a scrub is under way: `daybook status` says what came of it when it has ended")]
+    Scrubbing,
     #[error("there is no arrival {0}; `daybook entries` lists what there is")]
     NoArrival(Sequence),
     #[error("the original of arrival {arrival} does not read as it did before: {why}")]
@@ -171,6 +178,8 @@ pub struct Office {
     tokens: Tokens,
     writing: Writing,
     turns: Turns,
+    /// Held by the scrub that is under way.
+    scrubbing: Mutex<()>,
     /// Held while the alarm of a full disk is raised or cleared, so that it is raised once.
     alarming: Mutex<()>,
 }
@@ -251,9 +260,23 @@ impl Office {
         let (journal, writing) = Journal::start(opening);
         let tokens = operator.tokens();
         let mirror = watch::Sender::default();
-        let (stop, turns, alarming) = (Shutdown::new(), Turns::default(), Mutex::default());
-        let office =
-            Self { reading, identity, config, journal, vault, mirror, stop, keyring, tokens, writing, turns, alarming };
+        let (stop, turns) = (Shutdown::new(), Turns::default());
+        let (scrubbing, alarming) = (Mutex::default(), Mutex::default());
+        let office = Self {
+            reading,
+            identity,
+            config,
+            journal,
+            vault,
+            mirror,
+            stop,
+            keyring,
+            tokens,
+            writing,
+            turns,
+            scrubbing,
+            alarming,
+        };
         office.announce(fresh, began, text)?;
         Ok(office)
     }

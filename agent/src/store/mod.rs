@@ -16,6 +16,7 @@ use daybook_protocol::{
 
 use crate::{crash, home::Home, verify::Places};
 
+mod condemned;
 mod disk;
 mod engine;
 mod error;
@@ -28,6 +29,7 @@ mod salvage;
 #[cfg(test)]
 mod tests;
 
+pub use condemned::{absolve, condemn, condemned};
 pub use disk::{RECORD_BYTES_MIN, free_bytes, hold_reserve, holds_reserve, is_full, release_reserve};
 pub use error::{EngineError, StoreError};
 pub use probe::{PROBE_COMMAND, probe};
@@ -55,6 +57,11 @@ pub fn exists(home: &Home) -> bool {
 /// Where [`crate::verify::verify`] finds the log of a home.
 pub fn places(home: &Home) -> Places {
     Places { batches: Engine::file(&home.log()), head: home.head(), checkpoint: home.checkpoint() }
+}
+
+/// Keeps every other process from opening the log of a home, for as long as the file is held.
+pub fn hold(home: &Home) -> Result<File, StoreError> {
+    open::lock(home)
 }
 
 /// The writing end of a log. Dropped without [`Store::close`], it leaves the mark of an unclean stop.
@@ -141,6 +148,11 @@ impl Store {
     /// Stops in order: what was appended is synced, the engine closed, and that noted. On a full disk the reserve is given
     /// up for it.
     pub fn close(mut self) -> Result<(), StoreError> {
+        if self.shared.condemned().is_some() {
+            // Nothing more is written to a damaged log, and no mark says that it was closed in order.
+            self.shared.close();
+            return Ok(());
+        }
         self.working()?;
         self.sync()?;
         // With a snapshot of all there is, the next opening walks the last segment only. It is not worth a failure.
@@ -184,7 +196,13 @@ impl Store {
     }
 
     fn working(&self) -> Result<(), StoreError> {
-        if self.stopped { Err(StoreError::Stopped { home: self.home.path().to_owned() }) } else { Ok(()) }
+        if self.stopped {
+            return Err(StoreError::Stopped { home: self.home.path().to_owned() });
+        }
+        match self.shared.condemned() {
+            Some(why) => Err(StoreError::Damaged { home: self.home.path().to_owned(), why, source: None }),
+            None => Ok(()),
+        }
     }
 
     /// A failure is final for this handle: after a failed sync the system may call the next one a success although the

@@ -16,7 +16,7 @@ use daybook_protocol::{
 use rand::RngExt as _;
 
 use super::{
-    CACHE_BYTES, Store, disk,
+    CACHE_BYTES, Store, condemned, disk,
     engine::{self, Engine},
     error::{EngineError, StoreError, io},
     head_file::{self, HeadFile},
@@ -66,6 +66,9 @@ pub(super) fn open(home: &Home, cache_bytes: u64, probe: Probe) -> Result<Store,
         return Err(StoreError::NoLog { home: home.path().to_owned() });
     }
     let lock = lock(home)?;
+    if let Some(why) = condemned::condemned(home)? {
+        return Err(StoreError::Damaged { home: home.path().to_owned(), why, source: None });
+    }
     finish_making(home)?;
     let head = head_file::read(&home.head())?;
     let there = Engine::file(&home.log()).exists();

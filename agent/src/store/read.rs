@@ -13,9 +13,11 @@ use daybook_protocol::{
 };
 
 use super::{
+    condemned,
     engine::Engine,
     error::{EngineError, StoreError},
 };
+use crate::home::Home;
 
 /// No single wait is longer: some callers mean "for ever" by a number that a clock cannot hold.
 const WAIT_MAX: Duration = Duration::from_hours(24);
@@ -28,6 +30,8 @@ pub(super) struct Shared {
     engine: RwLock<Option<Engine>>,
     durable: Mutex<Durable>,
     moved: Condvar,
+    /// Why nothing more is written, where the log's bytes were found damaged.
+    condemned: Mutex<Option<String>>,
 }
 
 #[derive(Clone, Copy)]
@@ -39,7 +43,14 @@ struct Durable {
 impl Shared {
     pub(super) fn new(home: PathBuf, log: LogId, engine: Engine, count: u64) -> Self {
         let durable = Mutex::new(Durable { count, open: true });
-        Self { home, log, engine: RwLock::new(Some(engine)), durable, moved: Condvar::new() }
+        Self {
+            home,
+            log,
+            engine: RwLock::new(Some(engine)),
+            durable,
+            moved: Condvar::new(),
+            condemned: Mutex::default(),
+        }
     }
 
     /// Does something with the engine; `doing` stands in the error.
@@ -87,6 +98,15 @@ impl Shared {
         self.moved.notify_all();
     }
 
+    /// Why nothing more is written, if so.
+    pub(super) fn condemned(&self) -> Option<String> {
+        self.condemned.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_condemned(&self, why: Option<String>) {
+        *self.condemned.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
     fn engine(&self) -> RwLockReadGuard<'_, Option<Engine>> {
         self.engine.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,6 +138,25 @@ impl StoreReader {
     /// Whether more entries may come: false once the store was closed or has stopped.
     pub fn is_open(&self) -> bool {
         self.0.durable().open
+    }
+
+    /// Why nothing more is written to this log, where its bytes were found damaged.
+    pub fn condemned(&self) -> Option<String> {
+        self.0.condemned()
+    }
+
+    /// Has nothing more written to this log, whose bytes were found damaged: not by who has it open, nor after a start. It
+    /// can still be read as far as that goes.
+    pub fn condemn(&self, why: &str) -> Result<(), StoreError> {
+        self.0.set_condemned(Some(why.to_owned()));
+        condemned::condemn(&Home::new(&self.0.home), why)
+    }
+
+    /// Takes that back: the log was hashed from end to end and is good.
+    pub fn absolve(&self) -> Result<(), StoreError> {
+        condemned::absolve(&Home::new(&self.0.home))?;
+        self.0.set_condemned(None);
+        Ok(())
     }
 
     /// The batches from the one that holds `from` to the last one that is durable now. Ends with the first error.

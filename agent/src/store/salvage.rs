@@ -52,7 +52,10 @@ pub fn salvage(home: &Home, copies: &[PathBuf], progress: &mut dyn FnMut(u64, u6
     let mut done = 0_u64;
     for path in sources {
         // How much will be built is not known before: as much as is read, at the most.
-        let mut told = |at: u64| progress((done + at).min(scanned), 2 * scanned);
+        let mut told = |at: u64| {
+            progress((done + at).min(scanned), 2 * scanned);
+            Ok(())
+        };
         index.scan_telling(&path, 0, &mut told).map_err(io("reading the batches", &path))?;
         done += fs::metadata(&path).map_or(0, |meta| meta.len());
     }
@@ -190,6 +193,7 @@ fn put_in_place(home: &Home, head: &Head) -> Result<Option<PathBuf>, StoreError>
     crash::point("store.salvage.after");
     head_file::make(&home.head_making(), head)?;
     open::rename(&home.head_making(), &home.head())?;
+    disk::remove_file(&home.damaged())?;
     disk::remove_file(&home.unclean())?;
     disk::sync_directory(home.path())?;
     Ok(evidence)

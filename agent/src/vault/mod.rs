@@ -170,6 +170,11 @@ impl Vault {
         Ok(vault)
     }
 
+    /// The vault in `directory` for who only checks what is in it, beside whoever keeps it: nothing is made or removed.
+    pub fn to_check(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), settled: Mutex::new([false; 256]) }
+    }
+
     /// Keeps an original of at most `bytes_max` bytes: copies it, hashes it, and returns when the sealed copy and its key
     /// are durable. An original that is here already is read back whole and kept as it is; if that fails, the object is
     /// set aside and written anew. Memory does not grow with the original.
@@ -222,7 +227,8 @@ impl Vault {
         self.check_while(&|| true, sha256, keyring)
     }
 
-    fn check_while(&self, wanted: &dyn Fn() -> bool, sha256: Digest, keyring: &Keyring) -> Result<u64, VaultError> {
+    /// The same, for as long as `wanted` says so: it is asked with every piece that is read.
+    pub fn check_while(&self, wanted: &dyn Fn() -> bool, sha256: Digest, keyring: &Keyring) -> Result<u64, VaultError> {
         let mut original = self.read(sha256, keyring)?;
         let (mut buffer, mut bytes) = (vec![0; READ_BYTES], 0_u64);
         while wanted() {
@@ -239,6 +245,21 @@ impl Vault {
             }
         }
         Err(VaultError::BrokenOff)
+    }
+
+    /// Checks an object as far as that goes without its key: that it is here, whole, and has its own checksum.
+    pub fn check_sealed_while(&self, wanted: &dyn Fn() -> bool, sha256: Digest) -> Result<(), VaultError> {
+        let whole = object::is_whole_while(wanted, &self.open_object(sha256)?);
+        match whole.map_err(|source| failed(&self.place(sha256), source))? {
+            Some(true) => Ok(()),
+            Some(false) => Err(VaultError::Damaged { sha256, why: "its checksum does not hold" }),
+            None => Err(VaultError::BrokenOff),
+        }
+    }
+
+    /// Where the object lies or should lie, from the vault's directory on.
+    pub fn place_of(sha256: Digest) -> PathBuf {
+        Self::to_check(Path::new("")).place(sha256)
     }
 
     /// Whether the object is here, complete and durable. Whether it is undamaged, [`Vault::check`] tells.

@@ -282,10 +282,15 @@ impl Read for Original {
 }
 
 /// Whether a file is a whole object, as far as can be told without its key.
-pub(super) fn is_whole(mut file: &File) -> io::Result<bool> {
+pub(super) fn is_whole(file: &File) -> io::Result<bool> {
+    Ok(is_whole_while(&|| true, file)?.unwrap_or(false))
+}
+
+/// The same, for as long as `wanted` says so: it is asked with every piece; `None` when it was broken off.
+pub(super) fn is_whole_while(wanted: &dyn Fn() -> bool, mut file: &File) -> io::Result<Option<bool>> {
     let length = file.metadata()?.len();
     if length < OBJECT_BYTES_MIN {
-        return Ok(false);
+        return Ok(Some(false));
     }
     file.seek(SeekFrom::Start(0))?;
     let mut header = [0; HEADER_BYTES];
@@ -294,6 +299,9 @@ pub(super) fn is_whole(mut file: &File) -> io::Result<bool> {
     let mut body = file.take(length - (HEADER_BYTES + TRAILER_BYTES) as u64);
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
+        if !wanted() {
+            return Ok(None);
+        }
         let read = body.read(&mut buffer)?;
         if read == 0 {
             break;
@@ -302,5 +310,5 @@ pub(super) fn is_whole(mut file: &File) -> io::Result<bool> {
     }
     let mut trailer = [0; TRAILER_BYTES];
     file.read_exact(&mut trailer)?;
-    Ok(decode_header(&header).is_some() && hash.finalize() == trailer)
+    Ok(Some(decode_header(&header).is_some() && hash.finalize() == trailer))
 }

@@ -364,8 +364,14 @@ proptest! {
         let mut object = place.object(sha256);
         let at = at.index(object.len());
         prop_assert!(place.is_damaged(sha256, &object[..at]));
+        prop_assert!(place.vault.check_sealed_while(&|| true, sha256).is_err());
+        fs::write(place.vault.place(sha256), &object).expect("written");
+        prop_assert!(place.vault.check_sealed_while(&|| true, sha256).is_ok());
+        let broken_off = place.vault.check_sealed_while(&|| false, sha256);
+        prop_assert!(matches!(broken_off, Err(VaultError::BrokenOff)));
         object[at] ^= 1_u8 << bit;
         prop_assert!(place.is_damaged(sha256, &object));
+        prop_assert!(place.vault.check_sealed_while(&|| true, sha256).is_err());
     }
 }
 

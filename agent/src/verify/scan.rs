@@ -74,11 +74,16 @@ impl Index {
 
     /// Adds the frames of the file at `path` from byte `from` on. A frame that is there several times is taken once.
     pub(crate) fn scan(&mut self, path: &Path, from: u64) -> io::Result<()> {
-        self.scan_telling(path, from, &mut |_| {})
+        self.scan_telling(path, from, &mut |_| Ok(()))
     }
 
-    /// The same; `told` hears from time to time up to which byte it is.
-    pub(crate) fn scan_telling(&mut self, path: &Path, from: u64, told: &mut dyn FnMut(u64)) -> io::Result<()> {
+    /// The same; `told` hears from time to time up to which byte it is, and breaks the scan off by its error.
+    pub(crate) fn scan_telling(
+        &mut self,
+        path: &Path,
+        from: u64,
+        told: &mut dyn FnMut(u64) -> io::Result<()>,
+    ) -> io::Result<()> {
         let file = File::open(path)?;
         let number = self.files.len();
         let mut window = Vec::with_capacity(WINDOW_BYTES + FRAME_BYTES_MAX);
@@ -100,7 +105,7 @@ impl Index {
                 break;
             }
             at += place.max(WINDOW_BYTES) as u64;
-            told(at);
+            told(at)?;
         }
         self.files.push(file);
         Ok(())

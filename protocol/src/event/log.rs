@@ -3,7 +3,7 @@
 use bincode::{Decode, Encode};
 use serde::Serialize;
 
-use crate::ids::{Epoch, LogId};
+use crate::ids::{Digest, Epoch, LogId};
 
 /// Fields of [`super::Event::LogOpened`].
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
@@ -39,4 +39,19 @@ pub struct Alarm {
     pub alarm: String,
     /// What is wrong and what to do, for a person; nothing personal.
     pub detail: String,
+}
+
+/// Fields of [`super::Event::Scrubbed`]. What was found stands in the alarm `damage`.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct Scrubbed {
+    /// How many entries were hashed.
+    pub entries: u64,
+    /// The root over them.
+    pub root: Digest,
+    /// How many originals the entries name; each was opened and hashed, but for those whose key was destroyed.
+    pub originals: u64,
+    /// How many records of the keyring were checked.
+    pub keys: u64,
+    /// How many things were found damaged or missing.
+    pub faults: u64,
 }

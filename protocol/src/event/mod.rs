@@ -22,7 +22,7 @@ pub use learner::{
     AmendmentClass, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed, LearnerWithdrawn,
     PersonTokens, WithdrawalReason,
 };
-pub use log::{Alarm, ConfigAdopted, EpochBegan, LogOpened};
+pub use log::{Alarm, ConfigAdopted, EpochBegan, LogOpened, Scrubbed};
 
 use crate::ids::{KeyId, RegistrationNo};
 
@@ -82,6 +82,8 @@ pub enum Event {
     CertificateReturned(CertificateReturned),
     /// A returned certificate was sent out again.
     CertificateRedispatched(CertificateRedispatched),
+    /// Log, originals and keys were hashed where they lie.
+    Scrubbed(Scrubbed),
 }
 
 impl Event {
@@ -114,6 +116,7 @@ impl Event {
             Self::CertificateDispatched(_) => "CertificateDispatched",
             Self::CertificateReturned(_) => "CertificateReturned",
             Self::CertificateRedispatched(_) => "CertificateRedispatched",
+            Self::Scrubbed(_) => "Scrubbed",
         }
     }
 

@@ -53,6 +53,17 @@ pub struct OpenAlarm {
     pub detail: String,
 }
 
+/// The last scrub on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastScrub {
+    /// Its `Scrubbed`.
+    pub sequence: Sequence,
+    /// When it was recorded, in microseconds from 1970.
+    pub at: i64,
+    /// How many things were damaged or missing.
+    pub faults: u64,
+}
+
 /// See the module's description.
 #[derive(Debug, Default)]
 pub struct Index {
@@ -66,6 +77,7 @@ pub struct Index {
     released: HashMap<(Sequence, u32), u64>,
     alarms: HashMap<String, OpenAlarm>,
     config: Option<Sequence>,
+    scrubbed: Option<LastScrub>,
     /// How many keys of each epoch the log names. Asked for every entry, and of a handful of epochs.
     keys: BTreeMap<Epoch, u32>,
 }
@@ -91,6 +103,10 @@ impl Index {
             }
             Event::AlarmCleared(alarm) => {
                 self.alarms.remove(&alarm.alarm);
+            }
+            Event::Scrubbed(scrubbed) => {
+                let (sequence, at, faults) = (entry.sequence, entry.recorded_at.0, scrubbed.faults);
+                self.scrubbed = Some(LastScrub { sequence, at, faults });
             }
             Event::FileHeld(closed) => self.hold(entry, closed.arrival, None, None),
             Event::RowHeld(row) => {
@@ -268,6 +284,11 @@ impl Index {
     /// The latest `ConfigAdopted`.
     pub fn config(&self) -> Option<Sequence> {
         self.config
+    }
+
+    /// The last scrub.
+    pub fn scrubbed(&self) -> Option<LastScrub> {
+        self.scrubbed
     }
 
     /// Reads an index that was saved; `None` if there is none, if it is of another version or damaged, or if it was folded

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Held, Index, OpenAlarm,
+    Held, Index, LastScrub, OpenAlarm,
     arrivals::Arrival,
     people::{LearnerSlot, RegistrationSlot, StepSlot},
 };
@@ -29,7 +29,7 @@ use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
 const MAGIC: [u8; 8] = *b"DBKINDEX";
 /// Raised with every change of the layout; an older snapshot is then ignored.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
 /// Written and hashed in pieces of this size.
@@ -57,6 +57,7 @@ struct Rest {
     held: Vec<Held>,
     alarms: Vec<(String, OpenAlarm)>,
     config: Option<Sequence>,
+    scrubbed: Option<LastScrub>,
     keys: Vec<(Epoch, u32)>,
     latest: Option<Sequence>,
     by_folder: Vec<(String, i64)>,
@@ -279,6 +280,7 @@ fn rest(index: &Index) -> Rest {
         held: index.held(),
         alarms: index.alarms(),
         config: index.config,
+        scrubbed: index.scrubbed,
         keys: index.keys.iter().map(|(epoch, count)| (*epoch, *count)).collect(),
         latest: index.arrivals.latest,
         by_folder: index.arrivals.by_folder.iter().map(|(folder, at)| (folder.clone(), at.0)).collect(),
@@ -371,6 +373,7 @@ fn restore(index: &mut Index, rest: Rest) {
     index.released = released.filter_map(|held| Some(((held.arrival, held.line?), held.held.0))).collect();
     index.alarms = rest.alarms.into_iter().collect();
     index.config = rest.config;
+    index.scrubbed = rest.scrubbed;
     index.keys = rest.keys.into_iter().collect();
     index.arrivals.latest = rest.latest;
     index.arrivals.by_folder = rest.by_folder.into_iter().map(|(folder, at)| (folder, Timestamp(at))).collect();

@@ -5,7 +5,7 @@ use daybook_protocol::{
     entry::Actor,
     event::{
         Completion, Encoding, FileId, FileParsed, FileReceived, HeldResolved, Level, Lines, OriginalFiled, Place, Plan,
-        ReceiptIssued, RowHeld, RowRejected, Totals,
+        ReceiptIssued, RowHeld, RowRejected, Scrubbed, Totals,
     },
 };
 
@@ -207,4 +207,17 @@ fn a_decided_row_is_told_of_once() {
         folded.file(other);
     }
     assert_eq!(folded.index.open_arrivals().iter().map(|it| it.arrival).collect::<Vec<_>>(), [arrival]);
+}
+
+/// Goal: the last scrub is known after a start. Method: two of them, and the index saved and loaded.
+#[test]
+fn the_last_scrub_is_known() {
+    let mut folded = Folded::default();
+    let scrubbed = |faults| Event::Scrubbed(Scrubbed { entries: 0, root: ROOT, originals: 0, keys: 0, faults });
+    assert_eq!(folded.index.scrubbed(), None);
+    folded.add(Source::Agent, scrubbed(2));
+    let sequence = folded.add(Source::Command, scrubbed(1));
+    for index in [&folded.index, &folded.reloaded()] {
+        assert_eq!(index.scrubbed(), Some(LastScrub { sequence, at: 1, faults: 1 }));
+    }
 }

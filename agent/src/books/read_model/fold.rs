@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use daybook_protocol::{
     entry::{Entry, Sealed, Source},
     event::{
-        Alarm, Event, FileReceived, HeldResolved, LearnerDetailsAmended, LearnerEnrolled, PersonTokens, RowHeld, Totals,
+        Alarm, Event, FileReceived, HeldResolved, LearnerDetailsAmended, LearnerEnrolled, PersonTokens, RowHeld,
+        Scrubbed, Totals,
     },
     ids::{KeyId, LogId, Sequence},
 };
@@ -281,6 +282,15 @@ impl<'a> Fold<'a> {
                 self.run(
                     "UPDATE alarm SET cleared_by = ?1 WHERE cleared_by IS NULL AND alarm = ?2",
                     params![sequence, alarm],
+                )?;
+            }
+            Event::Scrubbed(Scrubbed { entries, root, originals, keys, faults }) => {
+                let [entries, originals, keys, faults] =
+                    [entries, originals, keys, faults].map(|count| count.cast_signed());
+                self.run(
+                    "INSERT INTO scrub (sequence, recorded_at, entries, root, originals, keys, faults) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    params![sequence, entry.recorded_at.0, entries, root.0, originals, keys, faults],
                 )?;
             }
             Event::ArrivalRefused(event) => {

@@ -139,6 +139,16 @@ CREATE TABLE alarm (
 ) STRICT;
 CREATE INDEX alarm_open ON alarm (sequence) WHERE cleared_by IS NULL;
 
+CREATE TABLE scrub (
+    sequence    INTEGER PRIMARY KEY,
+    recorded_at INTEGER NOT NULL,
+    entries     INTEGER NOT NULL,
+    root        BLOB NOT NULL,
+    originals   INTEGER NOT NULL,
+    keys        INTEGER NOT NULL,
+    faults      INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE config (
     sequence    INTEGER PRIMARY KEY,
     recorded_at INTEGER NOT NULL

@@ -104,7 +104,7 @@ fn a_late_fact_does_not_undo_a_later_one() {
     let reader = folded(directory.path(), &entries).reader().expect("a reader");
     let first = reader.registration(registration(4)).expect("asks").expect("a registration");
     assert_eq!((first.state.as_str(), first.since), ("WITHDRAWN", date("2014-06-01")));
-    assert_eq!(first.last, Sequence(28));
+    assert_eq!(first.last, Sequence(29));
 }
 
 /// Goal: a learner is found by what they are known by now, and by what they were known by; an enrolment that names no ULN
@@ -156,6 +156,8 @@ fn the_office_can_be_asked() {
     let last = views.rows.last().map(|row| row.iter().flatten().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(last, Some(vec!["R1-19", "K1-2", "2014-10-01"]));
     assert_eq!(reader.ask("SELECT received_at FROM files").expect("asks").rows.len(), 2);
+    let scrubs = reader.ask("SELECT sequence, entries, originals, keys, faults FROM scrub").expect("asks").rows;
+    assert_eq!(scrubs, [["28", "28", "1", "2", "0"].map(|figure| Some(figure.to_owned()))]);
 }
 
 /// Goal: nothing personal is in clear in any file of the read model, not even after it was revealed. Method: fold, reveal

@@ -5,17 +5,18 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use daybook_protocol::{date::Timestamp, ids::LogId};
 
-use super::{asking, hold, upkeep};
+use super::{asking, hold, scrubbing, upkeep};
 use crate::{
     central::{AgentStatus, CentralHandle, Purpose},
     cli::{
         Command, Exit, Files, Globals, Request, Screen,
         agents::{AgentReport, CentralReport},
         args::Central,
-        failed,
+        failed, metrics,
+        scrubbed::ScrubStatus,
         status::{AlarmStatus, DiskStatus},
     },
-    config::Config,
+    config::{self, Config},
     control::{self, Handler},
     home::Home,
     keyring::{Keyring, OperatorKey},
@@ -46,10 +47,14 @@ pub(super) fn run(
     let listener = runtime.block_on(tokio::net::TcpListener::bind(listen));
     let listener =
         listener.map_err(|error| deaf(&listen, "set `listen` under [central] in the configuration", error))?;
-    let commands = serve_commands(home, &central, config.central.code_hours)?;
+    let scrubbing = central.scrub_by_timer(config.central.scrub_timer(), shutdown);
+    let commands = serve_commands(home, &central, config.central)?;
     screen.note(&format!("daybook: the central node listens on {}; stop it with Ctrl-C", listener.local_addr()?));
     runtime.block_on(crate::central::serve(listener, central, shutdown.token()));
     commands.stop();
+    if scrubbing.join().is_err() {
+        tracing::error!("the scrub ended unexpectedly");
+    }
     Ok(Exit::Good)
 }
 
@@ -68,28 +73,25 @@ pub(super) fn deaf(listen: &dyn std::fmt::Display, otherwise: &str, error: io::E
 pub(super) fn serve_commands(
     home: &Home,
     central: &CentralHandle,
-    code_hours: u32,
+    config: config::Central,
 ) -> anyhow::Result<control::Control> {
-    let desk = CentralDesk { home: home.clone(), central: central.clone(), code_hours };
+    let desk = CentralDesk { home: home.clone(), central: central.clone(), config };
     control::serve(home, Arc::new(desk)).context("cannot take commands")
 }
 
 struct CentralDesk {
     home: Home,
     central: CentralHandle,
-    /// For how many hours a one-time code is good.
-    code_hours: u32,
+    config: config::Central,
 }
 
 impl Handler for CentralDesk {
     fn perform(&self, request: Request, _: &mut dyn Files, _: &str, screen: &mut dyn Screen) -> Exit {
         let done = match &request.command {
-            Command::Central { what: Some(what) } => {
-                answer(&self.central, &self.home, what, (self.code_hours, true), request.json, screen)
-            }
-            Command::Status { check } if request.log.is_none() => {
-                standing(&self.central, &self.home, (*check, true), request.json, screen)
-            }
+            Command::Central { what: Some(what) } => answer(&self.node(), what, request.json, screen),
+            Command::Status { check } if request.log.is_none() => standing(&self.node(), *check, request.json, screen),
+            Command::Metrics if request.log.is_none() => figures(&self.node(), request.json, screen),
+            Command::Scrub => scrubbing::copies(&self.central, request.log, true, request.json, screen),
             _ => match request.log {
                 Some(log) => self.look(log, &request, screen),
                 None => Err(anyhow::anyhow!("a central node keeps many logs: say which with --log ID")),
@@ -99,7 +101,20 @@ impl Handler for CentralDesk {
     }
 }
 
+/// A central node, open in this process.
+struct Node<'a> {
+    central: &'a CentralHandle,
+    home: &'a Home,
+    config: &'a config::Central,
+    /// Whether it mirrors, or was opened for a command only.
+    running: bool,
+}
+
 impl CentralDesk {
+    fn node(&self) -> Node<'_> {
+        Node { central: &self.central, home: &self.home, config: &self.config, running: true }
+    }
+
     fn look(&self, log: LogId, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
         let copy = self.home.copy_of(log);
         if matches!(request.command, Command::Verify { export: None, .. }) {
@@ -158,7 +173,7 @@ pub(super) fn ask(
     request: &Request,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
-    let hours = config(&globals.config_path())?.central.code_hours;
+    let config = config(&globals.config_path())?.central;
     if !home.authority().exists() {
         let at = home.path().display();
         anyhow::bail!(
@@ -166,17 +181,12 @@ pub(super) fn ask(
         );
     }
     let central = CentralHandle::open(home)?;
-    answer(&central, home, what, (hours, false), request.json, screen)
+    answer(&Node { central: &central, home, config: &config, running: false }, what, request.json, screen)
 }
 
-fn answer(
-    central: &CentralHandle,
-    home: &Home,
-    what: &Central,
-    (hours, running): (u32, bool),
-    json: bool,
-    screen: &mut dyn Screen,
-) -> anyhow::Result<Exit> {
+fn answer(node: &Node<'_>, what: &Central, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let Node { central, config, .. } = node;
+    let hours = config.code_hours;
     match what {
         Central::Invite { recover } => {
             let purpose = recover.map_or(Purpose::Join, Purpose::Recover);
@@ -189,7 +199,7 @@ fn answer(
                 screen.note(&format!("good once, for {hours} hours: daybook {command} ADDRESS {invite}"));
             }
         }
-        Central::Agents => return standing(central, home, (false, running), json, screen),
+        Central::Agents => return standing(node, false, json, screen),
         Central::Revoke { log, reason } => {
             central.revoke(*log, reason)?;
             if json {
@@ -211,19 +221,35 @@ fn answer(
 }
 
 /// Shows how a central node that is not running stands.
-pub(super) fn status(home: &Home, check: bool, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    standing(&CentralHandle::open(home)?, home, (check, false), json, screen)
-}
-
-/// Shows the agents and whatever is wrong with any; with `check` the exit status says whether anything is.
-fn standing(
-    central: &CentralHandle,
+pub(super) fn status(
     home: &Home,
-    (check, running): (bool, bool),
+    config_path: &Path,
+    check: bool,
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
-    let report = report(central, home, running)?;
+    let (central, config) = (CentralHandle::open(home)?, config(config_path)?.central);
+    standing(&Node { central: &central, home, config: &config, running: false }, check, json, screen)
+}
+
+/// Prints how a central node that is not running stands, as figures.
+pub(super) fn metrics(home: &Home, config_path: &Path, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let (central, config) = (CentralHandle::open(home)?, config(config_path)?.central);
+    figures(&Node { central: &central, home, config: &config, running: false }, json, screen)
+}
+
+fn figures(node: &Node<'_>, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    super::standing::figures(&metrics::of_central(&report(node)?), json, screen)
+}
+
+/// Scrubs the copies of a central node that is not running.
+pub(super) fn scrub(home: &Home, log: Option<LogId>, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    scrubbing::copies(&CentralHandle::open(home)?, log, false, json, screen)
+}
+
+/// Shows the agents and whatever is wrong with any; with `check` the exit status says whether anything is.
+fn standing(node: &Node<'_>, check: bool, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let report = report(node)?;
     if json {
         screen.out(&report.json()?)?;
     } else {
@@ -234,7 +260,8 @@ fn standing(
     Ok(if check && !report.problems().is_empty() { Exit::Problem } else { Exit::Good })
 }
 
-fn report(central: &CentralHandle, home: &Home, running: bool) -> anyhow::Result<CentralReport> {
+fn report(node: &Node<'_>) -> anyhow::Result<CentralReport> {
+    let Node { central, home, config, running } = *node;
     let alarm = |raised: crate::central::Raised| AlarmStatus {
         alarm: raised.alarm,
         detail: raised.detail,
@@ -251,6 +278,7 @@ fn report(central: &CentralHandle, home: &Home, running: bool) -> anyhow::Result
         last_contact_at: agent.last_contact,
         entries: agent.count,
         originals_through: agent.originals_through,
+        scrub: ScrubStatus::noted(central.scrubbed(agent.log), agent.joined_at, config.scrub_days),
         alarms: agent.alarms.into_iter().map(alarm).collect(),
     };
     let at: Timestamp = jiff::Timestamp::now().into();

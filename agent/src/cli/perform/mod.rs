@@ -9,6 +9,7 @@ mod recovering;
 mod ruling;
 mod running;
 mod sample;
+mod scrubbing;
 mod standing;
 mod upkeep;
 
@@ -18,6 +19,7 @@ use self::ruling::Word;
 use super::{Command, Exit, Files, Globals, Request, Screen, args::Held, failed, files::LocalFiles};
 use crate::{
     control::{self, Handler},
+    home::Home,
     office::{Location, Office},
     store,
     supervise::Shutdown,
@@ -52,10 +54,25 @@ pub(super) fn perform(
             screen.out(&store::probe(directory)?.to_string())?;
             Ok(Exit::Good)
         }
+        Command::Scrub if request.log.is_some() => {
+            central::scrub(&globals.central_home(), request.log, request.json, screen)
+        }
+        Command::Scrub if keeps_copies(&place.home) => central::scrub(&place.home, None, request.json, screen),
+        Command::Scrub => scrubbing::closed(&place, request.json, screen),
         Command::Rebuild if request.log.is_none() => upkeep::rebuild(&place, request.json, screen),
         _ if request.log.is_some() => central::look(globals, request, screen),
-        Command::Status { check } if place.home.authority().exists() && !place.home.head().exists() => {
-            central::status(&place.home, *check, request.json, screen)
+        Command::Status { check } if keeps_copies(&place.home) => {
+            central::status(&place.home, &globals.config_path(), *check, request.json, screen)
+        }
+        Command::Metrics if keeps_copies(&place.home) => {
+            central::metrics(&place.home, &globals.config_path(), request.json, screen)
+        }
+        // A log that was found damaged is not opened to be asked about.
+        Command::Status { check } if place.home.damaged().exists() => {
+            standing::of_damaged(&place.home, *check, request.json, screen)
+        }
+        Command::Metrics if place.home.damaged().exists() => {
+            standing::figures_of_damaged(&place.home, request.json, screen)
         }
         Command::Import(import) => {
             let mut files = LocalFiles::look(&import.files)?;
@@ -73,6 +90,11 @@ pub(super) fn perform(
     }
 }
 
+/// Whether a home is a central node's own.
+fn keeps_copies(home: &Home) -> bool {
+    home.authority().exists() && !home.head().exists()
+}
+
 /// Closes the office whatever came of the command; the command's own failure is told first.
 fn close(office: Office, done: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
     let closed = office.close();
@@ -83,7 +105,7 @@ fn close(office: Office, done: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
 
 pub(super) fn location(globals: &Globals) -> Location {
     Location {
-        home: crate::home::Home::new(globals.directory()),
+        home: Home::new(globals.directory()),
         config: globals.config.clone(),
         operator_key: globals.operator_key.clone(),
     }
@@ -106,6 +128,7 @@ fn served(
             upkeep::export(reading, office.identity.central.as_ref(), directory, json, screen)
         }
         Command::Status { check } => standing::status(office, *check, running, json, screen),
+        Command::Metrics => standing::metrics(office, running, json, screen),
         Command::Held { what: Held::List } => asking::held_list(office, json, screen),
         Command::Held { what: Held::Show { sequence, reveal } } => {
             asking::held_show(office, *sequence, *reveal, json, screen)
@@ -133,6 +156,7 @@ impl Handler for AgentDesk {
             Command::Verify { export: None, .. } => {
                 upkeep::verify_home(&self.office.reading.home, request.json, screen)
             }
+            Command::Scrub => scrubbing::beside(&self.office, operator, request.json, screen),
             _ => served(&self.office, &request, true, operator, screen),
         };
         done.unwrap_or_else(|error| failed(screen, &error))

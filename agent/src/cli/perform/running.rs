@@ -20,7 +20,6 @@ use crate::{
     books::index::Index,
     central::{CentralHandle, Purpose},
     cli::{Exit, Screen, globals::CENTRAL_BELOW},
-    config::Config,
     control,
     home::Home,
     identity::Identity,
@@ -76,6 +75,7 @@ impl Agent {
             .map(Some)
             .context("cannot take commands")?;
         threads.push(mirror(&office, &runtime, shutdown));
+        threads.push(office::scrub_by_timer(&office, shutdown));
         let (resuming, until) = (Arc::clone(&office), shutdown.clone());
         threads.push(thread::spawn(move || resume(&resuming, &until)));
         Ok(Self { office, control, threads, runtime })
@@ -255,7 +255,9 @@ pub(super) fn up(
     let listener = listener.map_err(|error| central::deaf(&wanted, kept, error))?;
     let address = listener.local_addr()?.to_string();
     let serving = runtime.spawn(crate::central::serve(listener, central.clone(), shutdown.token()));
-    let commands = central::serve_commands(&central_home, &central, Config::default().central.code_hours)?;
+    let config = place.config()?.0.central;
+    let scrubbing = central.scrub_by_timer(config.scrub_timer(), shutdown);
+    let commands = central::serve_commands(&central_home, &central, config)?;
     if joined.is_none() {
         open(place, shutdown, screen)?.close()?;
         let invite = central.invite(Purpose::Join, UP_CODE)?;
@@ -271,6 +273,9 @@ pub(super) fn up(
     let ended = agent.finish(shutdown);
     commands.stop();
     runtime.block_on(serving).context("the central node ended unexpectedly")?;
+    if scrubbing.join().is_err() {
+        tracing::error!("the scrub of the central node ended unexpectedly");
+    }
     ended.map(|()| Exit::Good)
 }
 

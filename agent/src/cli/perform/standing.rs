@@ -8,11 +8,15 @@ use crate::{
     books::index::Index,
     cli::{
         Exit, Screen,
-        status::{AlarmStatus, DiskStatus, FolderStatus, HeldStatus, MirrorStatus, Problem, StatusReport},
+        figures::printable,
+        metrics,
+        scrubbed::ScrubStatus,
+        status::{AlarmStatus, DiskStatus, FolderStatus, HeldStatus, MirrorStatus, Problem, StatusReport, verdict},
     },
+    home::Home,
     intake,
     office::Office,
-    store,
+    scrub, store,
 };
 
 /// The reference data that a desk can be given; none can be loaded yet.
@@ -26,7 +30,14 @@ pub(super) fn status(
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
-    let report = report(office, running)?;
+    let report = match report(office, running) {
+        Ok(report) => report,
+        // It cannot be asked in full, and why is known.
+        Err(_) if office.reading.entries.condemned().is_some() => {
+            return of_damaged(&office.reading.home, check, json, screen);
+        }
+        Err(error) => return Err(error),
+    };
     if json {
         screen.out(&report.json()?)?;
     } else {
@@ -35,6 +46,63 @@ pub(super) fn status(
         }
     }
     Ok(if check && !report.problems().is_empty() { Exit::Problem } else { Exit::Good })
+}
+
+/// Prints how things stand as figures.
+pub(super) fn metrics(office: &Office, running: bool, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    match report(office, running) {
+        Ok(report) => figures(&metrics::of_agent(&report), json, screen),
+        Err(_) if office.reading.entries.condemned().is_some() => {
+            figures_of_damaged(&office.reading.home, json, screen)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Prints figures, as text or as an object each.
+pub(super) fn figures(samples: &[metrics::Sample], json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    if json {
+        for sample in samples {
+            screen.out(&serde_json::to_string(sample)?)?;
+        }
+    } else {
+        for line in metrics::text(samples) {
+            screen.out(&line)?;
+        }
+    }
+    Ok(Exit::Good)
+}
+
+/// What a scrub found of a log that is not opened any more.
+fn damaged(home: &Home) -> anyhow::Result<(ScrubStatus, Vec<Problem>)> {
+    let scrub = ScrubStatus::noted(scrub::load(home), Timestamp::default(), 0);
+    let mut problems = scrub.problems(jiff::Timestamp::now().into(), false);
+    if problems.is_empty() {
+        // The mark alone is left.
+        let why = store::condemned(home)?.unwrap_or_default();
+        problems.push(Problem::new(format!("the log is damaged: {why}"), "daybook scrub"));
+    }
+    Ok((scrub, problems))
+}
+
+/// The figures of a log that is not opened any more.
+pub(super) fn figures_of_damaged(home: &Home, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let (scrub, problems) = damaged(home)?;
+    figures(&metrics::of_damaged(&scrub, problems.len()), json, screen)
+}
+
+/// Shows what a scrub found of a log that is not opened any more.
+pub(super) fn of_damaged(home: &Home, check: bool, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let (scrub, problems) = damaged(home)?;
+    if json {
+        screen.out(&serde_json::json!({ "ok": false, "problems": problems, "scrub": scrub }).to_string())?;
+    } else {
+        screen.out("the log is damaged and is not opened; nothing is taken in or recorded")?;
+        for line in verdict(&problems) {
+            screen.out(&printable(&line))?;
+        }
+    }
+    Ok(if check { Exit::Problem } else { Exit::Good })
 }
 
 fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
@@ -81,8 +149,24 @@ fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
             free_bytes_min: office.config.agent.free_bytes_min,
         },
         checks_off: REFERENCE.map(str::to_owned).to_vec(),
+        scrub: last_scrub(office)?,
         verified: fs::read(reading.home.verified()).ok().and_then(|found| serde_json::from_slice(&found).ok()),
         others,
+    })
+}
+
+/// The last scrub: by the note beside the log, which has the names, unless the log has a later one.
+fn last_scrub(office: &Office) -> anyhow::Result<ScrubStatus> {
+    let (born, days) = (office.born_at(), office.config.agent.scrub_days);
+    let on_record = office.journal.look(Index::scrubbed)?;
+    let noted = scrub::load(&office.reading.home);
+    Ok(match on_record.filter(|last| noted.as_ref().is_none_or(|noted| noted.at.0 < last.at)) {
+        Some(last) => {
+            let at = Timestamp(last.at);
+            let due_at = scrub::due_at(Some(at), born, days);
+            ScrubStatus { at: Some(at), faults: last.faults, damage: Vec::new(), due_at }
+        }
+        None => ScrubStatus::noted(noted, born, days),
     })
 }
 

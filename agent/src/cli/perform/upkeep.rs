@@ -13,7 +13,7 @@ use crate::{
     cli::{Exit, Globals, Screen, status::VerifyStatus},
     durable,
     home::Home,
-    identity::{CentralNode, Identity},
+    identity::{CentralNode, verifier_of},
     office::{Location, Office, Reading},
     store,
     verify::{self, Report},
@@ -59,11 +59,7 @@ fn verify_export(
 
 /// Checks the log of a home, from the bytes on disk, whether or not it is open.
 pub(super) fn verify_home(home: &Home, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    let central = Identity::load(home)?.and_then(|identity| identity.central);
-    let verifier = match central {
-        Some(central) => Some(central.verifier),
-        None => fs::read_to_string(home.verifier()).ok(),
-    };
+    let verifier = verifier_of(home)?;
     let mut progress = |done, total| screen.progress(done, total, "bytes");
     let checked = verify::verify(&store::places(home), verifier.as_deref(), &mut progress);
     if let Ok(report) = &checked {
@@ -195,6 +191,8 @@ fn counts(reading: &Reading, json: bool, screen: &mut dyn Screen) -> anyhow::Res
 /// Brings back what a damaged store still holds.
 pub(super) fn salvage(home: &Home, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
     let salvaged = store::salvage(home, &[], &mut |done, total| screen.progress(done, total, "bytes"))?;
+    // What the last scrub found is mended, or is not: the next one says, and is due as if that one had not been.
+    let _ = fs::remove_file(home.scrubbed());
     tell_salvaged(&salvaged, json, screen)?;
     Ok(Exit::Good)
 }
@@ -214,7 +212,7 @@ fn tell_salvaged(salvaged: &store::Salvaged, json: bool, screen: &mut dyn Screen
         if let Some(evidence) = &salvaged.evidence {
             screen.out(&format!("the damaged store is kept in {}", evidence.display()))?;
         }
-        screen.out("check them: daybook verify")?;
+        screen.out("check them, and what belongs to them: daybook scrub")?;
     }
     if salvaged.head_was_missing {
         screen.note(

@@ -183,3 +183,34 @@ fn the_check_tells_damage_from_nothing_to_check() {
     disk::remove_tree(&home.log()).expect("removed");
     assert!(check(None).is_err(), "nothing there");
 }
+
+/// Goal: a log that was found damaged is neither written nor opened any more, until it was salvaged or was found good after
+/// all. Method: condemn one beside its writer, and closed; absolve, and salvage.
+#[test]
+fn a_condemned_log_is_left_alone() {
+    let mut book = Book::closed(3);
+    let home = book.home();
+    let damaged = |outcome: Result<(), StoreError>| {
+        assert!(matches!(outcome, Err(StoreError::Damaged { ref why, .. }) if why == "torn"), "{outcome:?}");
+    };
+    let mut store = book.open().expect("opened");
+    let reader = store.reader();
+    reader.condemn("torn").expect("noted");
+    let head = store.head().clone();
+    damaged(store.barrier(&head.frontier, Epoch(2)));
+    assert_eq!((reader.condemned().as_deref(), reader.count()), (Some("torn"), 24));
+    assert!(reader.frames(Sequence(0)).all(|frame| frame.is_ok()), "it is read as far as that goes");
+    reader.absolve().expect("taken back");
+    book.write(&mut store, 1);
+    reader.condemn("torn").expect("noted");
+    store.close().expect("left as it is");
+    assert!(home.unclean().exists(), "nothing says that it was closed in order");
+    damaged(book.open().map(drop));
+    absolve(&home).expect("taken back");
+    book.open().expect("opened").close().expect("closed");
+    condemn(&home, "torn").expect("noted");
+    assert_eq!(condemned(&home).expect("read").as_deref(), Some("torn"));
+    damaged(book.open().map(drop));
+    assert_eq!(salvage(&home, &[], &mut |_, _| {}).expect("salvaged").entries, 32);
+    book.open().expect("opened").close().expect("closed");
+}
