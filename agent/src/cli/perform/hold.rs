@@ -19,10 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is tried again.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// A process that was killed as it started another one leaves its locks to that one for a moment, until there is another program
+/// in it: where a home seems to be taken, it is looked once more until then.
+const LETTING_GO: Duration = Duration::from_secs(1);
+
 /// A home as that of an agent or a central node which runs, or is about to. Given back when it is dropped.
 pub(super) struct Held(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] File);
 
-/// Takes a home, made if there is none, for this process to run in; refuses at once where another one does.
+/// Takes a home, made if there is none, for this process to run in; refuses, within a second, where another one does.
 pub(super) fn take(home: &Home) -> anyhow::Result<Held> {
     let (path, at) = (home.running(), home.path().display());
     fs::create_dir_all(home.path()).with_context(|| {
@@ -31,7 +35,13 @@ pub(super) fn take(home: &Home) -> anyhow::Result<Held> {
     let file = File::options().create(true).truncate(false).write(true).open(&path).with_context(|| {
         format!("cannot write in the data directory {at}: give it to this user, or name another with --data")
     })?;
-    match file.try_lock() {
+    let begun = Instant::now();
+    let mut locked = file.try_lock();
+    while matches!(locked, Err(TryLockError::WouldBlock)) && begun.elapsed() < LETTING_GO {
+        thread::sleep(LOOK);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => Ok(Held(file)),
         Err(TryLockError::WouldBlock) => anyhow::bail!(
             "another daybook already runs in {at}: stop it before this one is started, or name another directory with --data"
