@@ -12,16 +12,19 @@ use std::{
 };
 
 use daybook_protocol::{
-    batch::{BatchError, FRAME_BYTES_MAX, Frame, HEADER_BYTES, Header},
+    batch::{BatchError, Frame},
     checkpoint::{Checkpoint, NOTE_BYTES_MAX, Verifier},
     head::{Head, SLOT_BYTES},
     ids::{Digest, LogId, Sequence},
     tree::{self, Frontier},
 };
 
+mod export;
 pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
+
+pub use export::{head_text, verify_export};
 
 /// A scan is repeated when a running agent has moved a batch meanwhile. The engine moves the newest batches only, and
 /// those up to the head are soon not the newest any more: a second scan is nearly always enough.
@@ -136,40 +139,6 @@ pub fn verify(
     Ok(tally.report(head.frontier.count(), head.frontier.root()))
 }
 
-/// Checks an export: `log.frames` (the batches, one behind the other) and, if they are there, `checkpoint` and
-/// `verifier`. A `verifier` given here, which the auditor has from elsewhere, goes before the export's own. `progress` hears of
-/// bytes done and bytes in all.
-pub fn verify_export(
-    directory: &Path,
-    verifier: Option<&str>,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Report, CouldNotCheck> {
-    let note = read_if_there(&directory.join("checkpoint"), NOTE_BYTES_MAX + 1)?;
-    let own = read_if_there(&directory.join("verifier"), NOTE_BYTES_MAX)?;
-    let own = own.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let path = directory.join("log.frames");
-    let file = File::open(&path).map_err(|source| unreadable(&path, source))?;
-    let (mut done, total) = (0, file.metadata().map_or(0, |meta| meta.len()));
-    let mut tally = Tally::new(None);
-    tally.anchor(note.as_deref(), verifier.or(own.as_deref()));
-    let mut frames = io::BufReader::with_capacity(4 * FRAME_BYTES_MAX, file);
-    while let Some(frame) = next_frame(&mut frames).map_err(|source| unreadable(&path, source))? {
-        done += frame.as_ref().map_or(0, |frame| frame.bytes().len() as u64);
-        let taken = frame.map_err(|error| error.to_string()).map(|frame| tally.take(&frame));
-        progress(done, total);
-        match taken {
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(why) => {
-                tally.fault(Some(Sequence(tally.frontier.count())), why);
-                break;
-            }
-        }
-    }
-    let (entries, root) = (tally.frontier.count(), tally.frontier.root());
-    Ok(tally.report(entries, root))
-}
-
 /// Finds the batches up to the head in the file at `path` and takes them in order. Of the progress one half is the finding.
 fn recompute(
     path: &Path,
@@ -227,22 +196,6 @@ fn walk(index: &scan::Index, head: &Head, tally: &mut Tally, told: &mut dyn FnMu
         told(tally.frontier.count());
     }
     Ok(false)
-}
-
-/// The next frame of an export, or why it is none; `None` at the end.
-fn next_frame(from: &mut impl Read) -> io::Result<Option<Result<Frame, BatchError>>> {
-    let mut bytes = Vec::with_capacity(FRAME_BYTES_MAX);
-    from.take(HEADER_BYTES as u64).read_to_end(&mut bytes)?;
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    let header = match Header::decode(&bytes) {
-        Ok(header) => header,
-        Err(error) => return Ok(Some(Err(error))),
-    };
-    let body = u64::from(header.bytes).saturating_sub(HEADER_BYTES as u64);
-    from.take(body).read_to_end(&mut bytes)?;
-    Ok(Some(Frame::read(&bytes)))
 }
 
 /// What has been checked so far.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use daybook_protocol::ids::Sequence;
+use daybook_protocol::{ids::Sequence, tree::Frontier};
 
 use crate::{
     cli::{Exit, Globals, Screen, status::VerifyStatus},
@@ -129,11 +129,11 @@ pub(super) fn export(
     let total = reading.entries.count();
     let path = directory.join("log.frames");
     let mut out = BufWriter::with_capacity(1 << 20, File::create_new(&path)?);
-    let (mut entries, mut root) = (0, None);
+    let (mut entries, mut root) = (0, Frontier::default().root());
     for frame in reading.entries.frames(Sequence(0)) {
         let frame = frame?;
         out.write_all(frame.bytes())?;
-        (entries, root) = (frame.header().end().0, Some(frame.header().root));
+        (entries, root) = (frame.header().end().0, frame.header().root);
         screen.progress(entries, total.max(entries), "entries");
     }
     out.into_inner()?.sync_all()?;
@@ -144,11 +144,11 @@ pub(super) fn export(
             write_synced(&directory.join("verifier"), verifier.as_bytes())?;
         }
     }
-    let head = serde_json::json!({ "log": reading.log, "entries": entries, "root": root });
-    write_synced(&directory.join("head.json"), format!("{head}\n").as_bytes())?;
+    let head = verify::head_text(reading.log, entries, root);
+    write_synced(&directory.join("head.json"), head.as_bytes())?;
     File::open(directory)?.sync_all()?;
     if json {
-        screen.out(&head.to_string())?;
+        screen.out(head.trim_end())?;
     } else {
         screen.out(&format!("{entries} entries are in {}", directory.display()))?;
         screen.out(&format!("check them: daybook verify --export {}", directory.display()))?;
