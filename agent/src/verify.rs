@@ -44,7 +44,8 @@ pub struct Places {
 /// What the check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// How many entries the log has: by its head; of an export, as many as were read.
+    /// How many entries the log has: by its head, and where one of the head's slots is damaged, with the good ones behind it;
+    /// of an export, as many as were read.
     pub entries: u64,
     /// The root of so many entries, recomputed where [`Report::ok`].
     pub root: Digest,
@@ -53,6 +54,8 @@ pub struct Report {
     pub anchored_through: Option<u64>,
     /// What is wrong, in the order of the log.
     pub faults: Vec<Fault>,
+    /// Whether all that is wrong is one slot of the head, which the next start writes anew: no entry is lost.
+    pub start_mends: bool,
 }
 
 impl Report {
@@ -110,14 +113,16 @@ pub fn verify(
     // The order matters beside a running agent: what is signed is at most what the head says, and what the head says is
     // at most what is in the file.
     let note = read_if_there(&places.checkpoint, NOTE_BYTES_MAX + 1)?;
-    let head = read_if_there(&places.head, 2 * SLOT_BYTES)?;
+    let head = read_head(&places.head)?;
     let batches_there = places.batches.try_exists().map_err(|source| unreadable(&places.batches, source))?;
     let nothing = |what: String| Report {
         entries: 0,
         root: Frontier::default().root(),
         anchored_through: None,
         faults: vec![Fault { at: None, what }],
+        start_mends: false,
     };
+    let spoilt = head.as_deref().and_then(Head::spoilt_slot);
     let head = match head {
         None if !batches_there => {
             let what = format!("there is no log at {}: name its data directory with --data", places.batches.display());
@@ -132,17 +137,42 @@ pub fn verify(
     let mut tally = Tally::new(Some(head.log));
     tally.anchor(note.as_deref(), verifier);
     if batches_there {
-        recompute(&places.batches, &head, &mut tally, progress)?;
+        recompute(&places.batches, (&head, spoilt.is_some()), &mut tally, progress)?;
     } else {
         tally.fault(Some(Sequence(0)), "the head is there, but the file of the batches is missing".to_owned());
     }
-    Ok(tally.report(head.frontier.count(), head.frontier.root()))
+    let said = head.frontier.count();
+    let end = if tally.frontier.count() > said { tally.frontier.clone() } else { head.frontier };
+    let mut report = tally.report(end.count(), end.root());
+    if let Some(slot) = spoilt {
+        report.start_mends = report.ok();
+        let what = format!(
+            "the slot of the head at byte {slot} is damaged; by the other one the log has {said} entries, and {} good ones \
+             stand behind them: a start takes them over and writes the slot anew",
+            end.count() - said
+        );
+        report.faults.insert(0, Fault { at: None, what });
+    }
+    Ok(report)
 }
 
-/// Finds the batches up to the head in the file at `path` and takes them in order. Of the progress one half is the finding.
+/// The bytes of a head file, if there is one. A slot that is damaged is looked at again: a running agent may just be writing it.
+fn read_head(path: &Path) -> Result<Option<Vec<u8>>, CouldNotCheck> {
+    let mut bytes = None;
+    for _ in 0..SCANS_MAX {
+        bytes = read_if_there(path, 2 * SLOT_BYTES)?;
+        if bytes.as_deref().is_none_or(|bytes| Head::spoilt_slot(bytes).is_none()) {
+            break;
+        }
+    }
+    Ok(bytes)
+}
+
+/// Finds the batches up to the head, or also those behind it, in the file at `path` and takes them in order. Of the progress one
+/// half is the finding.
 fn recompute(
     path: &Path,
-    head: &Head,
+    (head, behind_too): (&Head, bool),
     tally: &mut Tally,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(), CouldNotCheck> {
@@ -156,7 +186,7 @@ fn recompute(
         index.scan_telling(path, 0, &mut |at| progress(at.min(bytes), 2 * bytes)).map_err(unreadable)?;
         *tally = blank.clone();
         let mut walked = |count| progress(bytes + part(bytes, count, entries), 2 * bytes);
-        let moved = walk(&index, head, tally, &mut walked).map_err(unreadable)?;
+        let moved = walk(&index, (head, behind_too), tally, &mut walked).map_err(unreadable)?;
         let found_none = tally.faults.len() == blank.faults.len();
         // Only what did not change while it was read can be called damaged.
         if scans >= SCANS_MAX || (!moved && found_none) || stamp()? == before {
@@ -175,14 +205,22 @@ fn part(whole: u64, done: u64, total: u64) -> u64 {
     u64::try_from(part).unwrap_or(whole)
 }
 
-/// Takes the batches of the head's chain; says whether it had to stop because one is no longer where it was found. `told` hears
+/// Takes the batches of the head's chain, and perhaps those that follow; says whether it had to stop because one is no longer where it was found. `told` hears
 /// of entries.
-fn walk(index: &scan::Index, head: &Head, tally: &mut Tally, told: &mut dyn FnMut(u64)) -> io::Result<bool> {
-    let chain = index.back_from(head.frontier.count(), head.frontier.root());
+fn walk(
+    index: &scan::Index,
+    (head, behind_too): (&Head, bool),
+    tally: &mut Tally,
+    told: &mut dyn FnMut(u64),
+) -> io::Result<bool> {
+    let mut chain = index.back_from(head.frontier.count(), head.frontier.root());
     for range in &chain.missing {
         let last = range.end.saturating_sub(1);
         let what = format!("entries {} to {last} are missing or damaged", range.start);
         tally.fault(Some(Sequence(range.start)), what);
+    }
+    if behind_too {
+        chain.batches.extend(index.forward_from(head.frontier.count(), head.frontier.root()));
     }
     for found in &chain.batches {
         if found.header.first.0 != tally.frontier.count() {
@@ -288,7 +326,7 @@ impl Tally {
         }
         self.faults.sort_by_key(|fault| fault.at);
         let anchored_through = self.anchor.filter(|_| self.anchored).map(|anchor| anchor.count);
-        Report { entries, root, anchored_through, faults: self.faults }
+        Report { entries, root, anchored_through, faults: self.faults, start_mends: false }
     }
 }
 

@@ -153,8 +153,7 @@ impl StatusReport {
         let mut problems = Vec::new();
         if let Some(verified) = self.verified.filter(|verified| !verified.ok) {
             let what = format!("the log was found damaged on {}", moment(verified.at));
-            problems
-                .push(Problem::new(what, "see where: daybook verify; then stop the agent and run: daybook salvage"));
+            problems.push(Problem::new(what, "daybook verify, which says where and what mends it"));
         }
         problems.extend(self.alarms.iter().map(|alarm| {
             Problem::new(format!("{}: {} (since {})", alarm.alarm, alarm.detail, moment(alarm.since)), "")

@@ -116,12 +116,19 @@ impl Store {
         if frontier.count() == self.head.frontier.count() && epoch == self.head.epoch {
             return Ok(());
         }
-        let generation = self.head.generation + 1;
-        let head = Head { generation, log: self.head.log, epoch, frontier: frontier.clone() };
-        let written = self.sync().and_then(|()| self.head_file.write(&head));
+        let synced = self.sync();
+        self.or_stop(synced)?;
+        self.write_head(frontier.clone(), epoch)?;
+        self.shared.publish(frontier.count());
+        Ok(())
+    }
+
+    /// Writes the next head, over the older slot. What it speaks of is durable.
+    fn write_head(&mut self, frontier: Frontier, epoch: Epoch) -> Result<(), StoreError> {
+        let head = Head { generation: self.head.generation + 1, log: self.head.log, epoch, frontier };
+        let written = self.head_file.write(&head);
         self.or_stop(written)?;
         self.head = head;
-        self.shared.publish(frontier.count());
         Ok(())
     }
 

@@ -209,6 +209,7 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
 /// Opens what has been found good, and moves the head up to what is durable behind it.
 fn begin(home: &Home, lock: File, head: Head, cache_bytes: u64) -> Result<Store, StoreError> {
     mark::open(home)?;
+    let spoilt = head_file::is_spoilt(&home.head())?;
     let damaged = |why: &str, source| {
         let why = why.to_owned();
         StoreError::Damaged { home: home.path().to_owned(), why, source }
@@ -233,6 +234,9 @@ fn begin(home: &Home, lock: File, head: Head, cache_bytes: u64) -> Result<Store,
     if frontier.count() > count {
         tracing::info!(entries = frontier.count() - count, "entries behind the head are good and are taken over");
         store.barrier(&frontier, epoch)?;
+    } else if spoilt {
+        tracing::warn!("a slot of the head was damaged; it is written anew");
+        store.write_head(frontier, epoch)?;
     }
     Ok(store)
 }

@@ -21,6 +21,8 @@ use crate::{
 
 /// What to do about a data directory that is damaged.
 const OF_HOME: &str = "daybook salvage, or daybook recover";
+/// What to do where a start does it.
+const OF_HEAD: &str = "start the agent again, or ask anything of the log; there is nothing to salvage";
 /// What to do about an export that is damaged.
 const OF_EXPORT: &str = "ask for the export again, and have the log that it came from verified";
 
@@ -106,6 +108,7 @@ fn tell(
         if report.ok() {
             screen.out("good: nothing was lost or changed")?;
         } else {
+            let next = if report.start_mends { OF_HEAD } else { next };
             screen.out(&format!("DAMAGED: see above; next: {next}"))?;
         }
     }
@@ -247,16 +250,20 @@ mod tests {
         }
     }
 
-    /// Goal: an export that is damaged is not mended by commands for a data directory. Method: what is said of either.
+    /// Goal: an export that is damaged is not mended by commands for a data directory, nor a head by salvage. Method: what is said
+    /// of either.
     #[test]
     fn damage_is_told_with_what_mends_it() {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("log.frames"), b"no batch").expect("written");
         let mut screen = Kept::default();
-        let exit = tell(verify::verify_export(directory.path(), None, &mut |_, _| ()), false, OF_EXPORT, &mut screen)
-            .expect("checked");
-        assert_eq!(exit, Exit::Problem);
-        let last = screen.out.last().expect("a line");
-        assert!(last.starts_with("DAMAGED") && last.contains("export") && !last.contains("salvage"), "{last}");
+        let mut report = verify::verify_export(directory.path(), None, &mut |_, _| ()).expect("checked");
+        for (start_mends, word, other) in [(false, "export", "salvage"), (true, "start the agent", "export")] {
+            report.start_mends = start_mends;
+            let exit = tell(Ok(report.clone()), false, OF_EXPORT, &mut screen).expect("told");
+            assert_eq!(exit, Exit::Problem);
+            let last = screen.out.last().expect("a line");
+            assert!(last.starts_with("DAMAGED") && last.contains(word) && !last.contains(other), "{last}");
+        }
     }
 }
