@@ -66,6 +66,11 @@ pub(super) fn verify_home(home: &Home, json: bool, screen: &mut dyn Screen) -> a
         Some(central) => Some(central.verifier),
         None => fs::read_to_string(home.verifier()).ok(),
     };
+    if verifier.is_none() && home.checkpoint().exists() {
+        screen.note(
+            "daybook: the central node's signature is not checked: identity.toml, which has the key for it, is missing",
+        );
+    }
     let mut progress = |done, total| screen.progress(done, total, "bytes");
     let checked = verify::verify(&store::places(home), verifier.as_deref(), &mut progress);
     if let Ok(report) = &checked {
