@@ -57,6 +57,11 @@ pub fn places(home: &Home) -> Places {
     Places { batches: Engine::file(&home.log()), head: home.head(), checkpoint: home.checkpoint() }
 }
 
+/// How many entries of a home's log are durable, as its head says at this moment; 0 where it says nothing. Nothing is opened.
+pub fn durable_count(home: &Home) -> u64 {
+    head_file::read(&home.head()).ok().flatten().map_or(0, |head| head.frontier.count())
+}
+
 /// The writing end of a log. Dropped without [`Store::close`], it leaves the mark of an unclean stop.
 pub struct Store {
     home: Home,
