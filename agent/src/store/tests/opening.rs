@@ -160,6 +160,29 @@ fn a_damaged_snapshot_is_set_aside() {
     assert!(kept.count() >= snapshots.len());
 }
 
+/// Goal: the same after a clean stop, of which the mark says nothing of snapshots. Method: every snapshot overwritten, a bit of each
+/// flipped, at several places.
+#[test]
+fn a_damaged_snapshot_is_set_aside_after_a_clean_stop() {
+    let book = Book::closed(4);
+    for part in 0..6 {
+        let copy = book.copy();
+        let home = copy.home();
+        for snapshot in engine::snapshots(&home.log()).expect("listed") {
+            let mut bytes = fs::read(&snapshot).expect("a snapshot");
+            let place = part * (bytes.len() - 1) / 4;
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte ^= 1
+            } else {
+                bytes.fill(9)
+            }
+            fs::write(snapshot, bytes).expect("written");
+        }
+        copy.check().close().expect("closed");
+        assert!(home.evidence().join("snapshot-1").exists(), "part {part}");
+    }
+}
+
 /// Goal: the child's word counts only if it ends well and says a number. Method: scripts in the place of the program.
 #[cfg(unix)]
 #[test]
