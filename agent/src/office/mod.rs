@@ -89,7 +89,8 @@ pub enum OfficeError {
     #[error("{home} holds no log yet; `daybook up`, `daybook run` or `daybook import` makes one")]
     NoLog { home: PathBuf },
     #[error(
-        "{home} belongs to log {identity} but holds log {head}; put back the right files from a backup, or run `daybook recover`"
+        "{home} belongs to log {identity} but holds log {head}; put back the right files from a backup, or take the log over \
+         into another directory with `daybook recover`"
     )]
     OtherLog { home: PathBuf, identity: LogId, head: LogId },
     #[error(

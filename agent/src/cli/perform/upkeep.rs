@@ -20,7 +20,8 @@ use crate::{
 };
 
 /// What to do about a data directory that is damaged.
-const OF_HOME: &str = "daybook salvage, or daybook recover";
+const OF_HOME: &str =
+    "stop the agent and run daybook salvage; where that finds too little, daybook recover into another directory";
 /// What to do where a start does it.
 const OF_HEAD: &str = "start the agent again, or ask anything of the log; there is nothing to salvage";
 /// What to do about an export that is damaged.

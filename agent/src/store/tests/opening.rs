@@ -29,6 +29,8 @@ fn a_missing_part_stops() {
         matches!(error, StoreError::HeadMissing { .. }) && error.to_string().contains("daybook recover"),
         "{error}"
     );
+    // A directory that has a log, or an identity, is refused by recover: it is not named for that.
+    assert!(error.to_string().contains("into another directory"), "{error}");
     fs::write(home.head(), [0; 2 * SLOT_BYTES]).expect("written");
     assert!(matches!(book.open(), Err(StoreError::HeadMissing { .. })));
     fs::rename(home.path().join("kept"), home.head()).expect("moved");
