@@ -87,7 +87,8 @@ fn lay_out(surveyed: &Surveyed, wanted: &Wanted) -> Result<Layout, ReadError> {
         }
         // What went beyond a limit by another delimiter was separated by it.
         _ if best.columns < 2 => {
-            Err(tried.into_iter().find_map(|tried| tried.stopped).unwrap_or_else(|| not_separated("none found")))
+            let beyond = tried.into_iter().filter_map(|tried| tried.stopped).find(ReadError::is_beyond);
+            Err(beyond.unwrap_or_else(|| not_separated("none found")))
         }
         _ => {
             let detail = format!("no row of known headings among the first {HEADER_ROWS_MAX} rows");
