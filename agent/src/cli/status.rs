@@ -107,6 +107,9 @@ pub struct MirrorStatus {
     pub originals_missing: u64,
     /// Why it refuses this agent, if it does, and what to do.
     pub refused: Option<String>,
+    /// The alarm that goes with that.
+    #[serde(skip)]
+    pub refusal: Option<&'static str>,
     /// Why there is no connection, where it does not refuse.
     pub trouble: Option<String>,
 }
@@ -156,7 +159,11 @@ impl StatusReport {
             problems.push(Problem::new(what, "daybook verify, which says where and what mends it"));
         }
         problems.extend(self.alarms.iter().map(|alarm| {
-            Problem::new(format!("{}: {} (since {})", alarm.alarm, alarm.detail, moment(alarm.since)), "")
+            let what = match self.mirror.as_ref().filter(|mirror| mirror.refusal == Some(&alarm.alarm)) {
+                Some(mirror) => mirror.refuses().unwrap_or_default(),
+                None => format!("{}: {}", alarm.alarm, alarm.detail),
+            };
+            Problem::new(format!("{what} (since {})", moment(alarm.since)), "")
         }));
         if self.disk.free_bytes < self.disk.free_bytes_min {
             let what = format!(
@@ -192,8 +199,14 @@ impl StatusReport {
     }
 
     fn mirror_problem(&self, mirror: &MirrorStatus) -> Option<Problem> {
-        if let Some(why) = &mirror.refused {
-            return Some(Problem::new(format!("the central node at {} refuses this agent: {why}", mirror.central), ""));
+        if let Some(refuses) = mirror.refuses() {
+            // An alarm that is open tells it already.
+            let told = self.alarms.iter().any(|alarm| mirror.refusal == Some(&alarm.alarm));
+            return (!told).then(|| Problem::new(refuses, ""));
+        }
+        if self.agent_running == Some(false) && mirror.last_contact_at.is_none() {
+            // Nobody here has tried, and that no agent runs is told.
+            return None;
         }
         let unheard = mirror.last_contact_at.is_none_or(|at| seconds(at, self.at) > CONTACT_LATE_SECONDS);
         let waiting = self.entries.saturating_sub(mirror.entries);
@@ -224,7 +237,7 @@ impl StatusReport {
             }
             Some(mirror) => {
                 part("mirrored", self.mirrored(mirror));
-                part("central", central(mirror, self.at));
+                part("central", self.central(mirror));
             }
         }
         part("held", held(&self.held, self.at));
@@ -263,6 +276,29 @@ impl StatusReport {
         };
         format!("{entries}, {originals}")
     }
+
+    fn central(&self, mirror: &MirrorStatus) -> String {
+        let mut text = mirror.central.clone();
+        text.push_str(if mirror.connected { ", connected" } else { ", not connected" });
+        match mirror.last_contact_at {
+            Some(at) => drop(write!(text, ", last heard of {}", ago(at, self.at))),
+            // When it was last reached is what an agent knows, and nobody else.
+            None if self.agent_running == Some(false) => text.push_str(" while no agent runs"),
+            None => text.push_str(", never reached"),
+        }
+        match mirror.signed_for {
+            Some(entries) => drop(write!(text, ", has signed for {} entries", number(entries))),
+            None => text.push_str(", has signed for nothing"),
+        }
+        text
+    }
+}
+
+impl MirrorStatus {
+    fn refuses(&self) -> Option<String> {
+        let why = self.refused.as_ref()?;
+        Some(format!("the central node at {} refuses this agent: {why}", self.central))
+    }
 }
 
 /// What is wrong, a problem after the other, or that nothing is.
@@ -279,20 +315,6 @@ pub(super) fn verdict(problems: &[Problem]) -> Vec<String> {
         }
     }
     lines
-}
-
-fn central(mirror: &MirrorStatus, now: Timestamp) -> String {
-    let mut text = mirror.central.clone();
-    text.push_str(if mirror.connected { ", connected" } else { ", not connected" });
-    match mirror.last_contact_at {
-        Some(at) => drop(write!(text, ", last heard of {}", ago(at, now))),
-        None => text.push_str(", never reached"),
-    }
-    match mirror.signed_for {
-        Some(entries) => drop(write!(text, ", has signed for {} entries", number(entries))),
-        None => text.push_str(", has signed for nothing"),
-    }
-    text
 }
 
 fn held(held: &HeldStatus, now: Timestamp) -> String {
@@ -366,6 +388,7 @@ mod tests {
                 signed_for: Some(48_213),
                 originals_missing: 0,
                 refused: None,
+                refusal: None,
                 trouble: None,
             }),
             disk: DiskStatus { free_bytes: 44_500_000_000, free_bytes_min: 256 << 20 },
@@ -421,6 +444,31 @@ mod tests {
                 .starts_with(r#"{"ok":false,"problems":[{"what":"the log was found damaged"#)
         );
         insta::assert_snapshot!(report.text().join("\n"));
+    }
+
+    /// Goal: a refusal is told once, with the central node's words; and nothing is said of a contact that nobody sought. Method: a
+    /// refusal with and without its alarm; no agent, and an agent that never got through.
+    #[test]
+    fn each_thing_is_told_once() {
+        let mut report = well();
+        let mirror = report.mirror.as_mut().expect("a mirror");
+        (mirror.refused, mirror.refusal) = (Some("revoked: stolen".to_owned()), Some("revoked"));
+        let told = |report: &StatusReport| report.problems().iter().map(|it| it.what.clone()).collect::<Vec<_>>();
+        assert_eq!(told(&report), ["the central node at central.example:7310 refuses this agent: revoked: stolen"]);
+        let alarm = |alarm: &str| AlarmStatus { alarm: alarm.into(), detail: "see there".into(), since: before(60) };
+        report.alarms = vec![alarm("revoked"), alarm("fork")];
+        let [revoked, fork] = &told(&report)[..] else { unreachable!("{:?}", told(&report)) };
+        assert!(revoked.contains("refuses this agent: revoked: stolen (since"), "{revoked}");
+        assert!(fork.starts_with("fork: see there (since"), "{fork}");
+
+        for (running, problems, words) in [(true, 1, ", never reached"), (false, 1, " while no agent runs")] {
+            let mut report = well();
+            report.agent_running = Some(running);
+            let mirror = report.mirror.as_mut().expect("a mirror");
+            (mirror.connected, mirror.last_contact_at, mirror.entries) = (false, None, 1);
+            assert_eq!(report.problems().len(), problems, "{:?}", told(&report));
+            assert!(report.text().iter().any(|line| line.contains(&format!("not connected{words}"))));
+        }
     }
 
     /// Goal: a central node that is away is a problem only when something waits for it long enough. Method: each condition
