@@ -19,13 +19,18 @@ use crate::{
     verify::{self, Report},
 };
 
-/// What to do about a data directory that is damaged.
-const OF_HOME: &str =
-    "stop the agent and run daybook salvage; where that finds too little, daybook recover into another directory";
+/// What is said of the log of a data directory that is good, and what to do about one that is damaged.
+const OF_HOME: (&str, &str) = (
+    "good: nothing of the log was lost or changed (originals and keys are another matter: daybook scrub)",
+    "stop the agent and run daybook salvage; where that finds too little, daybook recover into another directory",
+);
 /// What to do where a start does it.
 const OF_HEAD: &str = "start the agent again, or ask anything of the log; there is nothing to salvage";
-/// What to do about an export that is damaged.
-const OF_EXPORT: &str = "ask for the export again, and have the log that it came from verified";
+/// The same of an export.
+const OF_EXPORT: (&str, &str) = (
+    "good: nothing of the exported log was lost or changed",
+    "ask for the export again, and have the log that it came from verified",
+);
 
 /// Checks the log of the home that `globals` name, or an export.
 pub(super) fn verify(
@@ -86,7 +91,7 @@ pub(super) fn verify_home(home: &Home, json: bool, screen: &mut dyn Screen) -> a
 fn tell(
     checked: Result<Report, verify::CouldNotCheck>,
     json: bool,
-    next: &str,
+    (good, next): (&str, &str),
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let report = checked?;
@@ -112,7 +117,7 @@ fn tell(
             screen.out(&format!("damaged: {at}{}", fault.what))?;
         }
         if report.ok() {
-            screen.out("good: nothing was lost or changed")?;
+            screen.out(good)?;
         } else {
             let next = if report.start_mends { OF_HEAD } else { next };
             screen.out(&format!("DAMAGED: see above; next: {next}"))?;
@@ -253,6 +258,19 @@ mod tests {
                 screen.out.iter().any(|line| line.contains("\"head_was_missing\":true")),
                 head_was_missing && json
             );
+        }
+    }
+
+    /// Goal: what is good is the log, and no more is claimed. Method: a report without faults, of either.
+    #[test]
+    fn what_was_not_looked_at_is_not_called_good() {
+        let (root, faults) = (Frontier::default().root(), Vec::new());
+        let report = Report { entries: 0, root, anchored_through: None, faults, start_mends: false };
+        for (texts, word) in [(OF_HOME, "daybook scrub"), (OF_EXPORT, "exported log")] {
+            let mut screen = Kept::default();
+            assert_eq!(tell(Ok(report.clone()), false, texts, &mut screen).expect("told"), Exit::Good);
+            let last = screen.out.last().expect("a line");
+            assert!(last.starts_with("good: nothing of the ") && last.contains(word), "{last}");
         }
     }
 
