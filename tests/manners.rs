@@ -3,18 +3,10 @@
 
 mod harness;
 
-use std::{
-    collections::HashMap,
-    fs,
-    io::Read as _,
-    net::TcpListener,
-    process::{Output, Stdio},
-    time::Duration,
-};
+use std::{collections::HashMap, fs, net::TcpListener, process::Output, time::Duration};
 
 use daybook_protocol::head::Head;
 use harness::{CENTRE, Desk, Fixture, until};
-use rustix::process::{Pid, Signal, kill_process};
 
 /// The promise.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -160,44 +152,6 @@ fn a_second_copy_is_refused() {
         refused(&desk.ask(&[command]), &[&data, "another"]);
     }
     running.stop_well();
-}
-
-/// Goal: a follower stands in nobody's way and shows every entry once, whoever records it. Method: follow with no agent; import;
-/// let an agent start, take a file and stop; import again; then Ctrl-C.
-#[test]
-fn a_follower_waits_for_whoever_comes() {
-    let mut desk = Desk::new("local");
-    let import = |desk: &Desk, number: u32| {
-        let file = desk.write(&Fixture::enrolments(number, 5)).display().to_string();
-        let imported = desk.ask(&["import", "--centre", CENTRE, &file]);
-        assert!(imported.status.success(), "{}", errors(&imported));
-    };
-    import(&desk, 0);
-    let place = desk.beside("followed");
-    let mut command = desk.command(&["entries", "--follow", "--json", "--from", "1"]);
-    command.stdout(fs::File::create(&place).expect("a file")).stderr(Stdio::piped());
-    let mut follower = command.spawn().expect("it runs");
-    let shown = || fs::read_to_string(&place).expect("what it shows");
-    let caught_up = |desk: &Desk| {
-        until("every entry to be shown", || (shown().lines().count() as u64 + 1 == entries(desk)).then_some(()));
-    };
-    caught_up(&desk);
-    import(&desk, 1);
-    caught_up(&desk);
-    desk.drop_file(Fixture::enrolments(2, 5));
-    let mut running = desk.start(&["run"]);
-    desk.until_filed(&mut running);
-    caught_up(&desk);
-    running.stop_well();
-    import(&desk, 3);
-    caught_up(&desk);
-    kill_process(Pid::from_child(&follower), Signal::INT).expect("a signal");
-    assert!(follower.wait().expect("it ends").success());
-    let mut said = String::new();
-    follower.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
-    assert_eq!(said.matches("no agent is running").count(), 1, "{said}");
-    let all = desk.told(&["entries", "--json", "--from", "1"]);
-    assert!(shown() == all, "each entry once");
 }
 
 /// A file that somebody else has locked.

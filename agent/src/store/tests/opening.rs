@@ -174,9 +174,9 @@ fn a_damaged_snapshot_is_set_aside_after_a_clean_stop() {
             let mut bytes = fs::read(&snapshot).expect("a snapshot");
             let place = part * (bytes.len() - 1) / 4;
             if let Some(byte) = bytes.get_mut(place) {
-                *byte ^= 1
+                *byte ^= 1;
             } else {
-                bytes.fill(9)
+                bytes.fill(9);
             }
             fs::write(snapshot, bytes).expect("written");
         }
