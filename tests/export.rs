@@ -57,31 +57,81 @@ fn an_export_says_what_the_log_says() {
     }
 }
 
-/// Goal: any change to an export is seen by both readers. Method: flip one byte at many places, cut the end off, leave a
-/// batch out, lengthen it; each must end with status 1.
+/// Goal: any change to the batches, to `head.json` or to what a checkpoint says is seen by both readers, and one to its signature
+/// or key by the program; the Python reader says that it did not check those. Method: flip one byte at many places, cut the end
+/// off, leave a batch out, first or last, lengthen it; each must end with status 1.
 #[test]
 fn a_changed_export_is_damaged() {
     let (desk, export) = exported();
-    let path = export.join("log.frames");
-    let whole = fs::read(&path).expect("an export");
-    let mut changed = Vec::new();
-    for place in (0..16).map(|part| part * (whole.len() - 1) / 15) {
-        let mut bytes = whole.clone();
-        bytes[place] ^= 1;
-        changed.push((format!("byte {place}"), bytes));
-    }
-    changed.push(("cut off".into(), whole[..whole.len() - 1].to_vec()));
-    changed.push(("longer".into(), [whole.as_slice(), b"x"].concat()));
-    let first = usize::try_from(u32::from_be_bytes(whole[8..12].try_into().expect("a length"))).expect("a length");
-    changed.push(("first batch left out".into(), whole[first..].to_vec()));
-    for (what, bytes) in changed {
-        fs::write(&path, bytes).expect("written");
-        for (code, told) in [python(&export), verify(&desk, &export)] {
-            assert_eq!((code, &told["ok"]), (Some(1), &Value::Bool(false)), "{what}: {told}");
+    let frames = fs::read(export.join("log.frames")).expect("an export");
+    let checkpoint = fs::read_to_string(export.join("checkpoint")).expect("a checkpoint");
+    let said = checkpoint.find("\n\n").expect("what is signed, then the signature") + 2;
+    let lengths = lengths(&frames);
+    let first = lengths.first().expect("a batch");
+    let last = lengths.last().expect("a batch");
+    let mut changed = vec![
+        ("log.frames", "cut off", frames[..frames.len() - 1].to_vec()),
+        ("log.frames", "longer", [frames.as_slice(), b"x"].concat()),
+        ("log.frames", "first batch left out", frames[*first..].to_vec()),
+        ("log.frames", "last batch left out", frames[..frames.len() - last].to_vec()),
+        ("log.frames", "empty", Vec::new()),
+        ("head.json", "empty", Vec::new()),
+        ("checkpoint", "empty", Vec::new()),
+    ];
+    for name in ["log.frames", "head.json", "checkpoint", "verifier"] {
+        let whole = fs::read(export.join(name)).expect("a file");
+        for place in (0..16).map(|part| part * (whole.len() - 1) / 15) {
+            let mut bytes = whole.clone();
+            bytes[place] ^= 1;
+            changed.push((name, if name == "checkpoint" && place >= said { "signature" } else { "a byte" }, bytes));
         }
     }
-    fs::remove_file(&path).expect("removed");
-    assert_eq!((python(&export).0, verify(&desk, &export).0), (Some(2), Some(2)));
+    for (name, what, bytes) in changed {
+        let path = export.join(name);
+        let whole = fs::read(&path).expect("a file");
+        fs::write(&path, bytes).expect("written");
+        let (code, told) = verify(&desk, &export);
+        assert_eq!((code, &told["ok"]), (Some(1), &Value::Bool(false)), "{name}, {what}: {told}");
+        let (code, told) = python(&export);
+        if name == "verifier" || (what == "signature" && code == Some(0)) {
+            assert_eq!((code, &told["signature_checked"]), (Some(0), &Value::Bool(false)), "{name}, {what}: {told}");
+        } else {
+            assert_eq!((code, &told["ok"]), (Some(1), &Value::Bool(false)), "{name}, {what}: {told}");
+        }
+        fs::write(&path, whole).expect("as it was");
+    }
+    assert_eq!((python(&export).0, verify(&desk, &export).0), (Some(0), Some(0)));
+}
+
+/// Goal: what every export has is missed. Method: take each file away in turn.
+#[test]
+fn what_is_left_out_of_an_export_is_missed() {
+    let (desk, export) = exported();
+    for (name, by_program, by_python) in [("log.frames", 2, 2), ("head.json", 1, 1), ("verifier", 1, 0)] {
+        let path = export.join(name);
+        let whole = fs::read(&path).expect("a file");
+        fs::remove_file(&path).expect("removed");
+        assert_eq!((verify(&desk, &export).0, python(&export).0), (Some(by_program), Some(by_python)), "{name}");
+        fs::write(&path, whole).expect("as it was");
+    }
+    // An export without a checkpoint may be one of a log that nobody has signed for; whoever brings the key knows better.
+    let key = desk.beside("key");
+    fs::copy(export.join("verifier"), &key).expect("copied");
+    fs::remove_file(export.join("checkpoint")).expect("removed");
+    assert_eq!((verify(&desk, &export).0, python(&export).0), (Some(0), Some(0)));
+    let words = ["verify", "--export", export.to_str().expect("text"), "--verifier", key.to_str().expect("text")];
+    assert_eq!(desk.ask(&words).status.code(), Some(1));
+}
+
+/// How long each batch of an export is.
+fn lengths(mut frames: &[u8]) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    while let Some((start, _)) = frames.split_at_checked(12) {
+        let length = u32::from_be_bytes(start[8..].try_into().expect("four bytes"));
+        lengths.push(usize::try_from(length).expect("a length"));
+        frames = &frames[*lengths.last().expect("one")..];
+    }
+    lengths
 }
 
 /// Goal: a checkpoint that is not of this log is seen. Method: another log's checkpoint beside the frames.

@@ -141,15 +141,15 @@ fn imports_side_by_side_share_no_row() {
     }
 }
 
-/// Goal: two processes never write one log. Method: `run`, `up` and `rebuild` on a directory that an agent has open.
+/// Goal: two processes never write one log. Method: `run`, `up` and `salvage` on a directory that an agent has open.
 #[test]
 fn a_second_copy_is_refused() {
     let desk = Desk::new("local");
     let mut running = desk.start(&["run"]);
     running.until_said("the agent runs in");
     let data = desk.data.display().to_string();
-    for arguments in [["run"], ["salvage"]] {
-        refused(&desk.ask(&arguments), &[&data, "another"]);
+    for command in ["run", "up", "salvage"] {
+        refused(&desk.ask(&[command]), &[&data, "another"]);
     }
     running.stop_well();
 }

@@ -248,7 +248,7 @@ fn a_log_is_recovered_and_the_old_machine_fenced() {
         |to: &std::path::Path| daybook(&[&"recover", &central.address, &code, &"--operator-key", &key, &"--data", &to]);
     let said = recover(&new);
     assert_eq!(said.exit, 0, "{}{}", said.out, said.err);
-    assert!(said.out.contains("epoch 2") && said.out.contains("good: nothing was lost"), "{}", said.out);
+    assert!(said.out.contains("epoch 2") && said.out.contains("good: nothing of the log was lost"), "{}", said.out);
     let mut recovered = Agent::at(&new, &agent.log);
     assert!(recovered.frames().starts_with(&before), "the log is not what it was");
     assert_eq!(recovered.verify().get("ok"), Some(&true.into()));

@@ -12,16 +12,19 @@ use std::{
 };
 
 use daybook_protocol::{
-    batch::{BatchError, FRAME_BYTES_MAX, Frame, HEADER_BYTES, Header},
+    batch::{BatchError, Frame},
     checkpoint::{Checkpoint, NOTE_BYTES_MAX, Verifier},
     head::{Head, SLOT_BYTES},
     ids::{Digest, LogId, Sequence},
     tree::{self, Frontier},
 };
 
+mod export;
 pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
+
+pub use export::{head_text, verify_export};
 
 /// A scan is repeated when a running agent has moved a batch meanwhile. The engine moves the newest batches only, and
 /// those up to the head are soon not the newest any more: a second scan is nearly always enough.
@@ -41,7 +44,8 @@ pub struct Places {
 /// What the check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// How many entries the log has: by its head; of an export, as many as were read.
+    /// How many entries the log has: by its head, and where one of the head's slots is damaged, with the good ones behind it;
+    /// of an export, as many as were read.
     pub entries: u64,
     /// The root of so many entries, recomputed where [`Report::ok`].
     pub root: Digest,
@@ -50,6 +54,8 @@ pub struct Report {
     pub anchored_through: Option<u64>,
     /// What is wrong, in the order of the log.
     pub faults: Vec<Fault>,
+    /// Whether all that is wrong is one slot of the head, which the next start writes anew: no entry is lost.
+    pub start_mends: bool,
 }
 
 impl Report {
@@ -131,14 +137,16 @@ pub fn verify_watched(places: &Places, verifier: Option<&str>, watch: &mut dyn W
     // The order matters beside a running agent: what is signed is at most what the head says, and what the head says is
     // at most what is in the file.
     let note = read_if_there(&places.checkpoint, NOTE_BYTES_MAX + 1)?;
-    let head = read_if_there(&places.head, 2 * SLOT_BYTES)?;
+    let head = read_head(&places.head)?;
     let batches_there = places.batches.try_exists().map_err(|source| unreadable(&places.batches, source))?;
     let nothing = |what: String| Report {
         entries: 0,
         root: Frontier::default().root(),
         anchored_through: None,
         faults: vec![Fault { at: None, what }],
+        start_mends: false,
     };
+    let spoilt = head.as_deref().and_then(Head::spoilt_slot);
     let head = match head {
         None if !batches_there => {
             let what = format!("there is no log at {}: name its data directory with --data", places.batches.display());
@@ -153,49 +161,45 @@ pub fn verify_watched(places: &Places, verifier: Option<&str>, watch: &mut dyn W
     let mut tally = Tally::new(Some(head.log));
     tally.anchor(note.as_deref(), verifier);
     if batches_there {
-        recompute(&places.batches, &head, &mut tally, watch)?;
+        recompute(&places.batches, (&head, spoilt.is_some()), &mut tally, watch)?;
     } else {
         tally.fault(Some(Sequence(0)), "the head is there, but the file of the batches is missing".to_owned());
     }
-    Ok(tally.report(head.frontier.count(), head.frontier.root()))
+    let said = head.frontier.count();
+    let end = if tally.frontier.count() > said { tally.frontier.clone() } else { head.frontier };
+    let mut report = tally.report(end.count(), end.root());
+    if let Some(slot) = spoilt {
+        report.start_mends = report.ok();
+        let what = format!(
+            "the slot of the head at byte {slot} is damaged; by the other one the log has {said} entries, and {} good ones \
+             stand behind them: a start takes them over and writes the slot anew",
+            end.count() - said
+        );
+        report.faults.insert(0, Fault { at: None, what });
+    }
+    Ok(report)
 }
 
-/// Checks an export: `log.frames` (the batches, one behind the other) and, if they are there, `checkpoint` and
-/// `verifier`. A `verifier` given here, which the auditor has from elsewhere, goes before the export's own. `progress` hears of
-/// bytes done and bytes in all.
-pub fn verify_export(
-    directory: &Path,
-    verifier: Option<&str>,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Report, CouldNotCheck> {
-    let note = read_if_there(&directory.join("checkpoint"), NOTE_BYTES_MAX + 1)?;
-    let own = read_if_there(&directory.join("verifier"), NOTE_BYTES_MAX)?;
-    let own = own.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let path = directory.join("log.frames");
-    let file = File::open(&path).map_err(|source| unreadable(&path, source))?;
-    let (mut done, total) = (0, file.metadata().map_or(0, |meta| meta.len()));
-    let mut tally = Tally::new(None);
-    tally.anchor(note.as_deref(), verifier.or(own.as_deref()));
-    let mut frames = io::BufReader::with_capacity(4 * FRAME_BYTES_MAX, file);
-    while let Some(frame) = next_frame(&mut frames).map_err(|source| unreadable(&path, source))? {
-        done += frame.as_ref().map_or(0, |frame| frame.bytes().len() as u64);
-        let taken = frame.map_err(|error| error.to_string()).map(|frame| tally.take(&frame));
-        progress(done, total);
-        match taken {
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(why) => {
-                tally.fault(Some(Sequence(tally.frontier.count())), why);
-                break;
-            }
+/// The bytes of a head file, if there is one. A slot that is damaged is looked at again: a running agent may just be writing it.
+fn read_head(path: &Path) -> Result<Option<Vec<u8>>, CouldNotCheck> {
+    let mut bytes = None;
+    for _ in 0..SCANS_MAX {
+        bytes = read_if_there(path, 2 * SLOT_BYTES)?;
+        if bytes.as_deref().is_none_or(|bytes| Head::spoilt_slot(bytes).is_none()) {
+            break;
         }
     }
-    let (entries, root) = (tally.frontier.count(), tally.frontier.root());
-    Ok(tally.report(entries, root))
+    Ok(bytes)
 }
 
-/// Finds the batches up to the head in the file at `path` and takes them in order. Of the progress one half is the finding.
-fn recompute(path: &Path, head: &Head, tally: &mut Tally, watch: &mut dyn Watch) -> Result<(), CouldNotCheck> {
+/// Finds the batches up to the head, or also those behind it, in the file at `path` and takes them in order. Of the progress one
+/// half is the finding.
+fn recompute(
+    path: &Path,
+    (head, behind_too): (&Head, bool),
+    tally: &mut Tally,
+    watch: &mut dyn Watch,
+) -> Result<(), CouldNotCheck> {
     let unreadable = |source| unreadable(path, source);
     let stamp = || fs::metadata(path).and_then(|meta| Ok((meta.len(), meta.modified()?))).map_err(unreadable);
     let blank = tally.clone();
@@ -209,7 +213,7 @@ fn recompute(path: &Path, head: &Head, tally: &mut Tally, watch: &mut dyn Watch)
             watch.batch(frame);
             broken_off(watch, bytes + part(bytes, frame.header().end().0, entries), 2 * bytes)
         };
-        let moved = walk(&index, head, tally, &mut walked).map_err(unreadable)?;
+        let moved = walk(&index, (head, behind_too), tally, &mut walked).map_err(unreadable)?;
         let found_none = tally.faults.len() == blank.faults.len();
         // Only what did not change while it was read can be called damaged.
         if scans >= SCANS_MAX || (!moved && found_none) || stamp()? == before {
@@ -233,19 +237,22 @@ fn part(whole: u64, done: u64, total: u64) -> u64 {
     u64::try_from(part).unwrap_or(whole)
 }
 
-/// Takes the batches of the head's chain; says whether it had to stop because one is no longer where it was found. `told` sees
-/// each that was taken.
+/// Takes the batches of the head's chain, and perhaps those that follow; says whether it had to stop because one is no longer
+/// where it was found. `told` sees each that was taken.
 fn walk(
     index: &scan::Index,
-    head: &Head,
+    (head, behind_too): (&Head, bool),
     tally: &mut Tally,
     told: &mut dyn FnMut(&Frame) -> io::Result<()>,
 ) -> io::Result<bool> {
-    let chain = index.back_from(head.frontier.count(), head.frontier.root());
+    let mut chain = index.back_from(head.frontier.count(), head.frontier.root());
     for range in &chain.missing {
         let last = range.end.saturating_sub(1);
         let what = format!("entries {} to {last} are missing or damaged", range.start);
         tally.fault(Some(Sequence(range.start)), what);
+    }
+    if behind_too {
+        chain.batches.extend(index.forward_from(head.frontier.count(), head.frontier.root()));
     }
     for found in &chain.batches {
         if found.header.first.0 != tally.frontier.count() {
@@ -259,22 +266,6 @@ fn walk(
         told(&frame)?;
     }
     Ok(false)
-}
-
-/// The next frame of an export, or why it is none; `None` at the end.
-fn next_frame(from: &mut impl Read) -> io::Result<Option<Result<Frame, BatchError>>> {
-    let mut bytes = Vec::with_capacity(FRAME_BYTES_MAX);
-    from.take(HEADER_BYTES as u64).read_to_end(&mut bytes)?;
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    let header = match Header::decode(&bytes) {
-        Ok(header) => header,
-        Err(error) => return Ok(Some(Err(error))),
-    };
-    let body = u64::from(header.bytes).saturating_sub(HEADER_BYTES as u64);
-    from.take(body).read_to_end(&mut bytes)?;
-    Ok(Some(Frame::read(&bytes)))
 }
 
 /// What has been checked so far.
@@ -367,7 +358,7 @@ impl Tally {
         }
         self.faults.sort_by_key(|fault| fault.at);
         let anchored_through = self.anchor.filter(|_| self.anchored).map(|anchor| anchor.count);
-        Report { entries, root, anchored_through, faults: self.faults }
+        Report { entries, root, anchored_through, faults: self.faults, start_mends: false }
     }
 }
 

@@ -62,9 +62,11 @@ impl Checkpoint {
         let (text, signatures) = note.split_once("\n\n").ok_or(malformed("no blank line before the signatures"))?;
         let text = format!("{text}\n");
         let wrong = || CheckpointError::Signature { name: verifier.name.clone() };
-        let signed = signatures.lines().any(|line| {
+        let signatures = signatures.strip_suffix('\n').ok_or(malformed("no line break at its end"))?;
+        let signed = signatures.split('\n').any(|line| {
             let rest = line.strip_prefix("\u{2014} ").and_then(|rest| rest.strip_prefix(verifier.name.as_str()));
-            let bytes = rest.and_then(|rest| BASE64.decode(rest.trim().as_bytes()).ok()).unwrap_or_default();
+            let rest = rest.and_then(|rest| rest.strip_prefix(' '));
+            let bytes = rest.and_then(|rest| BASE64.decode(rest.as_bytes()).ok()).unwrap_or_default();
             let Some((id, signature)) = bytes.split_first_chunk::<4>() else { return false };
             let Ok(signature) = Signature::from_slice(signature) else { return false };
             *id == verifier.id && verifier.key.verify_strict(text.as_bytes(), &signature).is_ok()
@@ -164,6 +166,11 @@ mod tests {
         let other = Signer::new("central one", &[8; 32]).verifier();
         assert!(Checkpoint::open(&note, &other).is_err());
         assert!(Checkpoint::open(&note.replacen("815", "816", 1), &verifier).is_err());
+        for (place, _) in note.char_indices() {
+            let mut changed = note.clone().into_bytes();
+            changed[place] ^= 1;
+            assert!(Checkpoint::open(&String::from_utf8_lossy(&changed), &verifier).is_err(), "byte {place}");
+        }
         assert!(Checkpoint::open("", &verifier).is_err() && Checkpoint::open("a\n\nb", &verifier).is_err());
     }
 }

@@ -74,6 +74,15 @@ impl Head {
         bytes.chunks(SLOT_BYTES).take(2).filter_map(Self::decode).max_by_key(|head| head.generation)
     }
 
+    /// Where in a head file a slot begins that was written and is not good, in bytes; zeros were never written. Where the other
+    /// slot is good, this one may have been the newer: the log then goes on behind that head.
+    pub fn spoilt_slot(bytes: &[u8]) -> Option<usize> {
+        let slots = (0..2).map(|slot| slot * SLOT_BYTES);
+        let good =
+            |slot: &[u8]| Self::decode(slot).is_some() || (slot.len() == SLOT_BYTES && slot.iter().all(|b| *b == 0));
+        slots.into_iter().find(|at| !bytes.get(*at..).is_some_and(|rest| good(rest.get(..SLOT_BYTES).unwrap_or(rest))))
+    }
+
     /// Where in the head file this head belongs, in bytes from its beginning.
     pub fn offset(&self) -> u64 {
         (self.generation % 2) * SLOT_BYTES as u64

@@ -15,6 +15,7 @@ use daybook_protocol::{
     wire::{Hello, KeysHeld, Message, Mirrored, PIECE_BYTES_MAX, Refusal},
 };
 
+use super::wanted::{Original, Wanted};
 use crate::{
     keyring::RECORD_BYTES,
     replicate::{Archive, CopyError, Refused, fork, frame_of, rollback},
@@ -28,14 +29,6 @@ const NOTE_EVERY_ENTRIES: u64 = 50_000;
 /// Signs a checkpoint.
 pub type Sign<'a> = &'a dyn Fn(&Checkpoint) -> String;
 
-/// An original that an entry names and that is not here.
-#[derive(Debug, Clone, Copy)]
-struct Wanted {
-    sha256: Digest,
-    /// The length of the original; its sealed object is not much longer.
-    bytes: u64,
-}
-
 /// The copy of one log.
 pub struct Keeper<A> {
     archive: A,
@@ -47,7 +40,7 @@ pub struct Keeper<A> {
     frontier: Frontier,
     epoch: Epoch,
     keys: BTreeMap<Epoch, u32>,
-    wanted: BTreeMap<Sequence, Wanted>,
+    wanted: Wanted,
     /// Batches since the last barrier: place and digest.
     fresh: Vec<(Sequence, Digest)>,
     /// Whether the position is to be said again.
@@ -68,7 +61,7 @@ impl<A: Archive> Keeper<A> {
             frontier: archive.frontier(),
             epoch: archive.epoch(),
             keys,
-            wanted: BTreeMap::new(),
+            wanted: Wanted::default(),
             fresh: Vec::new(),
             owed: false,
             signed: None,
@@ -190,7 +183,7 @@ impl<A: Archive> Keeper<A> {
     }
 
     fn originals_through(&self) -> Sequence {
-        self.wanted.first_key_value().map_or(Sequence(self.frontier.count()), |(sequence, _)| *sequence)
+        self.wanted.first().unwrap_or(Sequence(self.frontier.count()))
     }
 
     fn batch(&mut self, frame: &Frame) -> Result<(), Refused> {
@@ -336,36 +329,36 @@ impl<A: Archive> Keeper<A> {
     }
 
     fn have(&mut self, sha256: Digest) {
-        self.wanted.retain(|_, wanted| wanted.sha256 != sha256);
+        self.wanted.remove(sha256);
         self.owed = true;
     }
 
     /// Only originals that an entry names are taken, and only as long as they can be: compression and sealing add little.
     fn check_wanted(&self, sha256: Digest, total: u64) -> Result<(), Refused> {
-        let wanted = self.wanted.values().find(|wanted| wanted.sha256 == sha256);
-        let wanted = wanted.ok_or_else(|| Refused::protocol("no entry of the log names this original"))?;
-        if total > wanted.bytes.saturating_add(wanted.bytes / 32).saturating_add(64 * 1024) {
+        let bytes = self.wanted.bytes(sha256);
+        let bytes = bytes.ok_or_else(|| Refused::protocol("no entry of the log names this original"))?;
+        if total > bytes.saturating_add(bytes / 32).saturating_add(64 * 1024) {
             return Err(Refused::protocol("an original is longer than its entry says"));
         }
         Ok(())
     }
 
-    fn want(&mut self, arrivals: impl IntoIterator<Item = (Sequence, Wanted)>) -> Result<(), CopyError> {
-        for (sequence, wanted) in arrivals {
-            if self.archive.object_bytes(wanted.sha256)?.is_none() {
-                self.wanted.insert(sequence, wanted);
+    fn want(&mut self, arrivals: impl IntoIterator<Item = (Sequence, Original)>) -> Result<(), CopyError> {
+        for (sequence, original) in arrivals {
+            if self.archive.object_bytes(original.sha256)?.is_none() {
+                self.wanted.add(sequence, original);
             }
         }
         Ok(())
     }
 }
 
-fn arrivals(frame: &Frame) -> Result<Vec<(Sequence, Wanted)>, BatchError> {
+fn arrivals(frame: &Frame) -> Result<Vec<(Sequence, Original)>, BatchError> {
     let mut found = Vec::new();
     for entry in frame.entries() {
         let entry = entry?;
         if let Event::FileReceived(arrival) = entry.event {
-            found.push((entry.sequence, Wanted { sha256: arrival.sha256, bytes: arrival.bytes }));
+            found.push((entry.sequence, Original { sha256: arrival.sha256, bytes: arrival.bytes }));
         }
     }
     Ok(found)

@@ -14,6 +14,7 @@ mod server;
 mod strangers;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 use std::{
     collections::HashMap,

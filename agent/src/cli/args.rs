@@ -258,7 +258,7 @@ pub struct Entries {
     /// Begin with this entry
     #[arg(long, value_name = "SEQUENCE", default_value = "0", value_parser = sequence)]
     pub from: Sequence,
-    /// Go on with each new entry as it is committed, until Ctrl-C
+    /// Go on with each new entry as it is committed, until Ctrl-C; agents may start and stop meanwhile
     #[arg(long)]
     pub follow: bool,
     /// Show what is personal too

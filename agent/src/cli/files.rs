@@ -57,8 +57,14 @@ pub enum FileError {
         /// Why.
         source: io::Error,
     },
-    /// It is a folder, a device or a pipe.
-    #[error("{path} is not a file: name the files themselves, such as {path}/*.csv")]
+    /// It is a folder.
+    #[error("{path} is a folder, not a file: name the files in it, such as {path}/*.csv")]
+    Folder {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// It is a device, a pipe or a socket, which has no end that could be known.
+    #[error("{path} is not a file: save what comes from it as one, and name that")]
     NotAFile {
         /// What it is.
         path: PathBuf,
@@ -96,7 +102,11 @@ impl LocalFiles {
 fn offer(path: &Path) -> Result<Offered, FileError> {
     let unread = |source| FileError::Read { path: path.to_owned(), source };
     // The kind is looked at before opening: to open a pipe would wait for its other end.
-    if !path.metadata().map_err(unread)?.is_file() {
+    let kind = path.metadata().map_err(unread)?.file_type();
+    if kind.is_dir() {
+        return Err(FileError::Folder { path: path.to_owned() });
+    }
+    if !kind.is_file() {
         return Err(FileError::NotAFile { path: path.to_owned() });
     }
     let metadata = File::open(path).and_then(|file| file.metadata()).map_err(unread)?;
@@ -195,12 +205,22 @@ mod tests {
         }
     }
 
-    /// Goal: what is not a readable file is refused by name before anything is taken. Method: a folder and nothing.
+    /// Goal: what is not a readable file is refused by name before anything is taken, with what can be done. Method: a folder, a
+    /// device and nothing.
     #[test]
     fn what_is_not_a_file_is_refused() {
         let directory = tempfile::tempdir().expect("a directory");
         let folder = LocalFiles::look(&[directory.path().to_owned()]);
-        assert!(matches!(folder, Err(FileError::NotAFile { .. })), "{folder:?}");
+        assert!(
+            matches!(&folder, Err(error @ FileError::Folder { .. }) if error.to_string().contains("/*.csv")),
+            "{folder:?}"
+        );
+        #[cfg(unix)]
+        {
+            let device = LocalFiles::look(&["/dev/null".into()]);
+            let told = |error: &FileError| !error.to_string().contains("*.csv");
+            assert!(matches!(&device, Err(error @ FileError::NotAFile { .. }) if told(error)), "{device:?}");
+        }
         let missing = LocalFiles::look(&[directory.path().join("missing")]);
         assert!(matches!(missing, Err(FileError::Read { .. })), "{missing:?}");
     }

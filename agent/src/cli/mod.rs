@@ -10,6 +10,7 @@ mod check;
 pub mod entries;
 mod figures;
 pub mod files;
+mod follow;
 pub mod globals;
 pub mod metrics;
 mod perform;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use super::{
-    Cli, Command, Exit, Globals, Request, Screen, check,
+    Cli, Command, Exit, Globals, Request, Screen, check, follow,
     perform::{self, hold},
     screen::{Terminal, complain},
 };
@@ -42,6 +42,9 @@ fn run(globals: &Globals, command: Command, shutdown: &Shutdown, screen: &mut dy
     let request = Request::new(globals, command);
     match &request.command {
         Command::Check => check::check(&globals.config_path(), &globals.directory(), request.json, screen),
+        Command::Entries(entries) if entries.follow => {
+            follow::follow(globals, (&asked, &request), entries, shutdown, screen)
+        }
         // Where an agent is about to start, or another command is at work, it is asked again in a moment.
         command if command.is_served() => {
             hold::patiently(&asked, shutdown, screen, |screen| match control::ask(&asked, &request, screen)? {

@@ -113,6 +113,9 @@ pub struct MirrorStatus {
     pub originals_missing: u64,
     /// Why it refuses this agent, if it does, and what to do.
     pub refused: Option<String>,
+    /// The alarm that goes with that.
+    #[serde(skip)]
+    pub refusal: Option<&'static str>,
     /// Why there is no connection, where it does not refuse.
     pub trouble: Option<String>,
 }
@@ -159,13 +162,16 @@ impl StatusReport {
         let mut problems = Vec::new();
         if let Some(verified) = self.verified.filter(|verified| !verified.ok) {
             let what = format!("the log was found damaged on {}", moment(verified.at));
-            problems
-                .push(Problem::new(what, "see where: daybook verify; then stop the agent and run: daybook salvage"));
+            problems.push(Problem::new(what, "daybook verify, which says where and what mends it"));
         }
         let alarmed = self.alarms.iter().any(|alarm| alarm.alarm == DAMAGE);
         problems.extend(self.scrub.problems(self.at, alarmed));
         problems.extend(self.alarms.iter().map(|alarm| {
-            Problem::new(format!("{}: {} (since {})", alarm.alarm, alarm.detail, moment(alarm.since)), "")
+            let what = match self.mirror.as_ref().filter(|mirror| mirror.refusal == Some(&alarm.alarm)) {
+                Some(mirror) => mirror.refuses().unwrap_or_default(),
+                None => format!("{}: {}", alarm.alarm, alarm.detail),
+            };
+            Problem::new(format!("{what} (since {})", moment(alarm.since)), "")
         }));
         if self.disk.free_bytes < self.disk.free_bytes_min {
             let what = format!(
@@ -201,8 +207,14 @@ impl StatusReport {
     }
 
     fn mirror_problem(&self, mirror: &MirrorStatus) -> Option<Problem> {
-        if let Some(why) = &mirror.refused {
-            return Some(Problem::new(format!("the central node at {} refuses this agent: {why}", mirror.central), ""));
+        if let Some(refuses) = mirror.refuses() {
+            // An alarm that is open tells it already.
+            let told = self.alarms.iter().any(|alarm| mirror.refusal == Some(&alarm.alarm));
+            return (!told).then(|| Problem::new(refuses, ""));
+        }
+        if self.agent_running == Some(false) && mirror.last_contact_at.is_none() {
+            // Nobody here has tried, and that no agent runs is told.
+            return None;
         }
         let unheard = mirror.last_contact_at.is_none_or(|at| seconds(at, self.at) > CONTACT_LATE_SECONDS);
         let waiting = self.entries.saturating_sub(mirror.entries);
@@ -233,7 +245,7 @@ impl StatusReport {
             }
             Some(mirror) => {
                 part("mirrored", self.mirrored(mirror));
-                part("central", central(mirror, self.at));
+                part("central", self.central(mirror));
             }
         }
         part("held", held(&self.held, self.at));
@@ -273,6 +285,29 @@ impl StatusReport {
         };
         format!("{entries}, {originals}")
     }
+
+    fn central(&self, mirror: &MirrorStatus) -> String {
+        let mut text = mirror.central.clone();
+        text.push_str(if mirror.connected { ", connected" } else { ", not connected" });
+        match mirror.last_contact_at {
+            Some(at) => drop(write!(text, ", last heard of {}", ago(at, self.at))),
+            // When it was last reached is what an agent knows, and nobody else.
+            None if self.agent_running == Some(false) => text.push_str(" while no agent runs"),
+            None => text.push_str(", never reached"),
+        }
+        match mirror.signed_for {
+            Some(entries) => drop(write!(text, ", has signed for {} entries", number(entries))),
+            None => text.push_str(", has signed for nothing"),
+        }
+        text
+    }
+}
+
+impl MirrorStatus {
+    fn refuses(&self) -> Option<String> {
+        let why = self.refused.as_ref()?;
+        Some(format!("the central node at {} refuses this agent: {why}", self.central))
+    }
 }
 
 /// What is wrong, a problem after the other, or that nothing is.
@@ -289,20 +324,6 @@ pub(super) fn verdict(problems: &[Problem]) -> Vec<String> {
         }
     }
     lines
-}
-
-fn central(mirror: &MirrorStatus, now: Timestamp) -> String {
-    let mut text = mirror.central.clone();
-    text.push_str(if mirror.connected { ", connected" } else { ", not connected" });
-    match mirror.last_contact_at {
-        Some(at) => drop(write!(text, ", last heard of {}", ago(at, now))),
-        None => text.push_str(", never reached"),
-    }
-    match mirror.signed_for {
-        Some(entries) => drop(write!(text, ", has signed for {} entries", number(entries))),
-        None => text.push_str(", has signed for nothing"),
-    }
-    text
 }
 
 fn held(held: &HeldStatus, now: Timestamp) -> String {

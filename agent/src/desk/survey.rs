@@ -119,14 +119,14 @@ impl Survey {
             return findings;
         }
         let over = |count: u64, percent: u8| count * 100 > self.rows * u64::from(percent);
-        if over(self.rejected, policy.row_errors_percent_max) {
-            findings.push(Code::TOO_MANY_ERRORS.into());
+        let columns = Field::ALL.into_iter().zip(self.errors);
+        let columns = columns.filter(|(_, count)| over(*count, policy.column_errors_percent_max));
+        let mut many: Vec<_> = columns.map(|(field, _)| Finding::of(Code::TOO_MANY_ERRORS, field)).collect();
+        // Where a column is to blame, that says it: of the rows in general it need not be said as well.
+        if many.is_empty() && over(self.rejected, policy.row_errors_percent_max) {
+            many.push(Code::TOO_MANY_ERRORS.into());
         }
-        for (field, count) in Field::ALL.into_iter().zip(self.errors) {
-            if over(count, policy.column_errors_percent_max) {
-                findings.push(Finding::of(Code::TOO_MANY_ERRORS, field));
-            }
-        }
+        findings.extend(many);
         findings
     }
 }
@@ -189,9 +189,9 @@ mod tests {
             (&[(7, SOUND), (3, NAMELESS)], &[]),
             (&[(6, SOUND), (4, NAMELESS)], &[many]),
             (&[(5, SOUND), (5, NAMELESS)], &[many]),
-            (&[(4, SOUND), (6, NAMELESS)], &[many, many_in(Field::FamilyName)]),
+            (&[(4, SOUND), (6, NAMELESS)], &[many_in(Field::FamilyName)]),
             (&[(4, NAMELESS)], &[]),
-            (&[(5, NAMELESS)], &[many, many_in(Field::FamilyName)]),
+            (&[(5, NAMELESS)], &[many_in(Field::FamilyName)]),
             (&[(15, SOUND), (5, WRONG_ULN)], &[]),
             (&[(4, WRONG_ULN)], &[]),
             (&[(5, SOUND), (5, WRONG_ULN)], &[many]),

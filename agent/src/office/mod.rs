@@ -2,6 +2,7 @@
 
 mod arrival;
 mod door;
+mod founding;
 mod gate;
 mod heeding;
 mod passes;
@@ -22,7 +23,6 @@ use daybook_protocol::{
     event::{ConfigAdopted, EpochBegan, Event, LogOpened},
     ids::{Epoch, LogId, Sequence},
 };
-use rand::RngExt as _;
 use tokio::sync::watch;
 
 pub use arrival::{Arrived, Handed, Waiting};
@@ -57,6 +57,7 @@ use turns::Turns;
 pub const PROGRAM: &str = concat!("daybook ", env!("CARGO_PKG_VERSION"));
 /// What sled may keep in memory of the log, in bytes.
 const CACHE_BYTES: u64 = 32 << 20;
+
 /// Space set aside for a clean stop when the disk is full, in bytes: a few segments of the store.
 const RESERVE_BYTES: u64 = 32 << 20;
 
@@ -91,9 +92,16 @@ pub enum OfficeError {
     #[error("{home} holds no log yet; `daybook up`, `daybook run` or `daybook import` makes one")]
     NoLog { home: PathBuf },
     #[error(
-        "{home} belongs to log {identity} but holds log {head}; put back the right files from a backup, or run `daybook recover`"
+        "{home} belongs to log {identity} but holds log {head}; put back the right files from a backup, or take the log over \
+         into another directory with `daybook recover`"
     )]
     OtherLog { home: PathBuf, identity: LogId, head: LogId },
+    #[error(
+        "identity.toml is missing in {home}, which joined a central node: put it back from a backup, or keep this directory as \
+         evidence and take the log over into another one: `daybook central invite --recover {log}` on the central node, then \
+         `daybook recover ADDRESS CODE --operator-key FILE --data NEW`"
+    )]
+    IdentityMissing { home: PathBuf, log: String },
     #[error("a `daybook recover` into {home} was begun and not finished: run the same command again")]
     Recovering { home: PathBuf },
     #[error("cannot read or write {path}: see that this user may")]
@@ -212,7 +220,7 @@ impl Office {
         let key_path = place.operator_key(&config);
         let (identity, store) = match Identity::load(home)? {
             Some(identity) => (identity, Store::open(home, CACHE_BYTES)?),
-            None if create || store::exists(home) => found(home)?,
+            None if create || store::exists(home) => founding::found(home)?,
             None => return Err(OfficeError::NoLog { home: home.path().to_owned() }),
         };
         if anew {
@@ -370,19 +378,6 @@ fn governing(adopted: &str, home: &Home, config: Config) -> Result<Config, Confi
     let parsed = Config::parse(adopted, home.path()).map_err(|why| ConfigError::Wrong { path: home.config(), why });
     let Config { policy, agent, .. } = parsed?;
     Ok(Config { policy, agent: Agent { operator_key: None, ..agent }, ..config })
-}
-
-/// Makes a new log, or goes on making one: the store is there before the identity, and has its place before its head.
-fn found(home: &Home) -> Result<(Identity, Store), OfficeError> {
-    let store = if store::exists(home) {
-        Store::open(home, CACHE_BYTES)?
-    } else {
-        let log = LogId(rand::rng().random());
-        Store::create(home, log, Epoch::FIRST, RESERVE_BYTES)?
-    };
-    let identity = Identity { log: store.head().log, epoch: store.head().epoch, central: None };
-    identity.save(home)?;
-    Ok((identity, store))
 }
 
 /// The index as of the log's end.

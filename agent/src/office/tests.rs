@@ -22,6 +22,30 @@ fn office() -> (TempDir, Location, Office) {
     (directory, place, office)
 }
 
+/// Goal: a home that joined a central node never gets an identity that knows of none; one whose founding was broken off gets the
+/// one of its log. Method: the identity taken away, beside what joining leaves behind, and beside nothing of it.
+#[test]
+fn a_lost_identity_is_not_made_up() {
+    let (_directory, place, office) = office();
+    let home = &place.home;
+    let before = office.identity.clone();
+    office.close().expect("closed");
+    std::fs::remove_file(home.identity()).expect("removed");
+    for left in [home.checkpoint(), home.tls()] {
+        std::fs::create_dir(&left).expect("made");
+        for create in [true, false] {
+            let said = Office::open(&place, create).err().expect("refused").to_string();
+            let mends = ["identity.toml", "backup", "daybook recover", &before.log.to_string()];
+            assert!(mends.iter().all(|word| said.contains(word)), "{said}");
+        }
+        assert!(!home.identity().exists(), "nothing is made");
+        std::fs::remove_dir(left).expect("removed");
+    }
+    let office = Office::open(&place, false).expect("founded");
+    assert_eq!(office.identity, before);
+    office.close().expect("closed");
+}
+
 /// The whole log.
 fn entries(office: &Office) -> Vec<Entry> {
     let frames = office.reading.entries.frames(Sequence(0)).map(|frame| frame.expect("a frame"));

@@ -98,6 +98,11 @@ impl ReadError {
         Self::Refused { findings: vec![code.into()], detail: detail.into() }
     }
 
+    /// Whether the file is beyond a limit.
+    fn is_beyond(&self) -> bool {
+        matches!(self, Self::Refused { findings, .. } if findings.contains(&Code::TOO_LARGE.into()))
+    }
+
     fn changed(why: &'static str) -> Self {
         Self::Io(io::Error::new(io::ErrorKind::InvalidData, why))
     }

@@ -69,14 +69,15 @@ fn lay_out(surveyed: &Surveyed, wanted: &Wanted) -> Result<Layout, ReadError> {
         None => DELIMITERS.to_vec(),
     };
     let tried = delimiters.into_iter().map(|delimiter| Tried::new(surveyed, delimiter, wanted));
-    let tried: Vec<Tried> = tried.collect();
+    let mut tried: Vec<Tried> = tried.collect();
     if tried.iter().any(|tried| tried.ended && tried.rows.is_empty()) {
         return Err(ReadError::refused(Code::NO_ROWS, "the file is empty"));
     }
     // The last of equals would win: the order is turned round so that the first does.
-    let Some(best) = tried.into_iter().rev().max_by_key(Tried::score) else {
+    let Some(best) = (0..tried.len()).rev().max_by_key(|place| tried.get(*place).map(Tried::score)) else {
         return Err(not_separated("the sep= line names none that is read"));
     };
+    let best = tried.remove(best);
     if let (Some(error), true) = (best.stopped, best.rows.is_empty()) {
         return Err(error);
     }
@@ -84,7 +85,11 @@ fn lay_out(surveyed: &Surveyed, wanted: &Wanted) -> Result<Layout, ReadError> {
         Some((header_line, header, hits)) if hits >= HEADER_HITS_MIN => {
             Ok(Layout { delimiter: best.delimiter, header, header_line })
         }
-        _ if best.columns < 2 => Err(not_separated("none found")),
+        // What went beyond a limit by another delimiter was separated by it.
+        _ if best.columns < 2 => {
+            let beyond = tried.into_iter().filter_map(|tried| tried.stopped).find(ReadError::is_beyond);
+            Err(beyond.unwrap_or_else(|| not_separated("none found")))
+        }
         _ => {
             let detail = format!("no row of known headings among the first {HEADER_ROWS_MAX} rows");
             Err(ReadError::refused(Code::HEADER_NOT_FOUND, detail))

@@ -208,6 +208,10 @@ fn what_cannot_be_read_is_refused() {
     );
     check_refused(format!("{HEADER}1,Ann,\"Bell,4,5,6\n2,Zoe,Bell,4,5,6\n").as_bytes(), &[Code::UNREADABLE]);
     check_refused(format!("{HEADER}{}", ",".repeat(COLUMNS_MAX)).as_bytes(), &[Code::TOO_LARGE]);
+    for title in ["", "Enrolments\n\n"] {
+        let wide = format!("{title}ULN,Surname{}\n1,Bell\n", ",Shoe".repeat(10_000));
+        check_refused(wide.as_bytes(), &[Code::TOO_LARGE]);
+    }
     check_refused("x".repeat(SNIFF_BYTES_MAX + 1).as_bytes(), &[Code::TOO_LARGE]);
     let table = read(HEADER.as_bytes()).expect("a header alone has a plan");
     assert_eq!((table.rows.len(), sum(table.lines)), (0, 1));

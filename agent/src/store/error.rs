@@ -8,6 +8,11 @@ use std::{
 
 use daybook_protocol::{batch::BatchError, ids::Sequence};
 
+/// What mends a log of which entries are gone. Never into its own directory: what lies there is evidence, and a directory that has a
+/// log is refused.
+const TAKE_OVER: &str = "bring the log back from the central node into another directory, with `daybook recover ADDRESS CODE \
+                         --operator-key FILE --data NEW`";
+
 /// Why the store cannot be opened, written or read. Of these [`StoreError::Busy`] and [`StoreError::NoSpace`] may pass by
 /// themselves; the others need a person, and their texts name the command.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +42,7 @@ pub enum StoreError {
     /// Neither log nor head is there.
     #[error(
         "no log is kept in {home}: begin one with `daybook up --data {home}`, or bring one back from the central node \
-         with `daybook recover --data {home}`"
+         with `daybook recover ADDRESS CODE --data {home}`"
     )]
     NoLog {
         /// The data directory.
@@ -46,8 +51,7 @@ pub enum StoreError {
     /// The store is there, but nothing says how far it was acknowledged.
     #[error(
         "the head of the log in {home} is missing or damaged, so it is not known how far the log was acknowledged: \
-         bring it back from the central node with `daybook recover --data {home}`; without a central node, \
-         `daybook salvage --data {home}` keeps the longest history that is still there"
+         {TAKE_OVER}; without a central node, `daybook salvage --data {home}` keeps the longest history that is still there"
     )]
     HeadMissing {
         /// The data directory.
@@ -56,7 +60,7 @@ pub enum StoreError {
     /// The head is there, but the store is not.
     #[error(
         "the head in {home} says {entries} entries, but the store is missing: look in its `evidence` directory with \
-         `daybook salvage --data {home}`, or bring the log back with `daybook recover --data {home}`"
+         `daybook salvage --data {home}`, or {TAKE_OVER}"
     )]
     LogMissing {
         /// The data directory.
@@ -65,10 +69,7 @@ pub enum StoreError {
         entries: u64,
     },
     /// The log ends before its head: the store is an old copy, or its end was lost.
-    #[error(
-        "the log in {home} ends at entry {log}, but {head} entries were acknowledged: bring it back from the central \
-         node with `daybook recover --data {home}`"
-    )]
+    #[error("the log in {home} ends at entry {log}, but {head} entries were acknowledged: {TAKE_OVER}")]
     Behind {
         /// The data directory.
         home: PathBuf,
@@ -102,8 +103,7 @@ pub enum StoreError {
     },
     /// Salvage cannot find everything that was acknowledged.
     #[error(
-        "not every entry up to the head can be found in {home}; missing: {}. Nothing was touched: bring the log back from \
-         the central node with `daybook recover --data {home}`",
+        "not every entry up to the head can be found in {home}; missing: {}. Nothing was touched: {TAKE_OVER}",
         ranges(missing)
     )]
     Incomplete {

@@ -20,6 +20,12 @@ pub(super) fn read(path: &Path) -> Result<Option<Head>, StoreError> {
     }
 }
 
+/// Whether one of the slots was written and is not good.
+pub(super) fn is_spoilt(path: &Path) -> Result<bool, StoreError> {
+    let bytes = fs::read(path).map_err(io("reading the head", path))?;
+    Ok(Head::spoilt_slot(&bytes).is_some())
+}
+
 /// Makes a new head file at `path`, synced; the caller gives it its place and syncs the directory.
 pub(super) fn make(path: &Path, head: &Head) -> Result<(), StoreError> {
     let made = File::create(path).and_then(|mut file| {

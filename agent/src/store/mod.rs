@@ -64,6 +64,11 @@ pub fn hold(home: &Home) -> Result<File, StoreError> {
     open::lock(home)
 }
 
+/// How many entries of a home's log are durable, as its head says at this moment; 0 where it says nothing. Nothing is opened.
+pub fn durable_count(home: &Home) -> u64 {
+    head_file::read(&home.head()).ok().flatten().map_or(0, |head| head.frontier.count())
+}
+
 /// The writing end of a log. Dropped without [`Store::close`], it leaves the mark of an unclean stop.
 pub struct Store {
     home: Home,
@@ -123,12 +128,19 @@ impl Store {
         if frontier.count() == self.head.frontier.count() && epoch == self.head.epoch {
             return Ok(());
         }
-        let generation = self.head.generation + 1;
-        let head = Head { generation, log: self.head.log, epoch, frontier: frontier.clone() };
-        let written = self.sync().and_then(|()| self.head_file.write(&head));
+        let synced = self.sync();
+        self.or_stop(synced)?;
+        self.write_head(frontier.clone(), epoch)?;
+        self.shared.publish(frontier.count());
+        Ok(())
+    }
+
+    /// Writes the next head, over the older slot. What it speaks of is durable.
+    fn write_head(&mut self, frontier: Frontier, epoch: Epoch) -> Result<(), StoreError> {
+        let head = Head { generation: self.head.generation + 1, log: self.head.log, epoch, frontier };
+        let written = self.head_file.write(&head);
         self.or_stop(written)?;
         self.head = head;
-        self.shared.publish(frontier.count());
         Ok(())
     }
 

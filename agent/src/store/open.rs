@@ -57,7 +57,7 @@ pub(super) fn create(home: &Home, log: LogId, epoch: Epoch, reserve_bytes: u64) 
     disk::sync_directory(home.path())?;
     // DURABLE: an empty log and its head.
     crash::point("store.create.after");
-    begin(home, lock, head, CACHE_BYTES)
+    begin(home, lock, head, CACHE_BYTES, None)
 }
 
 /// See [`Store::open`].
@@ -84,11 +84,13 @@ pub(super) fn open(home: &Home, cache_bytes: u64, probe: Probe) -> Result<Store,
         durable::make_open_directory(home.path()).map_err(io("making the data directory", home.path()))?;
     }
     clear_leftovers(home)?;
-    if !mark::is_closed(home, &head)? {
+    let closed = mark::is_closed(home, &head)?;
+    if !closed {
+        tracing::warn!("the store was not closed in order: it is compared with its head before it is opened");
         examine(home, &head, probe)?;
     }
     disk::make_room(home, OPENING_BYTES)?;
-    begin(home, lock, head, cache_bytes)
+    begin(home, lock, head, cache_bytes, closed.then_some(probe))
 }
 
 /// Takes the home for this process.
@@ -122,7 +124,6 @@ pub(super) fn clear_leftovers(home: &Home) -> Result<(), StoreError> {
 /// Finds out whether a suspect store can be opened without losing anything that was acknowledged. Touches nothing unless
 /// the engine's snapshot alone is in the way.
 fn examine(home: &Home, head: &Head, probe: Probe) -> Result<(), StoreError> {
-    tracing::warn!("the store was not closed in order: it is compared with its head before it is opened");
     let acknowledged = head.frontier.count();
     let damaged = |why| StoreError::Damaged { home: home.path().to_owned(), why, source: None };
     let path = Engine::file(&home.log());
@@ -215,17 +216,27 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
     fs::rename(from, to).map_err(io("renaming", from))
 }
 
-/// Opens what has been found good, and moves the head up to what is durable behind it.
-fn begin(home: &Home, lock: File, head: Head, cache_bytes: u64) -> Result<Store, StoreError> {
+/// Opens what has been found good, and moves the head up to what is durable behind it. What was closed in order is taken for good;
+/// where that turns out wrong, as with a damaged snapshot, of which the mark says nothing, it is examined with `unexamined` after
+/// all and tried once more.
+fn begin(
+    home: &Home,
+    lock: File,
+    head: Head,
+    cache_bytes: u64,
+    unexamined: Option<Probe>,
+) -> Result<Store, StoreError> {
     mark::open(home)?;
-    let damaged = |why: &str, source| {
-        let why = why.to_owned();
-        StoreError::Damaged { home: home.path().to_owned(), why, source }
+    let spoilt = head_file::is_spoilt(&home.head())?;
+    let (engine, frontier, epoch) = match (start(home, &head, cache_bytes), unexamined) {
+        (Err(error @ (StoreError::Damaged { .. } | StoreError::TailLost { .. })), Some(probe)) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "the store was closed in order but does not open as it was: it is looked into");
+            examine(home, &head, probe)?;
+            start(home, &head, cache_bytes)?
+        }
+        (started, _) => started?,
     };
-    engine::clear_leftovers(&home.log()).map_err(io("removing a leftover", &home.log()))?;
-    let unopened = |error| damaged("it does not open", Some(error));
-    let engine = Engine::open(&home.log(), cache_bytes).map_err(unopened)?;
-    let (frontier, epoch) = catch_up(home, &engine, &head)?;
     let count = head.frontier.count();
     let mut store = Store {
         home: home.clone(),
@@ -242,8 +253,23 @@ fn begin(home: &Home, lock: File, head: Head, cache_bytes: u64) -> Result<Store,
     if frontier.count() > count {
         tracing::info!(entries = frontier.count() - count, "entries behind the head are good and are taken over");
         store.barrier(&frontier, epoch)?;
+    } else if spoilt {
+        tracing::warn!("a slot of the head was damaged; it is written anew");
+        store.write_head(frontier, epoch)?;
     }
     Ok(store)
+}
+
+/// Opens the engine, and finds out how far the log in it goes.
+fn start(home: &Home, head: &Head, cache_bytes: u64) -> Result<(Engine, Frontier, Epoch), StoreError> {
+    engine::clear_leftovers(&home.log()).map_err(io("removing a leftover", &home.log()))?;
+    let unopened = |error| {
+        let why = "it does not open".to_owned();
+        StoreError::Damaged { home: home.path().to_owned(), why, source: Some(error) }
+    };
+    let engine = Engine::open(&home.log(), cache_bytes).map_err(unopened)?;
+    let (frontier, epoch) = catch_up(home, &engine, head)?;
+    Ok((engine, frontier, epoch))
 }
 
 /// Compares what the engine opened with the head, and takes what validly follows the head: it was durable, only the head

@@ -159,8 +159,13 @@ pub(super) fn look(globals: &Globals, request: &Request, screen: &mut dyn Screen
 }
 
 fn look_closed(copy: &Home, log: LogId, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let mut request = request.clone();
+    if let Command::Entries(entries) = &mut request.command {
+        // Nothing comes while the copy is open here; whoever follows asks again when the head has moved.
+        entries.follow = false;
+    }
     let store = Store::open(copy, CACHE_BYTES)?;
-    let done = reading(copy, log, store.reader(), request).and_then(|reading| at_copy(&reading, request, screen));
+    let done = reading(copy, log, store.reader(), &request).and_then(|reading| at_copy(&reading, &request, screen));
     store.close()?;
     done
 }

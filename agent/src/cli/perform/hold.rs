@@ -90,7 +90,7 @@ fn within<T>(
 }
 
 /// Whether it failed because another process has the home open.
-fn is_busy(error: &anyhow::Error) -> bool {
+pub(in crate::cli) fn is_busy(error: &anyhow::Error) -> bool {
     let store = error.downcast_ref::<StoreError>().or(match error.downcast_ref::<OfficeError>() {
         Some(OfficeError::Store(store)) => Some(store),
         _ => None,

@@ -117,11 +117,17 @@ fn rejected(receipts: &Path, receipt: Sequence) -> anyhow::Result<Vec<String>> {
             let row = row?;
             let cell = |at| row.get(at).unwrap_or_default();
             if cell(2) != "accepted" {
-                lines.push(format!("           line {} {}: {} {} {}", cell(0), cell(2), cell(3), cell(4), cell(5)));
+                lines.push(asked(cell(0), cell(2), [cell(3), cell(4), cell(5)]));
             }
         }
     }
     Ok(lines)
+}
+
+/// One of them: a finding about the row as a whole has no field.
+fn asked(line: &str, verdict: &str, finding: [&str; 3]) -> String {
+    let words: Vec<_> = finding.into_iter().filter(|word| !word.is_empty()).collect();
+    format!("           line {line} {verdict}: {}", words.join(" "))
 }
 
 /// What to try next.
@@ -144,4 +150,20 @@ pub(super) fn next_steps(office: &Office, screen: &mut dyn Screen) -> anyhow::Re
     screen.out("Stop with Ctrl-C; start again with the same command.")?;
     screen.flush()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a newcomer's first lines are as they should be, with a field and without one. Method: golden text.
+    #[test]
+    fn a_finding_without_a_field_leaves_no_hole() {
+        for (field, told) in [
+            ("uln", "           line 7 rejected: 2L-016 uln duplicate row in file"),
+            ("", "           line 7 rejected: 2L-016 duplicate row in file"),
+        ] {
+            assert_eq!(asked("7", "rejected", ["2L-016", field, "duplicate row in file"]), told);
+        }
+    }
 }

@@ -209,6 +209,7 @@ fn mirror(office: &Office) -> Option<MirrorStatus> {
         entries: position.log_through.max(signed.unwrap_or(0)),
         signed_for: signed,
         originals_missing: 0,
+        refusal: position.refused.as_ref().map(|refused| refused.refusal.name()),
         refused: position.refused.map(|refused| refused.to_string()),
         trouble: position.trouble,
     })

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use daybook_protocol::ids::Sequence;
+use daybook_protocol::{ids::Sequence, tree::Frontier};
 
 use crate::{
     cli::{Exit, Globals, Screen, status::VerifyStatus},
@@ -19,10 +19,18 @@ use crate::{
     verify::{self, Report},
 };
 
-/// What to do about a data directory that is damaged.
-const OF_HOME: &str = "daybook salvage, or daybook recover";
-/// What to do about an export that is damaged.
-const OF_EXPORT: &str = "ask for the export again, and have the log that it came from verified";
+/// What is said of the log of a data directory that is good, and what to do about one that is damaged.
+const OF_HOME: (&str, &str) = (
+    "good: nothing of the log was lost or changed (originals and keys are another matter: daybook scrub)",
+    "stop the agent and run daybook salvage; where that finds too little, daybook recover into another directory",
+);
+/// What to do where a start does it.
+const OF_HEAD: &str = "start the agent again, or ask anything of the log; there is nothing to salvage";
+/// The same of an export.
+const OF_EXPORT: (&str, &str) = (
+    "good: nothing of the exported log was lost or changed",
+    "ask for the export again, and have the log that it came from verified",
+);
 
 /// Checks the log of the home that `globals` name, or an export.
 pub(super) fn verify(
@@ -60,6 +68,11 @@ fn verify_export(
 /// Checks the log of a home, from the bytes on disk, whether or not it is open.
 pub(super) fn verify_home(home: &Home, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
     let verifier = verifier_of(home)?;
+    if verifier.is_none() && home.checkpoint().exists() {
+        screen.note(
+            "daybook: the central node's signature is not checked: identity.toml, which has the key for it, is missing",
+        );
+    }
     let mut progress = |done, total| screen.progress(done, total, "bytes");
     let checked = verify::verify(&store::places(home), verifier.as_deref(), &mut progress);
     if let Ok(report) = &checked {
@@ -74,7 +87,7 @@ pub(super) fn verify_home(home: &Home, json: bool, screen: &mut dyn Screen) -> a
 fn tell(
     checked: Result<Report, verify::CouldNotCheck>,
     json: bool,
-    next: &str,
+    (good, next): (&str, &str),
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let report = checked?;
@@ -100,8 +113,9 @@ fn tell(
             screen.out(&format!("damaged: {at}{}", fault.what))?;
         }
         if report.ok() {
-            screen.out("good: nothing was lost or changed")?;
+            screen.out(good)?;
         } else {
+            let next = if report.start_mends { OF_HEAD } else { next };
             screen.out(&format!("DAMAGED: see above; next: {next}"))?;
         }
     }
@@ -125,11 +139,11 @@ pub(super) fn export(
     let total = reading.entries.count();
     let path = directory.join("log.frames");
     let mut out = BufWriter::with_capacity(1 << 20, File::create_new(&path)?);
-    let (mut entries, mut root) = (0, None);
+    let (mut entries, mut root) = (0, Frontier::default().root());
     for frame in reading.entries.frames(Sequence(0)) {
         let frame = frame?;
         out.write_all(frame.bytes())?;
-        (entries, root) = (frame.header().end().0, Some(frame.header().root));
+        (entries, root) = (frame.header().end().0, frame.header().root);
         screen.progress(entries, total.max(entries), "entries");
     }
     out.into_inner()?.sync_all()?;
@@ -140,11 +154,11 @@ pub(super) fn export(
             write_synced(&directory.join("verifier"), verifier.as_bytes())?;
         }
     }
-    let head = serde_json::json!({ "log": reading.log, "entries": entries, "root": root });
-    write_synced(&directory.join("head.json"), format!("{head}\n").as_bytes())?;
+    let head = verify::head_text(reading.log, entries, root);
+    write_synced(&directory.join("head.json"), head.as_bytes())?;
     File::open(directory)?.sync_all()?;
     if json {
-        screen.out(&head.to_string())?;
+        screen.out(head.trim_end())?;
     } else {
         screen.out(&format!("{entries} entries are in {}", directory.display()))?;
         screen.out(&format!("check them: daybook verify --export {}", directory.display()))?;
@@ -245,16 +259,33 @@ mod tests {
         }
     }
 
-    /// Goal: an export that is damaged is not mended by commands for a data directory. Method: what is said of either.
+    /// Goal: what is good is the log, and no more is claimed. Method: a report without faults, of either.
+    #[test]
+    fn what_was_not_looked_at_is_not_called_good() {
+        let (root, faults) = (Frontier::default().root(), Vec::new());
+        let report = Report { entries: 0, root, anchored_through: None, faults, start_mends: false };
+        for (texts, word) in [(OF_HOME, "daybook scrub"), (OF_EXPORT, "exported log")] {
+            let mut screen = Kept::default();
+            assert_eq!(tell(Ok(report.clone()), false, texts, &mut screen).expect("told"), Exit::Good);
+            let last = screen.out.last().expect("a line");
+            assert!(last.starts_with("good: nothing of the ") && last.contains(word), "{last}");
+        }
+    }
+
+    /// Goal: an export that is damaged is not mended by commands for a data directory, nor a head by salvage. Method: what is said
+    /// of either.
     #[test]
     fn damage_is_told_with_what_mends_it() {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("log.frames"), b"no batch").expect("written");
         let mut screen = Kept::default();
-        let exit = tell(verify::verify_export(directory.path(), None, &mut |_, _| ()), false, OF_EXPORT, &mut screen)
-            .expect("checked");
-        assert_eq!(exit, Exit::Problem);
-        let last = screen.out.last().expect("a line");
-        assert!(last.starts_with("DAMAGED") && last.contains("export") && !last.contains("salvage"), "{last}");
+        let mut report = verify::verify_export(directory.path(), None, &mut |_, _| ()).expect("checked");
+        for (start_mends, word, other) in [(false, "export", "salvage"), (true, "start the agent", "export")] {
+            report.start_mends = start_mends;
+            let exit = tell(Ok(report.clone()), false, OF_EXPORT, &mut screen).expect("told");
+            assert_eq!(exit, Exit::Problem);
+            let last = screen.out.last().expect("a line");
+            assert!(last.starts_with("DAMAGED") && last.contains(word) && !last.contains(other), "{last}");
+        }
     }
 }

@@ -46,6 +46,7 @@ fn well() -> StatusReport {
             signed_for: Some(48_213),
             originals_missing: 0,
             refused: None,
+            refusal: None,
             trouble: None,
         }),
         disk: DiskStatus { free_bytes: 44_500_000_000, free_bytes_min: 256 << 20 },
@@ -102,6 +103,31 @@ fn what_is_wrong_comes_first() {
         report.json().expect("an object").starts_with(r#"{"ok":false,"problems":[{"what":"the log was found damaged"#)
     );
     insta::assert_snapshot!(report.text().join("\n"));
+}
+
+/// Goal: a refusal is told once, with the central node's words; and nothing is said of a contact that nobody sought. Method: a
+/// refusal with and without its alarm; no agent, and an agent that never got through.
+#[test]
+fn each_thing_is_told_once() {
+    let mut report = well();
+    let mirror = report.mirror.as_mut().expect("a mirror");
+    (mirror.refused, mirror.refusal) = (Some("revoked: stolen".to_owned()), Some("revoked"));
+    let told = |report: &StatusReport| report.problems().iter().map(|it| it.what.clone()).collect::<Vec<_>>();
+    assert_eq!(told(&report), ["the central node at central.example:7310 refuses this agent: revoked: stolen"]);
+    let alarm = |alarm: &str| AlarmStatus { alarm: alarm.into(), detail: "see there".into(), since: before(60) };
+    report.alarms = vec![alarm("revoked"), alarm("fork")];
+    let [revoked, fork] = &told(&report)[..] else { unreachable!("{:?}", told(&report)) };
+    assert!(revoked.contains("refuses this agent: revoked: stolen (since"), "{revoked}");
+    assert!(fork.starts_with("fork: see there (since"), "{fork}");
+
+    for (running, problems, words) in [(true, 1, ", never reached"), (false, 1, " while no agent runs")] {
+        let mut report = well();
+        report.agent_running = Some(running);
+        let mirror = report.mirror.as_mut().expect("a mirror");
+        (mirror.connected, mirror.last_contact_at, mirror.entries) = (false, None, 1);
+        assert_eq!(report.problems().len(), problems, "{:?}", told(&report));
+        assert!(report.text().iter().any(|line| line.contains(&format!("not connected{words}"))));
+    }
 }
 
 /// Goal: a central node that is away is a problem only when something waits for it long enough. Method: each condition

@@ -161,6 +161,42 @@ fn a_damaged_batch_is_not_read() {
     assert!(reader.frames(Sequence(312)).all(|frame| frame.is_ok()));
 }
 
+/// Goal: a damaged slot of the head is told and shortens nothing, and a start mends it. Method: either slot flipped, in a log of
+/// which a checkpoint covers the last batch too.
+#[test]
+fn a_damaged_slot_is_told_and_mended_by_a_start() {
+    let mut book = Book::closed(4);
+    let home = book.home();
+    let signer = Signer::new("central", &[1; 32]);
+    let verifier = signer.verifier().to_string();
+    let check = || verify(&places(&home), Some(&verifier), &mut |_, _| {}).expect("checked");
+    for newer in [true, false, true] {
+        let mut store = book.check();
+        book.write(&mut store, 1);
+        let head = store.head().clone();
+        store.close().expect("closed");
+        let note = Checkpoint { log: LOG, count: head.frontier.count(), root: head.frontier.root() };
+        fs::write(home.checkpoint(), note.sign(&signer)).expect("written");
+        let mut bytes = fs::read(home.head()).expect("a head");
+        let slot = usize::try_from(head.offset()).expect("small");
+        bytes[20 + if newer { slot } else { SLOT_BYTES - slot }] ^= 1;
+        fs::write(home.head(), bytes).expect("written");
+        let report = check();
+        assert_eq!((report.entries, report.root), (note.count, note.root), "nothing is left out");
+        assert_eq!((report.ok(), report.start_mends, report.anchored_through), (false, true, Some(note.count)));
+        let behind = if newer { "and 8 good ones" } else { "and 0 good ones" };
+        assert!(report.faults.len() == 1 && report.faults[0].what.contains(behind), "{:?}", report.faults);
+        book.check().close().expect("closed");
+        assert_eq!(check().faults, []);
+    }
+    // Where entries are missing too, a start does not mend it.
+    let mut bytes = fs::read(home.head()).expect("a head");
+    bytes[20] ^= 1;
+    fs::write(home.head(), bytes).expect("written");
+    wipe(&home, 8);
+    assert_eq!((check().faults.len(), check().start_mends), (2, false));
+}
+
 /// Goal: the check says which part is gone, and says that it could not check where there is nothing. Method: each part
 /// taken away, and a checkpoint of another history put in.
 #[test]
