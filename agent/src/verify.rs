@@ -171,8 +171,8 @@ pub fn verify_watched(places: &Places, verifier: Option<&str>, watch: &mut dyn W
     if let Some(slot) = spoilt {
         report.start_mends = report.ok();
         let what = format!(
-            "the slot of the head at byte {slot} is damaged; by the other one the log has {said} entries, and {} good ones \
-             stand behind them: a start takes them over and writes the slot anew",
+            "the slot of the head at byte {slot} is damaged; by the other one the log has {said} entries, and {} more \
+             stand behind them and are good: a start takes them over and writes the slot anew",
             end.count() - said
         );
         report.faults.insert(0, Fault { at: None, what });

@@ -76,8 +76,10 @@ fn hash(home: &Home, verifier: Option<&str>, side: Side, work: &Work<'_>) -> Res
         }
         Err(error) => return Err(error.into()),
     };
-    let Report { entries, root, faults, .. } = report;
-    let damage = faults.iter().map(|fault| damage(fault.to_string())).collect();
+    let Report { entries, root, faults, start_mends, .. } = report;
+    // A damaged slot of the head alone is told below, and damages no entry: the log is written on.
+    let of_the_log = faults.iter().filter(|_| !start_mends);
+    let damage = of_the_log.map(|fault| damage(fault.to_string())).collect();
     Ok(LogFound { entries, root, originals, keys_used, damage })
 }
 

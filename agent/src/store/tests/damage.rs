@@ -184,7 +184,7 @@ fn a_damaged_slot_is_told_and_mended_by_a_start() {
         let report = check();
         assert_eq!((report.entries, report.root), (note.count, note.root), "nothing is left out");
         assert_eq!((report.ok(), report.start_mends, report.anchored_through), (false, true, Some(note.count)));
-        let behind = if newer { "and 8 good ones" } else { "and 0 good ones" };
+        let behind = if newer { "and 8 more" } else { "and 0 more" };
         assert!(report.faults.len() == 1 && report.faults[0].what.contains(behind), "{:?}", report.faults);
         book.check().close().expect("closed");
         assert_eq!(check().faults, []);
