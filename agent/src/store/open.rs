@@ -6,6 +6,8 @@ use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use daybook_protocol::{
@@ -28,6 +30,11 @@ use crate::{crash, durable, home::Home, verify::scan::Index};
 
 /// Room that the engine needs to open, besides what is there, in bytes.
 pub(super) const OPENING_BYTES: u64 = 16 << 20;
+
+/// A child process has its parent's locks from its making until there is another program in it: whoever closed a home, or was
+/// killed, just as a child was made leaves it taken for a moment.
+const LETTING_GO_MAX: Duration = Duration::from_secs(1);
+const LETTING_GO_PAUSE: Duration = Duration::from_millis(5);
 
 /// See [`Store::create`].
 pub(super) fn create(home: &Home, log: LogId, epoch: Epoch, reserve_bytes: u64) -> Result<Store, StoreError> {
@@ -97,10 +104,14 @@ pub(super) fn open(home: &Home, cache_bytes: u64, probe: Probe) -> Result<Store,
 pub(super) fn lock(home: &Home) -> Result<File, StoreError> {
     let path = home.lock();
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io("locking", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Busy { home: home.path().to_owned() }),
-        Err(TryLockError::Error(error)) => Err(io("locking", &path)(error)),
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LETTING_GO_MAX => thread::sleep(LETTING_GO_PAUSE),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Busy { home: home.path().to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(io("locking", &path)(error)),
+        }
     }
 }
 
