@@ -67,12 +67,13 @@ impl Disk {
         about.f_bavail * about.f_frsize
     }
 
-    /// Somebody else fills it until so many bytes are free.
+    /// Somebody else fills it until so many bytes are free. What is given back meanwhile is not taken.
     pub(crate) fn fill_to(&self, free: u64) {
         let file = File::options().create(true).append(true).open(self.filler()).expect("a file");
-        // Who works here takes places too, meanwhile.
+        let mut over = u64::MAX;
         loop {
-            let over = self.free().saturating_sub(free);
+            // Who works here takes places too, meanwhile, and may have given the reserve back.
+            over = over.min(self.free().saturating_sub(free));
             let from = file.metadata().expect("a file").len();
             if over == 0 || fallocate(&file, FallocateFlags::empty(), from, over).is_ok() {
                 return;
