@@ -145,7 +145,7 @@ codes! {
     HEADER_NOT_FOUND = 1006 Error "header row not found", "Put one row of column headings above the data, within the first 20 rows.";
     COLUMN_MISSING = 1007 Error "required column missing", "Add the column named here, with a value in every row.";
     COLUMN_TWICE = 1008 Error "two columns mean the same", "Remove or rename one of the two columns named here.";
-    NO_ROWS = 1009 Error "no data rows", "The file has headings but no data below them. Send the file with its rows.";
+    NO_ROWS = 1009 Error "no data rows", "There is no row of data in the file. Send it with its rows below their headings.";
     FILE_DUPLICATE = 1010 Error "duplicate of an earlier file", "Nothing to do: the same file was received before.";
     SHEET_ERRORS = 1011 Error "sheet has formula errors", "Mend the cells that show #N/A or #REF! and send the file again.";
     COLUMN_IGNORED = 1012 Warning "unknown column ignored", "Nothing to do, unless the column matters: then use the heading of our template.";

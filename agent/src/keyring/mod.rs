@@ -118,7 +118,9 @@ pub enum KeyringError {
         epoch: Epoch,
     },
     /// There is no such key.
-    #[error("the keyring has no key {id}; `daybook recover` brings keys back from the central node")]
+    #[error(
+        "the keyring has no key {id}; `daybook recover`, into another directory, brings keys back from the central node"
+    )]
     KeyMissing {
         /// Which key.
         id: KeyId,
@@ -130,7 +132,10 @@ pub enum KeyringError {
         id: KeyId,
     },
     /// The key's record is not what its checksum says.
-    #[error("the record of key {id} is damaged; `daybook recover` brings keys back from the central node")]
+    #[error(
+        "the record of key {id} is damaged; `daybook recover`, into another directory, brings keys back from the central \
+         node"
+    )]
     KeyDamaged {
         /// Which key.
         id: KeyId,
@@ -138,7 +143,7 @@ pub enum KeyringError {
     /// The file has fewer keys than it must have. Stop: a number would be given out twice.
     #[error(
         "the keyring of epoch {epoch} ends at {found} keys but {expected} are in use; \
-         `daybook recover` brings keys back from the central node"
+         `daybook recover`, into another directory, brings keys back from the central node"
     )]
     Short {
         /// The epoch.

@@ -10,7 +10,7 @@ use std::{
 
 use daybook_protocol::{
     entry::{Private, Source},
-    event::{Alarm, ArrivalRefused, Event},
+    event::{Alarm, ArrivalRefused, Event, Totals},
     field::Field,
     ids::Sequence,
 };
@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 
 use super::{Handed, Office, OfficeError, Waiting};
 use crate::{
-    books::index::{Index, Stage},
+    books::index::{self, Index, Stage},
     config::Folder,
     intake::{self, HintKind, IntakeError, Ready, Refused, Scanner, Version, Watcher},
     journal::Draft,
@@ -268,8 +268,9 @@ impl Door {
     /// Tells that an arrival is finished, and that it is no longer in trouble if it was.
     fn answered(&mut self, arrival: Sequence) -> Result<(), OfficeError> {
         let state = self.office.arrival(arrival)?;
-        let (verdict, totals) = (state.verdict, state.totals);
-        info!(folder = self.folder.name, arrival = arrival.0, ?verdict, ?totals, "a file was answered");
+        let Totals { rows, accepted, rejected, duplicate, held } = state.totals;
+        let (folder, outcome) = (&self.folder.name, state.verdict.unwrap_or(index::Verdict::Processed));
+        info!(folder, arrival = arrival.0, ?outcome, rows, accepted, rejected, duplicate, held, "a file was answered");
         if self.stuck.remove(&arrival) {
             let detail = "the file was handled after all".to_owned();
             let cleared = Event::AlarmCleared(Alarm { alarm: trouble_with(arrival), detail });

@@ -15,7 +15,7 @@ use std::io;
 use daybook_protocol::{event::Totals, ids::Sequence};
 
 pub use self::{
-    receipt::{ReceiptWriter, RowVerdict, answer_whole_file},
+    receipt::{ReceiptWriter, RowVerdict},
     summary::{Correction, Outcome, Summary},
 };
 

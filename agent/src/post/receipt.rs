@@ -191,13 +191,10 @@ impl ReceiptWriter {
     fn whole_file(&mut self, verdict: Verdict, summary: &Summary<'_>) -> Result<(), PostError> {
         let row =
             RowVerdict { line: 0, identifier: "", verdict, findings: &[], entry: summary.last, registration: None };
-        let duplicate = [Finding::from(Code::FILE_DUPLICATE)];
-        let findings =
-            if summary.findings.is_empty() && verdict == Verdict::Duplicate { &duplicate } else { summary.findings };
-        if findings.is_empty() {
+        if summary.findings.is_empty() {
             return self.line(None, &row, None);
         }
-        findings.iter().try_for_each(|finding| self.line(None, &row, Some(finding)))
+        summary.findings.iter().try_for_each(|finding| self.line(None, &row, Some(finding)))
     }
 
     fn put_in_place(&self, log: LogId, text: &str) -> io::Result<()> {
@@ -237,11 +234,6 @@ impl ReceiptWriter {
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, "every name for it is taken"))
     }
-}
-
-/// Writes the receipt of a file that was not judged row by row: rejected, held, or received before.
-pub fn answer_whole_file(receipts: &Path, receipt: Sequence, summary: &Summary<'_>) -> Result<Digest, PostError> {
-    ReceiptWriter::create(receipts, receipt, summary.file_name)?.finish(summary)
 }
 
 #[cfg(test)]

@@ -21,13 +21,6 @@ pub enum Outcome {
     Rejected,
     /// It waits for a person.
     Held,
-    /// The same bytes were received before and nothing new is to be done.
-    AlreadyReceived {
-        /// The earlier receipt.
-        receipt: Sequence,
-        /// When the file was received then.
-        received_at: Timestamp,
-    },
 }
 
 impl Outcome {
@@ -37,7 +30,6 @@ impl Outcome {
             Self::Processed => None,
             Self::Rejected => Some(Verdict::Rejected),
             Self::Held => Some(Verdict::Held),
-            Self::AlreadyReceived { .. } => Some(Verdict::Duplicate),
         }
     }
 }
@@ -146,12 +138,6 @@ impl Summary<'_> {
             }
             Outcome::Rejected => "The file was rejected as a whole. None of its rows was processed.".to_owned(),
             Outcome::Held => "The file is held for a person to look at. None of its rows is processed yet.".to_owned(),
-            Outcome::AlreadyReceived { receipt, received_at } => {
-                format!(
-                    "This file was already received on {} as receipt {receipt}. Nothing was done again.",
-                    london(received_at)
-                )
-            }
         }
     }
 
@@ -211,7 +197,6 @@ impl Summary<'_> {
             Outcome::Held => {
                 vec!["Nothing for now: do not send it again. Another receipt follows when it is released."]
             }
-            Outcome::AlreadyReceived { .. } => vec!["Nothing. The earlier receipt says what became of its rows."],
             Outcome::Processed => {
                 let mut advice = Vec::new();
                 if self.decided().unwrap_or(self.totals).rejected > 0 {

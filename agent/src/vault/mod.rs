@@ -84,14 +84,18 @@ pub enum VaultError {
     #[error("no key for a new original")]
     Keyring(#[source] KeyringError),
     /// There is no such object.
-    #[error("the vault has no original {sha256}; `daybook recover` brings originals back from the central node")]
+    #[error(
+        "the vault has no original {sha256}; `daybook recover`, into another directory, brings originals back from the \
+         central node"
+    )]
     Missing {
         /// Which one.
         sha256: Digest,
     },
     /// The object is not what was written.
     #[error(
-        "original {sha256} is damaged in the vault: {why}; `daybook recover` brings originals back from the central node"
+        "original {sha256} is damaged in the vault: {why}; `daybook recover`, into another directory, brings originals back \
+         from the central node"
     )]
     Damaged {
         /// Which one.

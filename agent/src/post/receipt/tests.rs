@@ -177,7 +177,6 @@ fn a_whole_file_is_answered() {
     let home = tempfile::tempdir().expect("a folder");
     let missing = [Finding::of(Code::COLUMN_MISSING, Field::DateOfBirth)];
     let many = [Finding::from(Code::TOO_MANY_ERRORS)];
-    let earlier = Outcome::AlreadyReceived { receipt: Sequence(3), received_at: Timestamp(1_767_225_600_000_000) };
     for (outcome, findings, sentence, line) in [
         (
             Outcome::Rejected,
@@ -186,15 +185,10 @@ fn a_whole_file_is_answered() {
             "\"rejected\",\"1F-007\",\"date_of_birth\"",
         ),
         (Outcome::Held, &many, "The file is held for a person", "\"held\",\"1F-017\",\"\""),
-        (
-            earlier,
-            &[],
-            "already received on 1 January 2026 at 00:00:00 GMT as receipt 3.",
-            "\"duplicate\",\"1F-010\",\"\"",
-        ),
     ] {
         let summary = Summary { outcome, findings, totals: Totals::default(), ..summary() };
-        let report = answer_whole_file(home.path(), Sequence(7), &summary).expect("answered");
+        let receipt = ReceiptWriter::create(home.path(), Sequence(7), summary.file_name).expect("created");
+        let report = receipt.finish(&summary).expect("answered");
         let files = files(home.path());
         let [(_, text), (_, rows)] = files.as_slice() else { unreachable!("two files: {files:?}") };
         assert!(text.contains(sentence), "{text}");
@@ -271,7 +265,8 @@ fn a_correcting_receipt_reads_as_promised() {
     let refused = [Finding::from(Code::FILE_REFUSED)];
     let summary =
         Summary { correction, outcome: Outcome::Rejected, findings: &refused, totals: Totals::default(), ..summary };
-    answer_whole_file(home.path(), Sequence(1013), &summary).expect("answered");
+    let receipt = ReceiptWriter::create(home.path(), Sequence(1013), summary.file_name).expect("created");
+    receipt.finish(&summary).expect("answered");
     let text = fs::read_to_string(home.path().join("1013_autumn intake_receipt.txt")).expect("text");
     for sentence in ["Receipt 1013, which corrects receipt 7", "A person has looked at the file", "rejected as a whole"]
     {
