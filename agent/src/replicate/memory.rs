@@ -1,9 +1,6 @@
 //! A log in memory, for tests: what goes out, and what is kept. It remembers the order of what was done to it.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Mutex, PoisonError},
-};
+use std::collections::{BTreeMap, HashMap};
 
 use daybook_protocol::{
     batch::{Builder, Frame},
@@ -28,7 +25,7 @@ pub(crate) enum Done {
 }
 
 /// A log with its keys and originals.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Memory {
     pub(crate) log: LogId,
     pub(crate) frames: Vec<Frame>,
@@ -39,7 +36,7 @@ pub(crate) struct Memory {
     pub(crate) partial: HashMap<Digest, Vec<u8>>,
     pub(crate) done: Vec<Done>,
     pub(crate) full: bool,
-    pub(crate) checkpoint: Mutex<String>,
+    pub(crate) checkpoint: String,
 }
 
 pub(crate) const LOG: LogId = LogId([0x1d; 16]);
@@ -56,7 +53,7 @@ impl Memory {
             partial: HashMap::new(),
             done: Vec::new(),
             full: false,
-            checkpoint: Mutex::default(),
+            checkpoint: String::new(),
         }
     }
 
@@ -238,7 +235,7 @@ impl Archive for Memory {
     }
     fn note_originals(&mut self, _: Sequence) {}
     fn keep_checkpoint(&mut self, note: &str) -> Result<(), CopyError> {
-        note.clone_into(&mut self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner));
+        note.clone_into(&mut self.checkpoint);
         Ok(())
     }
 }
