@@ -11,7 +11,7 @@ use daybook_protocol::{
 };
 
 use super::{
-    Exchange, Outbound as _, Refused, Stop, batch_message,
+    Archive as _, Exchange, Outbound as _, Refused, Stop, batch_message,
     memory::{Done, LOG, Memory, frame, record},
 };
 use crate::{central::Keeper, keyring::RECORD_BYTES};
@@ -326,6 +326,21 @@ fn a_restored_central_node_is_refilled() {
     assert!(keeper.into_archive().same(&agent));
     let alarms: Vec<_> = exchange.take_alarms().into_iter().map(|alarm| alarm.alarm).collect();
     assert_eq!(alarms, ["central_rollback"]);
+}
+
+/// Goal: an old copy that gave out other keys under the numbers of keys that are mirrored already, with no batch to tell, is a
+/// fork. Method: keys that came to the copy before the batches that use them, and the same place in another keyring.
+#[test]
+fn another_keyring_is_a_fork() {
+    let (mut copy, _) = converse(&Memory::sample(3), Memory::new(LOG), UNCUT);
+    copy.append_keys(Epoch::FIRST, 3, &[record(Epoch::FIRST, 3, 3), record(Epoch::FIRST, 4, 4)].concat())
+        .expect("kept");
+    let mut other = Memory::sample(3);
+    (50..53).for_each(|mark| other.grow(Epoch::FIRST, mark));
+    let (keys, durable) = (copy.keys.clone(), copy.durable.clone());
+    let (copy, ended) = converse(&other, copy, UNCUT);
+    assert_eq!(refusal(ended), ("central", Refusal::Fork));
+    assert_eq!((copy.keys, copy.durable), (keys, durable));
 }
 
 /// Goal: where the central node lost keys, nothing is said to be mirrored until they are there again. Method: a copy without
