@@ -171,6 +171,15 @@ impl Exchange {
             // It compared our root with its own before it let us in, so what we have is a part of what it has.
             return Err(Stop::Ours(rollback(count, theirs.count)));
         }
+        let ours_there = if theirs.count == count {
+            Some(root)
+        } else {
+            let at = outbound.frames(Sequence(theirs.count), 1)?;
+            at.first().filter(|frame| frame.header().first.0 == theirs.count).map(|frame| frame.header().previous_root)
+        };
+        if ours_there != Some(theirs.root) {
+            return Err(Stop::Ours(fork(theirs.count)));
+        }
         let ahead = |held: &&KeysHeld| self::held(&self.our_keys, held.epoch) < held.count;
         if let Some(ahead) = theirs.keys.iter().find(ahead) {
             let ours = held(&self.our_keys, ahead.epoch);
@@ -182,15 +191,6 @@ impl Exchange {
                     ahead.epoch, ahead.count
                 ),
             )));
-        }
-        let ours_there = if theirs.count == count {
-            Some(root)
-        } else {
-            let at = outbound.frames(Sequence(theirs.count), 1)?;
-            at.first().filter(|frame| frame.header().first.0 == theirs.count).map(|frame| frame.header().previous_root)
-        };
-        if ours_there != Some(theirs.root) {
-            return Err(Stop::Ours(fork(theirs.count)));
         }
         if theirs.count < self.acknowledged_before {
             self.alarm(
