@@ -57,8 +57,8 @@ struct Transfer {
 pub struct Exchange {
     log: LogId,
     verifier: Verifier,
-    /// What was acknowledged in earlier conversations.
-    acknowledged_before: u64,
+    /// The most that the central node ever signed for.
+    acknowledged: u64,
     ours: (u64, Digest),
     our_keys: Vec<KeysHeld>,
     theirs: Option<Mirrored>,
@@ -77,12 +77,12 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// A conversation about `log`. `acknowledged_before` is the count of the last checkpoint that we keep.
-    pub fn new(log: LogId, verifier: Verifier, acknowledged_before: u64) -> Self {
+    /// A conversation about `log`. `acknowledged` is the count of the checkpoint that we keep.
+    pub fn new(log: LogId, verifier: Verifier, acknowledged: u64) -> Self {
         Self {
             log,
             verifier,
-            acknowledged_before,
+            acknowledged,
             ours: (0, Digest::of(b"")),
             our_keys: Vec::new(),
             theirs: None,
@@ -107,7 +107,7 @@ impl Exchange {
                 if self.theirs.is_none() {
                     self.begin(outbound, &mirrored)?;
                 } else {
-                    self.acknowledged(&mirrored)?;
+                    self.answered(&mirrored)?;
                 }
                 self.theirs = Some(mirrored);
                 Ok(true)
@@ -122,6 +122,19 @@ impl Exchange {
     /// How far the central node is, as it last said.
     pub fn mirrored(&self) -> Option<&Mirrored> {
         self.theirs.as_ref()
+    }
+
+    /// The checkpoint to be kept, where the central node signed for more than ever before; given once. One for less is not kept:
+    /// a process that ended before it could tell of that would be the last to know.
+    pub fn take_checkpoint(&mut self) -> Option<&str> {
+        let theirs = self.theirs.as_ref().filter(|theirs| theirs.count > self.acknowledged)?;
+        self.acknowledged = theirs.count;
+        Some(&theirs.checkpoint)
+    }
+
+    /// The most that the central node ever signed for.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
     }
 
     /// How many entries are safe there: log and keys.
@@ -192,13 +205,13 @@ impl Exchange {
                 ),
             )));
         }
-        if theirs.count < self.acknowledged_before {
+        if theirs.count < self.acknowledged {
             self.alarm(
                 "central_rollback",
                 format!(
                     "the central node has {} entries of this log but had signed for {}: it was restored from an older \
                      backup; it is being sent what it lacks",
-                    theirs.count, self.acknowledged_before
+                    theirs.count, self.acknowledged
                 ),
             );
         }
@@ -222,7 +235,7 @@ impl Exchange {
         }
     }
 
-    fn acknowledged(&mut self, theirs: &Mirrored) -> Result<(), Stop> {
+    fn answered(&mut self, theirs: &Mirrored) -> Result<(), Stop> {
         let (count, root) = self.theirs.as_ref().map_or((0, theirs.root), |before| (before.count, before.root));
         let sent = self.flights.iter().find_map(|flight| match flight {
             Flight::Batch { end, root } if *end == theirs.count => Some(*root),
