@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use daybook_protocol::{
     checkpoint::{Checkpoint, Verifier},
     event::{Alarm, Event},
-    ids::{Digest, Epoch, LogId, Sequence},
+    ids::{Digest, Epoch, KeyId, LogId, Sequence},
     wire::{KeysHeld, Message, Mirrored, PIECE_BYTES_MAX, Refusal, WINDOW_MESSAGES_MAX},
 };
 
 use super::{CopyError, Outbound, Refused, batch_message};
-use crate::keyring::RECORD_BYTES;
+use crate::keyring::{RECORD_BYTES, is_intact};
 
 /// So many bytes of batches are read at a time.
 const READ_BYTES: usize = 512 * 1024;
@@ -216,9 +216,9 @@ impl Exchange {
             );
         }
         self.keys_owed.clone_from(&self.our_keys);
-        // The last key that it has of each epoch is sent again. Keys are random: a keyring that parted from this one differs
-        // there from what came, though no batch may have followed those keys that would tell.
-        self.keys_read = theirs.keys.iter().map(|held| (held.epoch, held.count.saturating_sub(1))).collect();
+        for held in &theirs.keys {
+            self.keys_read.insert(held.epoch, first_key(outbound, *held)?);
+        }
         self.batches_read = theirs.count;
         self.walked = theirs.originals_through;
         Ok(())
@@ -390,6 +390,15 @@ impl Exchange {
     fn alarm(&mut self, alarm: &str, detail: String) {
         self.alarms.push(Alarm { alarm: alarm.to_owned(), detail });
     }
+}
+
+/// The first key to be sent of those whose records begin so at the central node: the last that it has is sent again. Keys are
+/// random, so that a keyring that parted from this one differs there, though no batch may have followed those keys that would
+/// tell. One that is damaged or destroyed here tells nothing.
+fn first_key(outbound: &dyn Outbound, theirs: KeysHeld) -> Result<u32, CopyError> {
+    let last = KeyId { epoch: theirs.epoch, number: theirs.count.saturating_sub(1) };
+    let record = outbound.key_records(last.epoch, last.number, RECORD_BYTES)?;
+    Ok(if is_intact(last, &record) { last.number } else { theirs.count })
 }
 
 /// How many keys of an epoch there are in a list.

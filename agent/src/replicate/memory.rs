@@ -13,7 +13,7 @@ use daybook_protocol::{
 };
 
 use super::{Archive, CopyError, Outbound};
-use crate::keyring::RECORD_BYTES;
+use crate::keyring::{RECORD_BYTES, made_up};
 
 /// What was done to a log, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,9 +114,7 @@ impl Memory {
 
 /// A record as in a keyring's file, as far as the wire is concerned.
 pub(crate) fn record(epoch: Epoch, number: u32, mark: u32) -> Vec<u8> {
-    let mut record = [epoch.0.to_be_bytes(), number.to_be_bytes(), mark.to_be_bytes()].concat();
-    record.resize(RECORD_BYTES, 0);
-    record
+    made_up(KeyId { epoch, number }, mark).to_vec()
 }
 
 /// A batch behind `frontier`.

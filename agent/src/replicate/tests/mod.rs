@@ -1,5 +1,6 @@
 //! Agent, central node and recovering machine talk in memory, message by message.
 
+mod keys;
 mod recovering;
 
 use daybook_protocol::{
@@ -11,7 +12,7 @@ use daybook_protocol::{
 };
 
 use super::{
-    Archive as _, Exchange, Outbound as _, Refused, Stop, batch_message,
+    Exchange, Outbound as _, Refused, Stop, batch_message,
     memory::{Done, LOG, Memory, frame, record},
 };
 use crate::{central::Keeper, keyring::RECORD_BYTES};
@@ -215,23 +216,6 @@ fn forks_and_rollbacks_are_refused() {
     }
 }
 
-/// Goal: an agent whose keyring ends before what is mirrored of it would give a number out twice, and is stopped; keys that
-/// differ are refused and not overwritten. Method: take a key away, change one.
-#[test]
-fn keys_do_not_go_back_or_change() {
-    let agent = Memory::sample(3);
-    let (copy, _) = converse(&agent, Memory::new(LOG), UNCUT);
-    let mut short = Memory::sample(3);
-    short.keys.insert(Epoch::FIRST, vec![0; 2 * RECORD_BYTES]);
-    let (copy, ended) = converse(&short, copy, UNCUT);
-    assert_eq!(refusal(ended), ("agent", Refusal::Rollback));
-    let mut keeper = Keeper::open(copy).expect("in memory");
-    let records = record(Epoch::FIRST, 1, 99);
-    let refused = keeper.take(Message::Keys { epoch: Epoch::FIRST, first: 1, records }).expect_err("another key");
-    assert_eq!(refused.refusal, Refusal::Fork);
-    assert_eq!(keeper.into_archive().keys, agent.keys);
-}
-
 /// Goal: each message that breaks a rule is refused by its name, and what is kept stays as it was. Method: one of each, to a
 /// copy of three batches.
 #[test]
@@ -331,21 +315,6 @@ fn a_restored_central_node_is_refilled() {
     assert!(keeper.into_archive().same(&agent));
     let alarms: Vec<_> = exchange.take_alarms().into_iter().map(|alarm| alarm.alarm).collect();
     assert_eq!(alarms, ["central_rollback"]);
-}
-
-/// Goal: an old copy that gave out other keys under the numbers of keys that are mirrored already, with no batch to tell, is a
-/// fork. Method: keys that came to the copy before the batches that use them, and the same place in another keyring.
-#[test]
-fn another_keyring_is_a_fork() {
-    let (mut copy, _) = converse(&Memory::sample(3), Memory::new(LOG), UNCUT);
-    copy.append_keys(Epoch::FIRST, 3, &[record(Epoch::FIRST, 3, 3), record(Epoch::FIRST, 4, 4)].concat())
-        .expect("kept");
-    let mut other = Memory::sample(3);
-    (50..53).for_each(|mark| other.grow(Epoch::FIRST, mark));
-    let (keys, durable) = (copy.keys.clone(), copy.durable.clone());
-    let (copy, ended) = converse(&other, copy, UNCUT);
-    assert_eq!(refusal(ended), ("central", Refusal::Fork));
-    assert_eq!((copy.keys, copy.durable), (keys, durable));
 }
 
 /// Goal: where the central node lost keys, nothing is said to be mirrored until they are there again. Method: a copy without
