@@ -273,6 +273,11 @@ impl Running {
 
     /// Asks it to stop, and says how it ended and how long that took.
     pub(crate) fn stop(mut self) -> (ExitStatus, Duration) {
+        self.stopped()
+    }
+
+    /// The same, for whoever wants to hear what it says then.
+    pub(crate) fn stopped(&mut self) -> (ExitStatus, Duration) {
         let began = Instant::now();
         self.terminate();
         let status = until("an end after SIGTERM", || self.ended());

@@ -1,7 +1,10 @@
 //! One thread for each log that is being mirrored: it owns the copy, takes what is queued, makes it durable with one
 //! barrier and only then answers. The rules are the [`Keeper`]'s; the network is the server's.
 
-use std::thread::{self, JoinHandle};
+use std::{
+    iter,
+    thread::{self, JoinHandle},
+};
 
 use daybook_protocol::{
     checkpoint::Checkpoint,
@@ -68,7 +71,7 @@ pub(super) fn start<A: Archive + 'static>(
             let _ = predecessor.join();
         }
         match open().and_then(Keeper::open) {
-            Ok(keeper) => close(Serving { keeper, surroundings, attached: None, failed: false }.run(&mut requests)),
+            Ok(keeper) => close(Serving::new(keeper, surroundings).run(&mut requests)),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the copy of a log cannot be opened");
                 refuse_next(&mut requests, trouble(&error));
@@ -95,7 +98,8 @@ struct Attached {
     replies: mpsc::Sender<Reply>,
 }
 
-struct Serving<A> {
+/// The copy of one log at work, message by message; its thread only waits for them.
+pub(super) struct Serving<A> {
     keeper: Keeper<A>,
     surroundings: Surroundings,
     attached: Option<Attached>,
@@ -104,27 +108,40 @@ struct Serving<A> {
 }
 
 impl<A: Archive> Serving<A> {
+    /// The keeper of one log, before anybody is connected.
+    pub(super) fn new(keeper: Keeper<A>, surroundings: Surroundings) -> Self {
+        Self { keeper, surroundings, attached: None, failed: false }
+    }
+
     fn run(mut self, requests: &mut mpsc::Receiver<Request>) -> A {
         while let Some(request) = requests.blocking_recv() {
-            self.handle(request);
-            for _ in 1..GROUP_MESSAGES_MAX {
-                let Ok(request) = requests.try_recv() else { break };
-                self.handle(request);
-            }
-            self.settle();
-            if self.failed {
+            let more = iter::from_fn(|| requests.try_recv().ok());
+            if !self.group(iter::once(request).chain(more).take(GROUP_MESSAGES_MAX)) {
                 return self.keeper.into_archive();
             }
             if requests.is_empty() {
                 self.rest();
             }
         }
+        self.end()
+    }
+
+    /// Handles what shares a barrier. `false` when the disk failed: then the copy is to be let go of.
+    pub(super) fn group(&mut self, requests: impl Iterator<Item = Request>) -> bool {
+        requests.for_each(|request| self.handle(request));
+        self.settle();
+        !self.failed
+    }
+
+    /// Notes what saves work later, and gives the copy back.
+    pub(super) fn end(mut self) -> A {
         self.keeper.note();
         self.rest();
         self.keeper.into_archive()
     }
 
-    fn rest(&mut self) {
+    /// For when there is nothing else to do.
+    pub(super) fn rest(&mut self) {
         if let Err(error) = self.keeper.rest() {
             tracing::warn!(error = &error as &dyn std::error::Error, "the checkpoint of a copy cannot be kept");
         }

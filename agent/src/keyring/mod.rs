@@ -64,6 +64,9 @@ use rand_chacha::ChaCha12Rng;
 
 pub use operator::{OperatorKey, Tokens};
 pub use record::RECORD_BYTES;
+pub(crate) use record::is_intact;
+#[cfg(test)]
+pub(crate) use record::made_up;
 pub use records::{append_records, damaged_in, held_in, read_records};
 pub use seal::{Key, open_sealed, seal};
 
@@ -179,6 +182,12 @@ pub enum KeyringError {
     #[error("the record sent for key {id} is not the one that is kept here; nothing was overwritten")]
     RecordsDiffer {
         /// The first key that differs.
+        id: KeyId,
+    },
+    /// Stop: what is kept for this key is damaged, so that nobody knows whether the same was sent.
+    #[error("the record that is kept here of key {id} is damaged; nothing was overwritten")]
+    KeptDamaged {
+        /// The key.
         id: KeyId,
     },
     /// The private part is too long, or is not one.

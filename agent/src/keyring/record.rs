@@ -71,7 +71,22 @@ pub(super) fn unwrap(wrapping: &XChaCha20Poly1305, id: KeyId, record: &Record) -
     }
 }
 
-/// Whether the record is as it was written.
+/// Whether some bytes are the record of a key as it was written.
+pub(crate) fn is_intact(id: KeyId, record: &[u8]) -> bool {
+    <&Record>::try_from(record).is_ok_and(|record| condition(id, record) == Condition::Intact)
+}
+
+/// A record that passes for one, told apart from others by `mark`; no key opens it.
+#[cfg(test)]
+pub(crate) fn made_up(id: KeyId, mark: u32) -> Record {
+    let mut record = [0; RECORD_BYTES];
+    record.split_at_mut(4).0.copy_from_slice(&mark.to_be_bytes());
+    let checksum = checksum(id, &record);
+    record.split_at_mut(CHECKSUM_AT).1.copy_from_slice(&checksum);
+    record
+}
+
+/// What can be said of a record.
 pub(super) fn condition(id: KeyId, record: &Record) -> Condition {
     if record.iter().all(|byte| *byte == 0) {
         Condition::Destroyed

@@ -111,8 +111,10 @@ pub fn append_records(directory: &Path, epoch: Epoch, first: u32, records: &[u8]
     let mut kept = vec![0; here.len() * RECORD_BYTES];
     read_exact_at(&file, &mut kept, offset(first)).map_err(failed)?;
     let mut pairs = (first..=u32::MAX).zip(here.iter().zip(kept.as_chunks::<RECORD_BYTES>().0));
-    if let Some((number, _)) = pairs.find(|(_, (sent, kept))| sent != kept) {
-        return Err(KeyringError::RecordsDiffer { id: KeyId { epoch, number } });
+    if let Some((number, (_, kept))) = pairs.find(|(_, (sent, kept))| sent != kept) {
+        let id = KeyId { epoch, number };
+        let damaged = condition(id, kept) == Condition::Damaged;
+        return Err(if damaged { KeyringError::KeptDamaged { id } } else { KeyringError::RecordsDiffer { id } });
     }
     append(&file, count, new).map_err(failed)?;
     // DURABLE: the records up to here. They may be acknowledged.

@@ -321,8 +321,8 @@ fn secrets_are_not_printed() {
     assert_eq!(said, "Key(secret) OperatorKey(secret) Tokens(secret)");
 }
 
-/// Goal: what a peer sends wrongly changes nothing. Method: parts of records, a changed record, a gap, other bytes, and
-/// numbers past the last.
+/// Goal: what a peer sends wrongly changes nothing. Method: parts of records, a changed record, a gap, other bytes,
+/// numbers past the last, and what was kept damaged.
 #[test]
 fn wrong_records_are_refused() {
     let (_source, _, bytes) = filled(4);
@@ -345,6 +345,9 @@ fn wrong_records_are_refused() {
     assert!(matches!(refused(0, &foreign), KeyringError::RecordsDiffer { id } if id.number == 0));
     assert!(matches!(refused(0, &[0; 2 * RECORD_BYTES]), KeyringError::RecordsDiffer { .. }));
     assert!(matches!(refused(u32::MAX, &[0; 2 * RECORD_BYTES]), KeyringError::Full { .. }));
+    fs::write(records::path(&copy, FIRST), [&bytes[..9], &[!bytes[9]], &bytes[10..half]].concat()).expect("damaged");
+    let unknown = append_records(&copy, FIRST, 0, &bytes[..half]).expect_err("nobody knows");
+    assert!(matches!(unknown, KeyringError::KeptDamaged { id } if id.number == 0));
 }
 
 /// Goal: a copy outlives a kill in the middle of a write, and a destroyed key stays destroyed in it. Method: a torn copy

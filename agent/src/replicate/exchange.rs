@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use daybook_protocol::{
     checkpoint::{Checkpoint, Verifier},
     event::{Alarm, Event},
-    ids::{Digest, Epoch, LogId, Sequence},
+    ids::{Digest, Epoch, KeyId, LogId, Sequence},
     wire::{KeysHeld, Message, Mirrored, PIECE_BYTES_MAX, Refusal, WINDOW_MESSAGES_MAX},
 };
 
 use super::{CopyError, Outbound, Refused, batch_message};
-use crate::keyring::RECORD_BYTES;
+use crate::keyring::{RECORD_BYTES, is_intact};
 
 /// So many bytes of batches are read at a time.
 const READ_BYTES: usize = 512 * 1024;
@@ -57,8 +57,8 @@ struct Transfer {
 pub struct Exchange {
     log: LogId,
     verifier: Verifier,
-    /// What was acknowledged in earlier conversations.
-    acknowledged_before: u64,
+    /// The most that the central node ever signed for.
+    acknowledged: u64,
     ours: (u64, Digest),
     our_keys: Vec<KeysHeld>,
     theirs: Option<Mirrored>,
@@ -77,12 +77,12 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// A conversation about `log`. `acknowledged_before` is the count of the last checkpoint that we keep.
-    pub fn new(log: LogId, verifier: Verifier, acknowledged_before: u64) -> Self {
+    /// A conversation about `log`. `acknowledged` is the count of the checkpoint that we keep.
+    pub fn new(log: LogId, verifier: Verifier, acknowledged: u64) -> Self {
         Self {
             log,
             verifier,
-            acknowledged_before,
+            acknowledged,
             ours: (0, Digest::of(b"")),
             our_keys: Vec::new(),
             theirs: None,
@@ -107,7 +107,7 @@ impl Exchange {
                 if self.theirs.is_none() {
                     self.begin(outbound, &mirrored)?;
                 } else {
-                    self.acknowledged(&mirrored)?;
+                    self.answered(&mirrored)?;
                 }
                 self.theirs = Some(mirrored);
                 Ok(true)
@@ -122,6 +122,19 @@ impl Exchange {
     /// How far the central node is, as it last said.
     pub fn mirrored(&self) -> Option<&Mirrored> {
         self.theirs.as_ref()
+    }
+
+    /// The checkpoint to be kept, where the central node signed for more than ever before; given once. One for less is not kept:
+    /// a process that ended before it could tell of that would be the last to know.
+    pub fn take_checkpoint(&mut self) -> Option<&str> {
+        let theirs = self.theirs.as_ref().filter(|theirs| theirs.count > self.acknowledged)?;
+        self.acknowledged = theirs.count;
+        Some(&theirs.checkpoint)
+    }
+
+    /// The most that the central node ever signed for.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
     }
 
     /// How many entries are safe there: log and keys.
@@ -171,6 +184,15 @@ impl Exchange {
             // It compared our root with its own before it let us in, so what we have is a part of what it has.
             return Err(Stop::Ours(rollback(count, theirs.count)));
         }
+        let ours_there = if theirs.count == count {
+            Some(root)
+        } else {
+            let at = outbound.frames(Sequence(theirs.count), 1)?;
+            at.first().filter(|frame| frame.header().first.0 == theirs.count).map(|frame| frame.header().previous_root)
+        };
+        if ours_there != Some(theirs.root) {
+            return Err(Stop::Ours(fork(theirs.count)));
+        }
         let ahead = |held: &&KeysHeld| self::held(&self.our_keys, held.epoch) < held.count;
         if let Some(ahead) = theirs.keys.iter().find(ahead) {
             let ours = held(&self.our_keys, ahead.epoch);
@@ -183,27 +205,20 @@ impl Exchange {
                 ),
             )));
         }
-        let ours_there = if theirs.count == count {
-            Some(root)
-        } else {
-            let at = outbound.frames(Sequence(theirs.count), 1)?;
-            at.first().filter(|frame| frame.header().first.0 == theirs.count).map(|frame| frame.header().previous_root)
-        };
-        if ours_there != Some(theirs.root) {
-            return Err(Stop::Ours(fork(theirs.count)));
-        }
-        if theirs.count < self.acknowledged_before {
+        if theirs.count < self.acknowledged {
             self.alarm(
                 "central_rollback",
                 format!(
                     "the central node has {} entries of this log but had signed for {}: it was restored from an older \
                      backup; it is being sent what it lacks",
-                    theirs.count, self.acknowledged_before
+                    theirs.count, self.acknowledged
                 ),
             );
         }
         self.keys_owed.clone_from(&self.our_keys);
-        self.keys_read = theirs.keys.iter().map(|held| (held.epoch, held.count)).collect();
+        for held in &theirs.keys {
+            self.keys_read.insert(held.epoch, first_key(outbound, *held)?);
+        }
         self.batches_read = theirs.count;
         self.walked = theirs.originals_through;
         Ok(())
@@ -220,7 +235,7 @@ impl Exchange {
         }
     }
 
-    fn acknowledged(&mut self, theirs: &Mirrored) -> Result<(), Stop> {
+    fn answered(&mut self, theirs: &Mirrored) -> Result<(), Stop> {
         let (count, root) = self.theirs.as_ref().map_or((0, theirs.root), |before| (before.count, before.root));
         let sent = self.flights.iter().find_map(|flight| match flight {
             Flight::Batch { end, root } if *end == theirs.count => Some(*root),
@@ -375,6 +390,15 @@ impl Exchange {
     fn alarm(&mut self, alarm: &str, detail: String) {
         self.alarms.push(Alarm { alarm: alarm.to_owned(), detail });
     }
+}
+
+/// The first key to be sent of those whose records begin so at the central node: the last that it has is sent again. Keys are
+/// random, so that a keyring that parted from this one differs there, though no batch may have followed those keys that would
+/// tell. One that is damaged or destroyed here tells nothing.
+fn first_key(outbound: &dyn Outbound, theirs: KeysHeld) -> Result<u32, CopyError> {
+    let last = KeyId { epoch: theirs.epoch, number: theirs.count.saturating_sub(1) };
+    let record = outbound.key_records(last.epoch, last.number, RECORD_BYTES)?;
+    Ok(if is_intact(last, &record) { last.number } else { theirs.count })
 }
 
 /// How many keys of an epoch there are in a list.

@@ -1,9 +1,6 @@
 //! A log in memory, for tests: what goes out, and what is kept. It remembers the order of what was done to it.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Mutex, PoisonError},
-};
+use std::collections::{BTreeMap, HashMap};
 
 use daybook_protocol::{
     batch::{Builder, Frame},
@@ -16,7 +13,7 @@ use daybook_protocol::{
 };
 
 use super::{Archive, CopyError, Outbound};
-use crate::keyring::RECORD_BYTES;
+use crate::keyring::{RECORD_BYTES, made_up};
 
 /// What was done to a log, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +25,7 @@ pub(crate) enum Done {
 }
 
 /// A log with its keys and originals.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Memory {
     pub(crate) log: LogId,
     pub(crate) frames: Vec<Frame>,
@@ -39,7 +36,7 @@ pub(crate) struct Memory {
     pub(crate) partial: HashMap<Digest, Vec<u8>>,
     pub(crate) done: Vec<Done>,
     pub(crate) full: bool,
-    pub(crate) checkpoint: Mutex<String>,
+    pub(crate) checkpoint: String,
 }
 
 pub(crate) const LOG: LogId = LogId([0x1d; 16]);
@@ -56,7 +53,7 @@ impl Memory {
             partial: HashMap::new(),
             done: Vec::new(),
             full: false,
-            checkpoint: Mutex::default(),
+            checkpoint: String::new(),
         }
     }
 
@@ -117,9 +114,7 @@ impl Memory {
 
 /// A record as in a keyring's file, as far as the wire is concerned.
 pub(crate) fn record(epoch: Epoch, number: u32, mark: u32) -> Vec<u8> {
-    let mut record = [epoch.0.to_be_bytes(), number.to_be_bytes(), mark.to_be_bytes()].concat();
-    record.resize(RECORD_BYTES, 0);
-    record
+    made_up(KeyId { epoch, number }, mark).to_vec()
 }
 
 /// A batch behind `frontier`.
@@ -238,7 +233,7 @@ impl Archive for Memory {
     }
     fn note_originals(&mut self, _: Sequence) {}
     fn keep_checkpoint(&mut self, note: &str) -> Result<(), CopyError> {
-        note.clone_into(&mut self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner));
+        note.clone_into(&mut self.checkpoint);
         Ok(())
     }
 }

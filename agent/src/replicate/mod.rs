@@ -39,6 +39,8 @@ pub(crate) use link::{
 };
 pub use recover::{Progress, RecoverError, Recovered, recover, settle};
 pub use recovery::Recovery;
+#[cfg(test)]
+pub(crate) use session::is_final;
 pub use session::{Mirroring, Position, SessionError, run_session};
 
 /// The port of a central node, where an address names none.

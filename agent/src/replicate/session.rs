@@ -253,7 +253,7 @@ impl Session {
 
 /// Whether a refusal stands until a person does something on this machine. The others may be mended on the central node, or
 /// pass.
-fn is_final(refusal: Refusal) -> bool {
+pub(crate) fn is_final(refusal: Refusal) -> bool {
     matches!(refusal, Refusal::Identity | Refusal::Revoked | Refusal::Fenced | Refusal::Fork | Refusal::Rollback)
 }
 
@@ -324,13 +324,12 @@ impl Talk<'_> {
             _ => None,
         };
         let outbound = Arc::clone(&self.mirroring.outbound);
-        let (home, before) = (self.mirroring.home.clone(), self.session.acknowledged);
+        let home = self.mirroring.home.clone();
         let moved = self
             .lend(move |exchange| {
                 let moved = exchange.received(&*outbound, message)?;
-                if let Some(mirrored) = exchange.mirrored().filter(|mirrored| moved && mirrored.count != before) {
-                    durable::write_whole(&home.checkpoint(), mirrored.checkpoint.as_bytes())
-                        .map_err(CopyError::from)?;
+                if let Some(note) = exchange.take_checkpoint() {
+                    durable::write_whole(&home.checkpoint(), note.as_bytes()).map_err(CopyError::from)?;
                     // DURABLE: what the central node signed for. From here on a log that ends before it is not written to.
                 }
                 Ok(moved)
@@ -342,14 +341,12 @@ impl Talk<'_> {
             (self.mirroring.alarm)(alarm);
         }
         let log_through = exchange.log_through();
+        self.session.acknowledged = exchange.acknowledged();
         let mirrored = exchange.mirrored().filter(|_| moved);
-        if let Some(mirrored) = mirrored {
-            self.session.acknowledged = mirrored.count;
-            // The first position is said to whoever is let in; only what follows shows that it goes well.
-            if std::mem::replace(&mut self.met, true) {
-                self.session.alarmed = None;
-                *self.failures = 0;
-            }
+        // The first position is said to whoever is let in; only what follows shows that it goes well.
+        if mirrored.is_some() && std::mem::replace(&mut self.met, true) {
+            self.session.alarmed = None;
+            *self.failures = 0;
         }
         self.mirroring.position.send_modify(|position| {
             position.last_contact = Some(now());

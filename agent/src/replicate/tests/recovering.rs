@@ -48,7 +48,7 @@ fn served(copy: &Memory, request: &Message) -> Vec<Message> {
 fn fetch(copy: &Memory, recovery: &mut Recovery<Memory>, cut: usize) -> Result<(), Stop> {
     let (count, root) = recovery.connect()?;
     // A central node lets in whoever has a part of the log.
-    let mut keeper = Keeper::open(clone_of(copy)).expect("in memory");
+    let mut keeper = Keeper::open(copy.clone()).expect("in memory");
     keeper.meet(&Hello { epoch: Epoch(9), count, root, ..hello(copy) }).map_err(Stop::Theirs)?;
     let mut coming = vec![Message::Mirrored(keeper.position(&sign, NOW))];
     let mut came = 0;
@@ -64,17 +64,6 @@ fn fetch(copy: &Memory, recovery: &mut Recovery<Memory>, cut: usize) -> Result<(
         coming = requests.iter().flat_map(|request| served(copy, request)).collect();
     }
     Ok(())
-}
-
-fn clone_of(log: &Memory) -> Memory {
-    Memory {
-        frames: log.frames.clone(),
-        durable: log.durable.clone(),
-        epoch: log.epoch,
-        keys: log.keys.clone(),
-        objects: log.objects.clone(),
-        ..Memory::new(log.log)
-    }
 }
 
 /// Goal: a recover brings back the same log, keys and originals, wherever it is cut off. Method: cut it after the first, the
@@ -109,7 +98,7 @@ fn a_recover_takes_nothing_on_trust() {
         let copy = Memory::sample(3);
         let mut recovery = Recovery::open(Memory::new(LOG), Epoch(2), signer().verifier());
         recovery.connect().expect("in memory");
-        let keeper = Keeper::open(clone_of(&copy)).expect("in memory");
+        let keeper = Keeper::open(copy.clone()).expect("in memory");
         let mut coming = vec![Message::Mirrored(keeper.position(&sign, NOW))];
         while !coming.is_empty() {
             let mut requests = Vec::new();
