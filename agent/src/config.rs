@@ -1,7 +1,7 @@
 //! The configuration file: which folders are watched, for whom, and by which policy. It never holds a secret.
 
 use std::{
-    fs, io,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -10,12 +10,17 @@ use std::{
 use daybook_protocol::{entry::CONFIG_BYTES_MAX, event::Level, field::Kind};
 use serde::Deserialize;
 
-use crate::{desk::Policy, scrub::Timer};
+use crate::{desk::Policy, durable, scrub::Timer};
 
 /// Disks forget slowly, and the other copy has to be there still when it is noticed.
 const SCRUB_DAYS: u32 = 7;
 /// By then a start has caught up with what was dropped meanwhile.
 const SCRUB_SETTLE_SECONDS: u64 = 300;
+
+/// A folder's name stands in every alarm and status line about it, and in every one of its entries.
+pub const FOLDER_NAME_BYTES_MAX: usize = 64;
+/// The longest number of a centre (DOMAIN.md 2.2).
+pub const CENTRE_BYTES_MAX: usize = 12;
 
 /// What can be set. Every part has defaults; a word that is not known is an error, so that a typing mistake is not
 /// silently a default.
@@ -221,8 +226,12 @@ pub enum ConfigError {
 impl Config {
     /// Reads the file at `path` and gives the configuration with its text, which goes into the log.
     pub fn load(path: &Path) -> Result<(Self, String), ConfigError> {
-        let bytes = fs::read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let wrong = |why| ConfigError::Wrong { path: path.to_owned(), why };
+        let bytes = match durable::read_bounded(path, CONFIG_BYTES_MAX as u64) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(wrong(error.to_string())),
+            read => read.and_then(|read| read.ok_or_else(|| io::ErrorKind::NotFound.into())),
+        };
+        let bytes = bytes.map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let text = String::from_utf8(bytes).map_err(|_| wrong("save it as UTF-8".to_owned()))?;
         let base = path.parent().unwrap_or(Path::new("."));
         let config = Self::parse(&text, base).map_err(wrong)?;
@@ -240,8 +249,8 @@ impl Config {
         }
         for (place, folder) in config.folders.iter().enumerate() {
             let earlier = config.folders.get(..place).unwrap_or_default();
-            if folder.name.is_empty() || folder.name.len() > 64 {
-                return Err(format!("folder {} needs a name of at most 64 letters", place + 1));
+            if folder.name.is_empty() || folder.name.len() > FOLDER_NAME_BYTES_MAX {
+                return Err(format!("folder {} needs a name of at most {FOLDER_NAME_BYTES_MAX} letters", place + 1));
             }
             if !valid_centre(&folder.centre) {
                 return Err(format!(
@@ -260,9 +269,9 @@ impl Config {
     }
 }
 
-/// Whether a text can be a centre number: up to 12 letters and digits (DOMAIN.md 2.2).
+/// Whether a text can be a centre number: up to [`CENTRE_BYTES_MAX`] letters and digits.
 pub fn valid_centre(text: &str) -> bool {
-    (1..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    (1..=CENTRE_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -72,13 +72,36 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
 
 /// Reads a file of at most `bytes_max` bytes; `None` if there is none.
 pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
-    match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-        Ok(found) if found.len() > bytes_max => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("it has {} bytes and at most {bytes_max} are expected", found.len()),
-        )),
-        Ok(_) => fs::read(path).map(Some),
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let mut bytes = Vec::new();
+    // Its length is not asked for: a device has none, and a file may grow.
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        let why = format!("it has more than the {bytes_max} bytes that are expected at most");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    Ok(Some(bytes))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// Goal: no file is read beyond its limit, whatever it says of its length. Method: files on both sides of the limit, one that is
+    /// missing, and a device that never ends.
+    #[test]
+    fn reading_ends_at_the_limit() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("file");
+        assert_eq!(read_bounded(&path, 3).expect("none"), None);
+        for bytes in [&b""[..], b"abc", b"abcd"] {
+            fs::write(&path, bytes).expect("written");
+            assert_eq!(read_bounded(&path, 3).ok().flatten().as_deref(), (bytes.len() <= 3).then_some(bytes));
+        }
+        let error = read_bounded(Path::new("/dev/zero"), 3).expect_err("it never ends");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 }

@@ -32,13 +32,18 @@ pub(crate) fn program() -> &'static str {
 }
 
 /// Waits until `condition` gives something.
-pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, condition)
+}
+
+/// The same for what may take longer than usual.
+pub(crate) fn until_within<T>(patience: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(began.elapsed() < patience, "waited in vain for {what}");
         thread::sleep(LOOK);
     }
 }
@@ -257,6 +262,13 @@ impl Running {
             assert!(self.ended().is_none(), "it ended by itself: {}", self.said());
             self.said().contains(words).then_some(())
         });
+    }
+
+    /// The most memory that it has had so far, in bytes.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells it");
+        peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
     }
 
     /// Kills it, as the power would.

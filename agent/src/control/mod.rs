@@ -26,7 +26,7 @@ pub use none::{Control, own_user, serve};
 #[cfg(unix)]
 pub use peer::own_user;
 #[cfg(unix)]
-pub use serve::{Control, serve};
+pub use serve::{Control, serve, understand};
 
 /// So many commands are performed at once: more than an office types, and few enough threads to forget about.
 pub const CONNECTIONS_MAX: usize = 32;
@@ -106,8 +106,8 @@ pub enum ControlError {
 
 /// The first line of a connection.
 #[cfg(unix)]
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-struct Asked {
+#[derive(Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Asked {
     /// The program's version; another one may mean something else by the same words.
     version: String,
     #[serde(flatten)]
@@ -126,8 +126,9 @@ enum Answer {
     Exit(u8),
 }
 
+/// What a request has to name as its version.
 #[cfg(unix)]
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Reads a line of at most `bytes_max` bytes, with its line break; empty at the end, `None` where it is longer.
 #[cfg(unix)]

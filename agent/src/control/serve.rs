@@ -203,7 +203,8 @@ fn converse(shared: &Shared, handler: &dyn Handler, stream: &UnixStream) -> io::
     screen.flush()
 }
 
-fn understand(line: &[u8]) -> Result<Asked, String> {
+/// What the first line of a connection asks for. The error says, for the person at the other end, why it is not done.
+pub fn understand(line: &[u8]) -> Result<Asked, String> {
     #[derive(serde::Deserialize)]
     struct Version {
         version: String,

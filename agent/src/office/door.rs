@@ -88,6 +88,11 @@ fn no_room_for(folder: &Folder) -> String {
     format!("room for folder {}", folder.name)
 }
 
+/// The name of the alarm that says that a folder, or a file in it, cannot be worked with.
+fn trouble_in(folder: &Folder) -> String {
+    format!("folder {}", folder.name)
+}
+
 /// One folder's door.
 struct Door {
     office: Arc<Office>,
@@ -99,8 +104,10 @@ struct Door {
     stuck: HashSet<Sequence>,
     /// Whether the alarm is open that says that the next file is too large for the room that there is.
     waits_for_room: bool,
-    /// Whether the folder's last trouble was told, so that it is told once.
-    troubled: bool,
+    /// Whether the alarm is open that says that the folder cannot be worked with.
+    unusable: bool,
+    /// Whether it was told that intake waits, so that it is told once.
+    waits: bool,
 }
 
 impl Door {
@@ -113,37 +120,33 @@ impl Door {
             open: Vec::new(),
             stuck: HashSet::new(),
             waits_for_room: false,
-            troubled: false,
+            unusable: false,
+            waits: false,
         }
     }
 
     fn attend(mut self, heard: &mpsc::Receiver<HintKind>, shutdown: &Shutdown) {
-        if let Err(error) = self.remember() {
-            self.trouble(&error);
-        }
+        let mut looked = self.remember().map(|()| Duration::ZERO);
         while !shutdown.is_asked() {
-            let wait = match self.look(shutdown) {
-                Ok(wait) => {
-                    self.troubled = false;
-                    wait
-                }
-                Err(OfficeError::Journal(_)) => return shutdown.ask(),
+            let wait = looked.or_else(|error| self.trouble(error).map(|()| RETRY));
+            match wait {
+                Ok(wait) => self.wait(wait, heard, shutdown),
                 Err(OfficeError::Stopping) => return,
-                Err(error) => {
-                    self.trouble(&error);
-                    RETRY
-                }
-            };
-            self.wait(wait, heard, shutdown);
+                // The journal takes nothing more.
+                Err(_) => return shutdown.ask(),
+            }
+            looked = self.look(shutdown);
         }
     }
 
     /// Takes from the log what this folder left unfinished, and what it refused before.
     fn remember(&mut self) -> Result<(), OfficeError> {
-        let (name, alarm) = (self.folder.name.clone(), no_room_for(&self.folder));
+        let name = self.folder.name.clone();
         let (open, refused, alarms) =
             self.office.journal.look(|index| (index.open_arrivals(), index.refused(), index.alarms()))?;
-        self.waits_for_room = alarms.iter().any(|(open, _)| *open == alarm);
+        let is_open = |alarm: String| alarms.iter().any(|(open, _)| *open == alarm);
+        self.waits_for_room = is_open(no_room_for(&self.folder));
+        self.unusable = is_open(trouble_in(&self.folder));
         for arrival in open.into_iter().filter(|arrival| arrival.received.folder == name) {
             let received = &arrival.received;
             let version =
@@ -153,7 +156,7 @@ impl Door {
                 self.scanner.seed_taken(&self.office.file_name(&arrival)?, version);
             }
             // An earlier run's alarm is still open: this one has to clear it.
-            if alarms.iter().any(|(alarm, _)| *alarm == trouble_with(arrival.arrival)) {
+            if is_open(trouble_with(arrival.arrival)) {
                 self.stuck.insert(arrival.arrival);
             }
             self.open.push(arrival.arrival);
@@ -173,6 +176,7 @@ impl Door {
         if let Some(why) = self.office.closed()? {
             return Err(OfficeError::Closed(why.to_owned()));
         }
+        let mut usable = true;
         let scan = self.scanner.scan(Instant::now())?;
         for refused in &scan.refused {
             self.refuse(refused)?;
@@ -186,7 +190,8 @@ impl Door {
                 // Its owner is still at it, or it cannot be read: the next look finds out.
                 Err(OfficeError::Intake(IntakeError::Changed { .. })) => false,
                 Err(error @ OfficeError::Intake(IntakeError::Unreadable { .. })) => {
-                    self.trouble(&error);
+                    self.trouble(error)?;
+                    usable = false;
                     false
                 }
                 taken => taken?,
@@ -194,6 +199,10 @@ impl Door {
             if !taken && self.scanner.holds_up(ready, Instant::now()) {
                 break;
             }
+        }
+        self.waits = false;
+        if usable {
+            self.usable_again()?;
         }
         Ok(scan.next_look.map_or(rescan, |next| next.min(rescan)))
     }
@@ -330,14 +339,35 @@ impl Door {
         Ok(())
     }
 
-    fn trouble(&mut self, error: &OfficeError) {
-        if let (false, OfficeError::Closed(why)) = (self.troubled, error) {
-            warn!(folder = self.folder.name, why, "intake waits");
-        } else if !self.troubled {
-            let error: &dyn std::error::Error = error;
-            error!(folder = self.folder.name, error, "the folder cannot be worked with; trying again");
+    /// The folder, or a file in it, cannot be worked with: raises an alarm once, and tries again with every look. That intake waits
+    /// as a whole has an alarm of its own. Fails where nothing more can be done.
+    fn trouble(&mut self, error: OfficeError) -> Result<(), OfficeError> {
+        match error {
+            OfficeError::Journal(_) | OfficeError::Stopping => return Err(error),
+            OfficeError::Closed(why) => {
+                if !std::mem::replace(&mut self.waits, true) {
+                    warn!(folder = self.folder.name, why, "intake waits");
+                }
+            }
+            _ if std::mem::replace(&mut self.unusable, true) => {}
+            error => {
+                let cause: &dyn std::error::Error = &error;
+                error!(folder = self.folder.name, error = cause, "the folder cannot be worked with; trying again");
+                let alarm = Alarm { alarm: trouble_in(&self.folder), detail: error.to_string() };
+                self.office.journal.raise(alarm, Source::Agent)?;
+            }
         }
-        self.troubled = true;
+        Ok(())
+    }
+
+    /// The folder was looked at, and nothing in it was in the way.
+    fn usable_again(&mut self) -> Result<(), OfficeError> {
+        if std::mem::take(&mut self.unusable) {
+            let detail = "the folder can be worked with again".to_owned();
+            let cleared = Event::AlarmCleared(Alarm { alarm: trouble_in(&self.folder), detail });
+            self.office.journal.note(Draft::plain(cleared))?;
+        }
+        Ok(())
     }
 
     fn wait(&mut self, wait: Duration, heard: &mpsc::Receiver<HintKind>, shutdown: &Shutdown) {
@@ -361,45 +391,4 @@ impl Door {
 }
 
 #[cfg(test)]
-mod tests {
-    use daybook_protocol::{
-        date::Timestamp,
-        event::{Alarm, Completion, FileId},
-    };
-
-    use super::*;
-    use crate::{config::Config, home::Home, office::Location};
-
-    /// Goal: the alarm of an arrival that could not be handled ends when it is handled, also by a later run. Method: an alarm
-    /// left open by a run that ended; then the door of the next one.
-    #[test]
-    fn an_alarm_of_an_earlier_run_is_cleared() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let text = "[[folder]]\nname = \"a\"\npath = \"drop\"\ncentre = \"C1\"\n";
-        let folder = Config::parse(text, directory.path()).expect("a configuration").folders.remove(0);
-        let place = Location { home: Home::new(directory.path().join("home")), config: None, operator_key: None };
-        let office = Office::open(&place, true).expect("a new home");
-        let preserved = office.preserve(&mut "no table".as_bytes(), 8).expect("preserved");
-        let handed = Handed {
-            name: "a.csv".into(),
-            folder: Some(&folder),
-            centre: "C1".into(),
-            brand: String::new(),
-            kind: None,
-            file_id: FileId { device: 0, number: 0 },
-            modified_at: Timestamp(1),
-            completed_by: Completion::Quiet,
-        };
-        let arrival = office.receive(&handed, &preserved).expect("received");
-        let alarm = Alarm { alarm: trouble_with(arrival), detail: "the disk".into() };
-        office.journal.raise(alarm, Source::File { arrival }).expect("raised");
-        office.close().expect("closed");
-
-        let office = Arc::new(Office::open(&place, false).expect("opened"));
-        let mut door = Door::new(Arc::clone(&office), folder);
-        door.remember().expect("remembered");
-        door.proceed(&Shutdown::new()).expect("handled");
-        assert_eq!(office.arrival(arrival).expect("an arrival").stage, Stage::Filed);
-        assert!(office.journal.look(Index::alarms).expect("looked").is_empty());
-    }
-}
+mod tests;

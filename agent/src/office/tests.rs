@@ -13,6 +13,7 @@ use crate::{books::index::Arrival, journal::CLOCK, store};
 
 mod corrections;
 mod known;
+mod layouts;
 
 fn office() -> (TempDir, Location, Office) {
     let directory = tempfile::tempdir().expect("a directory");

@@ -112,4 +112,4 @@ impl ReadError {
 type Source = Box<dyn Read + Send>;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

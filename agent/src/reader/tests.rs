@@ -1,6 +1,7 @@
 //! Whole files through the whole reader.
 
 mod data;
+pub(crate) mod dress;
 mod random;
 
 use std::io::{self, Cursor, Read};

@@ -171,7 +171,7 @@ pub(crate) fn batch_message(frame: &Frame) -> Message {
 }
 
 /// The batch of a message; its checksums hold, nothing else is known of it.
-pub(crate) fn frame_of(compressed: bool, bytes: &[u8]) -> Result<Frame, Refused> {
+pub fn frame_of(compressed: bool, bytes: &[u8]) -> Result<Frame, Refused> {
     let unpacked;
     let bytes = if compressed {
         unpacked = zstd::bulk::decompress(bytes, FRAME_BYTES_MAX)

@@ -2,12 +2,12 @@
 
 use std::{
     fs::{self, File},
-    io::{BufWriter, Write as _},
+    io::{self, BufWriter, Write as _},
     path::Path,
 };
 
 use anyhow::Context as _;
-use daybook_protocol::{ids::Sequence, tree::Frontier};
+use daybook_protocol::{checkpoint::NOTE_BYTES_MAX, ids::Sequence, tree::Frontier};
 
 use crate::{
     cli::{Exit, Globals, Screen, status::VerifyStatus},
@@ -52,7 +52,11 @@ fn verify_export(
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
-    let key = |path: &Path| fs::read_to_string(path).with_context(|| format!("cannot read the key {}", path.display()));
+    let read = |path: &Path| {
+        let bytes = durable::read_bounded(path, NOTE_BYTES_MAX as u64)?.ok_or(io::ErrorKind::NotFound)?;
+        String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    };
+    let key = |path: &Path| read(path).with_context(|| format!("cannot read the key {}", path.display()));
     let own = verifier.map(key).transpose()?;
     let mut progress = |done, total| screen.progress(done, total, "bytes");
     let checked = verify::verify_export(directory, own.as_deref().map(str::trim), &mut progress);

@@ -2,87 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{
+    dress::{Written, blank_line, cell, dress},
+    *,
+};
 use crate::reader::records::Records;
-
-/// A cell with everything that needs quotation marks, and letters of one to four bytes.
-fn cell() -> impl Strategy<Value = String> {
-    "[a-z0-9 ,;|\t\"\r\n'éß€ł\u{1F600}]{0,12}"
-}
-
-/// What stands between rows: nothing, or some blank line.
-fn blank_line() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["", "D", "DDDDD", " D ", "\"\"D\u{a0}", "\t \t"])
-}
-
-#[derive(Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a coin tossed on its own")]
-struct Dress {
-    delimiter: char,
-    end: &'static str,
-    encoding: Encoding,
-    mark: bool,
-    titles: Vec<Option<&'static str>>,
-    hint: bool,
-    total: bool,
-    note: bool,
-    last_end: bool,
-}
-
-fn dress() -> impl Strategy<Value = Dress> {
-    let titles = prop::option::of(prop::sample::select(vec!["Return", "made by,hand", "\"a\"\"b\""]));
-    (
-        prop::sample::select(vec![',', ';', '\t', '|']),
-        prop::sample::select(vec!["\n", "\r\n", "\r"]),
-        prop::sample::select(ALL_ENCODINGS.to_vec()),
-        any::<bool>(),
-        prop::collection::vec(titles, 0..4),
-        any::<[bool; 4]>(),
-    )
-        .prop_map(|(delimiter, end, encoding, mark, titles, [hint, total, note, last_end])| Dress {
-            delimiter,
-            end,
-            encoding,
-            mark,
-            titles,
-            hint,
-            total,
-            note,
-            last_end,
-        })
-}
-
-/// A file under construction, with the count of what is put into it.
-struct Writer<'a> {
-    dress: &'a Dress,
-    text: String,
-    lines: Lines,
-}
-
-impl Writer<'_> {
-    fn line(&mut self, line: &str) {
-        self.text += line;
-        self.text += self.dress.end;
-    }
-
-    fn blank(&mut self, line: &str) {
-        // A tab is a cell's end in one dress and white space in the others; a blank line is blank in all.
-        self.line(&line.replace('D', &self.dress.delimiter.to_string()));
-        self.lines.blank += 1;
-    }
-
-    fn cells(&mut self, cells: &[String], quotes: u64) -> String {
-        let special = [self.dress.delimiter, '"', '\r', '\n'];
-        let dressed = cells.iter().enumerate().map(|(place, cell)| {
-            if quotes >> place & 1 == 1 || cell.contains(special) {
-                format!("\"{}\"", cell.replace('"', "\"\""))
-            } else {
-                cell.clone()
-            }
-        });
-        dressed.collect::<Vec<_>>().join(&self.dress.delimiter.to_string())
-    }
-}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
@@ -94,57 +18,20 @@ proptest! {
         rows in prop::collection::vec((prop::collection::vec(cell(), 5), any::<u64>(), prop::option::of(blank_line())), 0..30),
         dress in dress(),
     ) {
-        let mut file = Writer { dress: &dress, text: String::new(), lines: Lines::default() };
-        if dress.hint {
-            file.line(&format!("sep={}", dress.delimiter));
-            file.lines.header += 1;
-        }
-        for title in &dress.titles {
-            match title {
-                Some(title) => {
-                    file.line(title);
-                    file.lines.title += 1;
-                }
-                None => file.blank(""),
-            }
-        }
-        file.line(&HEADER.trim().replace(',', &dress.delimiter.to_string()));
-        file.lines.header += 1;
-        let mut expected = Vec::new();
-        for (cells, quotes, blank) in &rows {
-            // The identifier makes a row a row whatever else is in it.
-            let row: Vec<String> = std::iter::once("1234567890".to_owned()).chain(cells.iter().cloned()).collect();
-            let line = u32::try_from(physical_lines(&file.text)).expect("few lines") + 1;
-            let text = file.cells(&row, *quotes);
-            file.line(&text);
-            file.lines.row += 1;
-            expected.push((line, row));
-            if let Some(blank) = blank {
-                file.blank(blank);
-            }
-        }
-        if dress.note && !rows.is_empty() {
-            file.line("checked by Jo");
-            file.lines.note += 1;
-        }
-        if dress.total {
-            file.line(&format!("Total{}{}", dress.delimiter, rows.len()));
-            file.lines.total += 1;
-        }
-        if !dress.last_end {
-            file.text.truncate(file.text.trim_end_matches(['\r', '\n']).len());
-            prop_assume!(!rows.last().is_some_and(|(.., blank)| blank.is_some()) || dress.total || dress.note);
-        }
-        let bytes = encode(&file.text, dress.encoding, dress.mark);
-        let as_1252 = dress.encoding == Encoding::Windows1252;
-        prop_assume!(!as_1252 || !encoding_rs::WINDOWS_1252.encode(&file.text).2);
-        prop_assume!(!as_1252 || file.text.is_ascii() || std::str::from_utf8(&bytes).is_err());
+        // The identifier makes a row a row whatever else is in it.
+        let row = |cells: &[String]| std::iter::once("1234567890".to_owned()).chain(cells.iter().cloned()).collect();
+        let rows: Vec<_> = rows.iter().map(|(cells, quotes, blank)| (row(cells), *quotes, *blank)).collect();
+        let header: Vec<_> = HEADER.trim().split(',').collect();
+        let written = dress.put_on(&header, &rows);
+        prop_assume!(written.is_some());
+        let Written { bytes, lines, places } = written.expect("assumed");
 
         let table = read(&bytes).expect("a good file");
         let read: Vec<_> = table.places.iter().map(|(line, _)| *line).zip(table.rows).collect();
+        let expected: Vec<_> = places.into_iter().zip(rows.into_iter().map(|(cells, ..)| cells)).collect();
         prop_assert_eq!(read, expected);
         prop_assert!(table.places.iter().all(|(_, shifted)| !shifted));
-        prop_assert_eq!(table.lines, file.lines);
+        prop_assert_eq!(table.lines, lines);
     }
 
     /// Goal: text that nobody wrote with care is split as the `csv` crate splits it, however it is cut into reads, and the
