@@ -37,6 +37,8 @@ impl Home {
         identity = "identity.toml";
         /// Who this home is to become, while a `recover` is under way.
         recovering = "recovering.toml";
+        /// On a central node: which backup is being put back here, while a restore is under way.
+        restoring = "restoring";
         /// The configuration, unless `--config` names another.
         config = "daybook.toml";
         /// The directory of the log's store.

@@ -230,6 +230,24 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// How the crash points begin that lie on the ways out: backup and restore of a central node.
+pub(crate) const WAYS_OUT: [&str; 1] = ["central."];
+
+/// The crash points named in the program's source.
+pub(crate) fn crash_points() -> Vec<String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut names = Vec::new();
+    for path in files(&source).into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "rs")) {
+        let text = fs::read_to_string(path).expect("a source file");
+        for piece in text.split("crash::point(\"").skip(1) {
+            names.extend(piece.split('"').next().map(str::to_owned));
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// A process of the program that lasts. Killed when it is dropped.
 pub(crate) struct Running {
     child: Child,

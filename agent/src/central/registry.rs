@@ -3,6 +3,8 @@
 //!
 //! The rules are functions of the registry and of a time that is passed in. Must not know of connections.
 
+mod restored;
+
 use std::{io, path::PathBuf};
 
 use daybook_protocol::{
@@ -18,6 +20,7 @@ use crate::{
     replicate::{ANY_LOG, Refused},
     tls,
 };
+pub(super) use restored::Restored;
 
 /// The registry's file has at most this many bytes: some tens of thousands of agents.
 const BYTES_MAX: u64 = 64 << 20;
@@ -60,6 +63,9 @@ pub struct Agent {
     pub revoked: Option<Revoked>,
     /// When another machine took its log over, if one did.
     pub fenced_at: Option<Timestamp>,
+    /// Whether the registry was put back from a backup, and no operator has confirmed this agent since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unconfirmed: bool,
 }
 
 /// When and why an agent was revoked.
@@ -104,11 +110,14 @@ pub struct Registry {
     agents: Vec<Agent>,
     codes: Vec<Code>,
     alarms: Vec<Raised>,
+    /// That it was put back from a backup, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    restored: Option<Restored>,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { format: FORMAT, agents: Vec::new(), codes: Vec::new(), alarms: Vec::new() }
+        Self { format: FORMAT, agents: Vec::new(), codes: Vec::new(), alarms: Vec::new(), restored: None }
     }
 }
 
@@ -149,10 +158,7 @@ impl Registry {
         if let Purpose::Recover(log) = purpose
             && self.epoch_of(log).is_none()
         {
-            return Err(Refused::new(
-                Refusal::Code,
-                format!("there is no log {log} here: `daybook central agents` lists them"),
-            ));
+            return Err(unknown(Refusal::Code, log));
         }
         if self.codes.len() >= INVITES_MAX {
             self.codes.retain(|code| code.used_at.is_none() && code.expires_at > now);
@@ -240,6 +246,7 @@ impl Registry {
             joined_at: now,
             revoked: None,
             fenced_at: None,
+            unconfirmed: false,
         };
         self.agents.push(agent.clone());
         Ok((agent, certificate))
@@ -256,8 +263,8 @@ impl Registry {
             return Err((
                 None,
                 identity(
-                    "this certificate is not in the central node's registry, which may have been put back from an older \
-                     backup: ask for a code by `daybook central invite` and join again",
+                    "this certificate is not in the central node's registry: ask for a code by `daybook central invite` and \
+                     join again",
                 ),
             ));
         };
@@ -270,6 +277,9 @@ impl Registry {
         }
         if agent.fenced_at.is_some() {
             return refuse(fenced(self.epoch_of(agent.log).unwrap_or(agent.epoch)));
+        }
+        if agent.unconfirmed {
+            return refuse(self.not_yet(agent.log));
         }
         if (agent.log, agent.epoch) != (hello.log, hello.epoch) {
             return refuse(identity(
@@ -291,10 +301,7 @@ impl Registry {
                 Refusal::Revoked,
                 format!("the certificate of this agent was revoked at {}: {}", revoked.at, revoked.reason),
             )),
-            None => Err(Refused::new(
-                Refusal::Identity,
-                format!("there is no log {log} here: `daybook central agents` lists them"),
-            )),
+            None => Err(unknown(Refusal::Identity, log)),
         }
     }
 
@@ -337,6 +344,10 @@ impl Agent {
     fn certificate(&self) -> Option<Vec<u8>> {
         data_encoding::BASE64.decode(self.certificate.as_bytes()).ok()
     }
+}
+
+fn unknown(refusal: Refusal, log: LogId) -> Refused {
+    Refused::new(refusal, format!("there is no log {log} here: `daybook central agents` lists them"))
 }
 
 /// Why the registry cannot be read or changed.
@@ -386,6 +397,12 @@ impl Kept {
             Some(Err(error)) => return Err(RegistryError::Wrong { path, why: error.to_string() }),
         };
         Ok(Self { path, registry })
+    }
+
+    /// Puts a registry back at `path`, durably.
+    pub(super) fn put(path: PathBuf, registry: Registry) -> Result<(), RegistryError> {
+        let kept = Self { path, registry };
+        kept.write(&kept.registry)
     }
 
     /// The registry as it stands, in memory and in the file.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Globals,
+    central::Central,
     record::{Operator, Record},
     values::{self, AsOf},
 };
@@ -196,43 +197,6 @@ pub enum Command {
     },
 }
 
-/// What can be asked of a central node.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Central {
-    /// Print a one-time code with which an agent can join
-    #[command(
-        after_help = "Example:\n  daybook central invite\n  daybook central invite --recover 0123456789abcdef0123456789abcdef"
-    )]
-    Invite {
-        /// For the recovery of this log on a new machine
-        #[arg(long, value_name = "LOG")]
-        recover: Option<LogId>,
-    },
-    /// List the agents, their logs and how far each is mirrored
-    #[command(after_help = "Example:\n  daybook central agents --json")]
-    Agents,
-    /// Shut out an agent at once; what it sent is kept
-    #[command(
-        after_help = "Example:\n  daybook central revoke 0123456789abcdef0123456789abcdef --reason \"laptop stolen\""
-    )]
-    Revoke {
-        /// The agent's log
-        #[arg(value_name = "LOG")]
-        log: LogId,
-        /// Why
-        #[arg(long, value_name = "TEXT", value_parser = values::words)]
-        reason: String,
-    },
-    /// Say that the alarms of an agent have been dealt with
-    #[command(after_help = "Example:\n  daybook central clear 0123456789abcdef0123456789abcdef")]
-    Clear {
-        /// The agent's log; every alarm unless given
-        #[arg(value_name = "LOG")]
-        log: Option<LogId>,
-    },
-}
-
 /// Arguments of `import`.
 #[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub struct Import {
@@ -366,7 +330,7 @@ impl Command {
     /// need it stopped, or ask nothing of it.
     pub fn is_served(&self) -> bool {
         match self {
-            Self::Central { what } => what.is_some(),
+            Self::Central { what } => what.as_ref().is_some_and(Central::is_served),
             Self::Import(_)
             | Self::Record { .. }
             | Self::Entries(_)

@@ -6,6 +6,7 @@ mod central;
 mod doing;
 pub(super) mod hold;
 mod recovering;
+mod restoring;
 mod ruling;
 mod running;
 mod sample;
