@@ -4,7 +4,6 @@ mod harness;
 
 use std::{
     env, fs,
-    path::Path,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -13,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Desk, Fixture, Running, WAYS_OUT, crash_points};
+use harness::{Desk, Fixture, WAYS_OUT, crash_points};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 
@@ -157,7 +156,7 @@ fn died_recovering(at: &str) -> bool {
     let lost = desk.beside("lost");
     fs::rename(&desk.data, &lost).expect("the machine is lost");
     fs::create_dir_all(&desk.data).expect("a new machine");
-    let (central, address) = central(&desk, &lost);
+    let (central, address) = desk.central_of(&lost);
     let invite = Desk::command_in(&lost.join("central"), &["central", "invite", "--recover", &log]).output();
     let code = String::from_utf8(invite.expect("it runs").stdout).expect("text").trim().to_owned();
     let recover = |crash: Option<&str>| {
@@ -185,18 +184,6 @@ fn died_recovering(at: &str) -> bool {
     central.stop_well();
     desk.check_log(false);
     died
-}
-
-/// The central node of a lost agent by itself, at the address that the agent knew.
-fn central(desk: &Desk, lost: &Path) -> (Running, String) {
-    let identity = fs::read_to_string(lost.join("identity.toml")).expect("an identity");
-    let address = identity.split('"').find(|word| word.starts_with("127.0.0.1:")).expect("an address").to_owned();
-    let config = desk.beside("central.toml");
-    fs::write(&config, format!("[central]\nlisten = \"{address}\"\n")).expect("a configuration");
-    let arguments = ["central", "--config", config.to_str().expect("text")];
-    let mut running = desk.spawn(Desk::command_in(&lost.join("central"), &arguments));
-    running.until_said("listens on");
-    (running, address)
 }
 
 /// Goal: nothing is lost or done twice by kills at any moment. Method: files are dropped while an agent is killed and

@@ -39,6 +39,8 @@ impl Home {
         recovering = "recovering.toml";
         /// On a central node: which backup is being put back here, while a restore is under way.
         restoring = "restoring";
+        /// Which branch of the log was moved aside, while a `recover --rejoin` is under way.
+        rejoining = "rejoining.toml";
         /// The configuration, unless `--config` names another.
         config = "daybook.toml";
         /// The directory of the log's store.

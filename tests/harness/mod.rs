@@ -54,6 +54,8 @@ pub(crate) struct Desk {
     pub(crate) dropped: Vec<Fixture>,
     /// What was handed over by `import`.
     pub(crate) handed: Vec<Fixture>,
+    /// How many receipts are there that no longer count, since their branch of the log was given up.
+    pub(crate) given_up: usize,
 }
 
 impl Desk {
@@ -88,7 +90,7 @@ impl Desk {
             folder.display()
         );
         fs::write(data.join("daybook.toml"), config).expect("a configuration");
-        Self { dir, data, folder, dropped: Vec::new(), handed: Vec::new() }
+        Self { dir, data, folder, dropped: Vec::new(), handed: Vec::new(), given_up: 0 }
     }
 
     /// A place beside the data directory.
@@ -177,6 +179,18 @@ impl Desk {
         Running { child: command.spawn().expect("the program starts"), log, before }
     }
 
+    /// The central node of `up` in a data directory, by itself, at the address that the agent there knows.
+    pub(crate) fn central_of(&self, data: &Path) -> (Running, String) {
+        let identity = fs::read_to_string(data.join("identity.toml")).expect("an identity");
+        let address = identity.split('"').find(|word| word.starts_with("127.0.0.1:")).expect("an address").to_owned();
+        let config = self.beside("central.toml");
+        fs::write(&config, format!("[central]\nlisten = \"{address}\"\n")).expect("a configuration");
+        let arguments = ["central", "--config", config.to_str().expect("text")];
+        let mut running = self.spawn(Self::command_in(&data.join("central"), &arguments));
+        running.until_said("listens on");
+        (running, address)
+    }
+
     /// What lies in a folder below the drop folder, hidden names too.
     pub(crate) fn names(&self, below: &str) -> Vec<String> {
         names(&self.folder.join(below))
@@ -230,8 +244,8 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// How the crash points begin that lie on the ways out: backup and restore of a central node.
-pub(crate) const WAYS_OUT: [&str; 1] = ["central."];
+/// How the crash points begin that lie on the ways out: backup and restore of a central node, and a rejoin.
+pub(crate) const WAYS_OUT: [&str; 2] = ["central.", "rejoin."];
 
 /// The crash points named in the program's source.
 pub(crate) fn crash_points() -> Vec<String> {

@@ -165,7 +165,8 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  daybook recover central.example:7310 AAAAAAAA-BBBBBBBB-... --operator-key /media/key/operator.key\n\n\
                             The code comes from `daybook central invite --recover LOG` and can be used once. The machine that held \
-                            the log before is shut out."
+                            the log before is shut out.\n\nOf a log that parted from the central one, in its own data directory:\n  \
+                            daybook recover --rejoin central.example:7310 AAAAAAAA-BBBBBBBB-..."
     )]
     Recover {
         /// Where the central node listens
@@ -177,6 +178,10 @@ pub enum Command {
         /// What the central node calls this agent; the machine's name unless given
         #[arg(long, value_name = "NAME", value_parser = values::name)]
         name: Option<String>,
+        /// In the data directory of a log that parted from the central one: keep what is here as evidence, and judge again on the
+        /// central log what only this one has
+        #[arg(long)]
+        rejoin: bool,
     },
     /// Throw away the books and fold them from the log again
     #[command(after_help = "Example:\n  daybook rebuild\n\nThe log is read, never written.")]

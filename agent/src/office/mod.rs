@@ -8,6 +8,8 @@ mod heeding;
 mod passes;
 mod reading;
 mod receipt;
+mod rejoin;
+mod ruling;
 mod scrubbing;
 mod turns;
 
@@ -28,6 +30,8 @@ use tokio::sync::watch;
 pub use arrival::{Arrived, Handed, Waiting};
 pub use door::watch_folders;
 pub use reading::Reading;
+pub use rejoin::{Rejudged, rejudge};
+pub use ruling::{Ruled, Word};
 pub use scrubbing::{scrub_by_timer, scrub_closed};
 pub use turns::Turn;
 
@@ -166,6 +170,17 @@ impl Location {
     }
 }
 
+/// How a home is opened.
+#[derive(Debug, Clone, Copy, Default)]
+struct How {
+    /// It is made where there is none.
+    create: bool,
+    /// Its books are thrown away.
+    anew: bool,
+    /// It is a rejoin that opens it.
+    rejoins: bool,
+}
+
 /// An open home.
 pub struct Office {
     /// What can be asked of the log.
@@ -195,35 +210,37 @@ pub struct Office {
 impl Office {
     /// Opens a home, and makes it first where there is none and `create` allows it.
     pub fn open(place: &Location, create: bool) -> Result<Self, OfficeError> {
-        Self::open_with(place, create, false, &mut |_, _| {})
+        Self::open_with(place, How { create, ..How::default() }, &mut |_, _| {})
     }
 
     /// Opens a home with its books thrown away, so that they are folded from the log again; `progress` hears of entries done
     /// and entries in all, each of which is folded twice: for the desk, and for people.
     pub fn rebuild(place: &Location, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, OfficeError> {
-        let office = Self::open_with(place, false, true, &mut |done, total| progress(done, 2 * total))?;
+        let anew = How { anew: true, ..How::default() };
+        let office = Self::open_with(place, anew, &mut |done, total| progress(done, 2 * total))?;
         office.reading.catch_up_telling(&mut |done, total| progress(total + done, 2 * total))?;
         Ok(office)
     }
 
-    fn open_with(
-        place: &Location,
-        create: bool,
-        anew: bool,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<Self, OfficeError> {
+    /// Opens a home whose log was taken back from the central node, before anybody else may: what the branch had is still to be
+    /// judged again.
+    pub fn rejoin(place: &Location) -> Result<Self, OfficeError> {
+        Self::open_with(place, How { rejoins: true, ..How::default() }, &mut |_, _| {})
+    }
+
+    fn open_with(place: &Location, how: How, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, OfficeError> {
         let (mut config, text) = place.config()?;
         let home = &place.home;
-        if home.recovering().exists() {
+        if home.recovering().exists() || (home.rejoining().exists() && !how.rejoins) {
             return Err(OfficeError::Recovering { home: home.path().to_owned() });
         }
         let key_path = place.operator_key(&config);
         let (identity, store) = match Identity::load(home)? {
             Some(identity) => (identity, Store::open(home, CACHE_BYTES)?),
-            None if create || store::exists(home) => founding::found(home)?,
+            None if how.create || store::exists(home) => founding::found(home)?,
             None => return Err(OfficeError::NoLog { home: home.path().to_owned() }),
         };
-        if anew {
+        if how.anew {
             // Only now that the home is ours: another process may have had its books open.
             throw_away(&home.books())?;
         }
