@@ -13,6 +13,7 @@ mod keeper;
 mod registry;
 mod scrubbing;
 mod server;
+mod standing;
 mod strangers;
 #[cfg(test)]
 mod tests;
@@ -32,8 +33,7 @@ use std::{
 
 use daybook_protocol::{
     date::Timestamp,
-    head::Head,
-    ids::{Digest, Epoch, LogId, Sequence},
+    ids::{Digest, LogId},
     invite::Invite,
     wire::{Hello, Message, Mirrored, Refusal},
 };
@@ -46,6 +46,7 @@ pub use copies::{COPIES_OPEN_MAX, LINGER};
 pub use keeper::{Keeper, Sign};
 pub use registry::{Agent, Purpose, Raised, Registry, RegistryError, Revoked};
 pub use server::{CONNECTIONS_MAX, serve};
+pub use standing::AgentStatus;
 pub use strangers::STRANGERS_MAX;
 
 use crate::{
@@ -56,9 +57,6 @@ use crate::{
     store::StoreReader,
     tls::{Acceptor, Shown, SigningRequest, TlsError},
 };
-
-/// A head file is two slots.
-const HEAD_BYTES_MAX: u64 = 64 * 1024;
 
 /// Why the central node cannot do what it is asked.
 #[derive(Debug, thiserror::Error)]
@@ -107,37 +105,6 @@ pub enum CentralError {
     /// Its registry cannot be read or changed, or does not allow it.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-}
-
-/// An agent as `central agents` and `status` show it.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct AgentStatus {
-    /// What people call it.
-    pub name: String,
-    /// Its log.
-    pub log: LogId,
-    /// Its epoch.
-    pub epoch: Epoch,
-    /// SHA-256 of its certificate.
-    pub fingerprint: Digest,
-    /// When it joined.
-    pub joined_at: Timestamp,
-    /// When and why it was revoked.
-    pub revoked: Option<String>,
-    /// When another machine took its log over.
-    pub fenced_at: Option<Timestamp>,
-    /// Whether it waits to be confirmed since the registry was put back from a backup, and of when that is.
-    pub unconfirmed_since: Option<Timestamp>,
-    /// Whether it is connected now.
-    pub connected: bool,
-    /// When its copy last moved, since this process began.
-    pub last_contact: Option<Timestamp>,
-    /// How many entries of its log are mirrored.
-    pub count: u64,
-    /// Before which place no original is missing; `None` if it was not connected since this process began.
-    pub originals_through: Option<Sequence>,
-    /// The alarms of its log.
-    pub alarms: Vec<Raised>,
 }
 
 /// The central node, for whoever commands it and for its connections. Its calls block on disks: async callers use
@@ -249,12 +216,6 @@ impl CentralHandle {
         Ok(invite)
     }
 
-    /// All agents and how they are.
-    pub fn agents(&self) -> Vec<AgentStatus> {
-        let registry = locked(&self.0.registry).registry().clone();
-        registry.agents().iter().map(|agent| self.status_of(agent, &registry)).collect()
-    }
-
     /// Reads the copy of a log, if it is open now.
     pub fn reader(&self, log: LogId) -> Option<StoreReader> {
         locked(&self.0.readers).get(&log).filter(|reader| reader.is_open()).cloned()
@@ -278,30 +239,6 @@ impl CentralHandle {
         // Still under the registry's lock: nobody is let in between the change and this.
         self.0.end(log, refused);
         Ok(())
-    }
-
-    fn status_of(&self, agent: &Agent, registry: &Registry) -> AgentStatus {
-        let current = registry.epoch_of(agent.log) == Some(agent.epoch);
-        let position = locked(&self.0.positions).get(&agent.log).cloned();
-        let count = match &position {
-            Some(position) => position.count,
-            None => self.0.stored_count(agent.log),
-        };
-        AgentStatus {
-            name: agent.name.clone(),
-            log: agent.log,
-            epoch: agent.epoch,
-            fingerprint: agent.fingerprint,
-            joined_at: agent.joined_at,
-            revoked: agent.revoked.as_ref().map(|revoked| format!("{}: {}", revoked.at, revoked.reason)),
-            fenced_at: agent.fenced_at,
-            unconfirmed_since: registry.restored().filter(|_| agent.waits()).map(|restored| restored.made_at),
-            connected: current && self.0.is_live(agent.log),
-            last_contact: position.as_ref().filter(|_| current).map(|position| position.now),
-            count,
-            originals_through: position.map(|position| position.originals_through),
-            alarms: registry.alarms().iter().filter(|raised| raised.log == Some(agent.log)).cloned().collect(),
-        }
     }
 }
 
@@ -398,10 +335,5 @@ impl Inner {
         if let Err(error) = locked(&self.registry).raise(log, name, refused.in_public(), now()) {
             tracing::error!(error = &error as &dyn std::error::Error, "an alarm cannot be noted");
         }
-    }
-
-    fn stored_count(&self, log: LogId) -> u64 {
-        let head = durable::read_bounded(&self.home.copy_of(log).head(), HEAD_BYTES_MAX).ok().flatten();
-        head.and_then(|bytes| Head::of_file(&bytes)).map_or(0, |head| head.frontier.count())
     }
 }

@@ -66,6 +66,9 @@ pub enum Central {
         /// Where to: an empty directory, or that of an earlier backup
         #[arg(value_name = "DIR", value_parser = values::path)]
         directory: PathBuf,
+        /// Hash every file that the earlier backup has, instead of looking at its length: what is damaged is copied anew
+        #[arg(long)]
+        check: bool,
     },
     /// Put a central node back from a backup, into an empty data directory
     #[command(

@@ -27,6 +27,7 @@
 mod manifest;
 mod restore;
 mod saving;
+mod writing;
 
 use std::{
     io,
@@ -43,11 +44,13 @@ use serde::Serialize;
 
 pub use restore::restore;
 
+use saving::Target;
+
 use super::{CentralError, CentralHandle, locked};
 use crate::{
     keyring::KeyringError,
     replicate::{CopyError, now},
-    scrub::{Onlooker, Work},
+    scrub::Work,
     vault::VaultError,
     verify::CouldNotCheck,
 };
@@ -173,9 +176,9 @@ pub struct PutBack {
 }
 
 impl CentralHandle {
-    /// Backs up everything into `directory`, or adds to an earlier backup there what is new. With `gentle` it rests in
-    /// between. Blocks for as long as that takes.
-    pub fn back_up(&self, directory: &Path, gentle: bool, onlooker: &mut dyn Onlooker) -> Result<Saved, CentralError> {
+    /// Backs up everything into `directory`, or adds to an earlier backup there what is new; with `check`, what is there is
+    /// hashed. Blocks for as long as that takes.
+    pub fn back_up(&self, directory: &Path, check: bool, work: &Work<'_>) -> Result<Saved, CentralError> {
         let _one = match self.0.backing_up.try_lock() {
             Ok(one) => one,
             Err(TryLockError::Poisoned(one)) => one.into_inner(),
@@ -183,8 +186,7 @@ impl CentralHandle {
         };
         let (logs, verifier) = (self.0.kept()?, self.0.authority.signer().verifier().to_string());
         let registry = || (locked(&self.0.registry).registry().clone(), now());
-        let work = Work::new(onlooker, gentle);
-        Ok(saving::save(&self.0.home, &verifier, &logs, registry, directory, &work)?)
+        Ok(saving::save(&self.0.home, &verifier, &logs, registry, Target { directory, check }, work)?)
     }
 }
 

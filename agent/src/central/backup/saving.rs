@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    io::{self, BufWriter, Read, Write},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -14,13 +14,12 @@ use daybook_protocol::{
     ids::{Digest, Epoch, LogId, Sequence},
     tree::Frontier,
 };
-use sha2::{Digest as _, Sha256};
-use tempfile::NamedTempFile;
 
 use super::{
     AUTHORITY_BELOW, BackupError, Saved, failed, frames_below, frames_place, keyring_below,
-    manifest::{Kept, LogKept, Manifest, PIECE_BYTES},
+    manifest::{LogKept, Manifest, PIECE_BYTES},
     short, vault_below,
+    writing::Writing,
 };
 use crate::{
     central::Registry,
@@ -38,16 +37,24 @@ const KEYS_BYTES: usize = 4096 * RECORD_BYTES;
 /// A configuration has at most this many bytes.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
-/// Backs up the central node in `home` into `directory`: `logs`, then whatever `registry` puts into the manifest.
+/// Where a backup goes.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) directory: &'a Path,
+    /// Whether what is there is hashed, and not only measured.
+    pub(super) check: bool,
+}
+
+/// Backs up the central node in `home`: `logs`, then whatever `registry` puts into the manifest.
 pub(super) fn save(
     home: &Home,
     verifier: &str,
     logs: &[LogId],
     registry: impl FnOnce() -> (Registry, Timestamp),
-    directory: &Path,
+    target: Target<'_>,
     work: &Work<'_>,
 ) -> Result<Saved, BackupError> {
-    let mut saving = Saving::begin(directory, verifier, work)?;
+    let mut saving = Saving::begin(target, verifier, work)?;
     saving.authority(home)?;
     for log in logs {
         saving.log(&home.copy_of(*log), *log)?;
@@ -66,6 +73,7 @@ pub(super) fn save(
 /// A backup being made.
 struct Saving<'a, 'b> {
     directory: PathBuf,
+    check: bool,
     work: &'a Work<'b>,
     before: Manifest,
     now: Manifest,
@@ -76,7 +84,7 @@ struct Saving<'a, 'b> {
 }
 
 impl<'a, 'b> Saving<'a, 'b> {
-    fn begin(directory: &Path, verifier: &str, work: &'a Work<'b>) -> Result<Self, BackupError> {
+    fn begin(Target { directory, check }: Target<'_>, verifier: &str, work: &'a Work<'b>) -> Result<Self, BackupError> {
         durable::make_directory(directory).map_err(failed(directory))?;
         let path = || directory.to_owned();
         let before = match Manifest::load(directory)? {
@@ -95,6 +103,7 @@ impl<'a, 'b> Saving<'a, 'b> {
         };
         Ok(Self {
             directory: path(),
+            check,
             work,
             before,
             now: Manifest::new(verifier.to_owned()),
@@ -183,8 +192,7 @@ impl<'a, 'b> Saving<'a, 'b> {
                 file.write_all(records.get(..wanted).unwrap_or_default()).map_err(failed(&self.directory))?;
                 first = first.saturating_add(count);
             }
-            let sha256 = Digest(file.hasher.clone().finalize().into());
-            let place = format!("{}{:08}-{}.keys", keyring_below(log), held.epoch, short(sha256));
+            let place = format!("{}{:08}-{}.keys", keyring_below(log), held.epoch, short(file.sha256()));
             if !self.has(&place)? {
                 self.finish_file(place, file)?;
             }
@@ -235,12 +243,15 @@ impl<'a, 'b> Saving<'a, 'b> {
         self.finish_file(place, file)
     }
 
-    /// Whether the earlier backup has this file, with its length; then it is in this one too.
+    /// Whether the earlier backup has this file, with its length, or its hash where that is asked for; then it is in this one too.
     fn has(&mut self, place: &str) -> Result<bool, BackupError> {
         let Some(kept) = self.before.files.get(place) else { return Ok(false) };
         let path = self.directory.join(place);
         match fs::metadata(&path) {
             Ok(found) if found.len() == kept.bytes => {
+                if self.check && !self.is_whole(place)? {
+                    return Ok(false);
+                }
                 self.now.files.insert(place.to_owned(), *kept);
                 Ok(true)
             }
@@ -250,12 +261,23 @@ impl<'a, 'b> Saving<'a, 'b> {
         }
     }
 
+    fn is_whole(&self, place: &str) -> Result<bool, BackupError> {
+        if !self.work.goes_on() {
+            return Err(BackupError::Stopped);
+        }
+        match self.before.open(&self.directory, place) {
+            Ok(_) => Ok(true),
+            Err(BackupError::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Takes over a file that cannot be made again.
     fn keep(&mut self, place: &str) -> Result<(), BackupError> {
         if self.has(place)? {
             return Ok(());
         }
-        let why = "it is missing, or of another length".to_owned();
+        let why = "it is missing, or is not what was put there".to_owned();
         Err(BackupError::Damaged { path: self.directory.join(place), why })
     }
 
@@ -264,22 +286,18 @@ impl<'a, 'b> Saving<'a, 'b> {
     }
 
     fn begin_file(&self) -> Result<Writing, BackupError> {
-        let file = NamedTempFile::new_in(&self.directory).map_err(failed(&self.directory))?;
-        Ok(Writing { file: BufWriter::with_capacity(PIECE_BYTES, file), hasher: Sha256::new(), bytes: 0 })
+        Writing::begin(&self.directory).map_err(failed(&self.directory))
     }
 
     /// Puts a file that was written in its place.
     fn finish_file(&mut self, place: String, written: Writing) -> Result<(), BackupError> {
         let path = self.directory.join(&place);
-        let Writing { file, hasher, bytes } = written;
-        let file = file.into_inner().map_err(|error| failed(&path)(error.into_error()))?;
         let directory = path.parent().unwrap_or(&self.directory).to_owned();
         durable::make_directory(&directory).map_err(failed(&directory))?;
-        file.as_file().sync_all().map_err(failed(&path))?;
-        file.persist(&path).map_err(|error| failed(&path)(error.error))?;
+        let kept = written.put(&path).map_err(failed(&path))?;
         self.touched.insert(directory);
-        self.new_bytes += bytes;
-        self.now.files.insert(place, Kept { bytes, sha256: Digest(hasher.finalize().into()) });
+        self.new_bytes += kept.bytes;
+        self.now.files.insert(place, kept);
         Ok(())
     }
 
@@ -307,26 +325,6 @@ impl<'a, 'b> Saving<'a, 'b> {
             new_bytes: self.new_bytes,
             damaged: self.damaged,
         })
-    }
-}
-
-/// A file being written.
-struct Writing {
-    file: BufWriter<NamedTempFile>,
-    hasher: Sha256,
-    bytes: u64,
-}
-
-impl Write for Writing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(bytes.get(..written).unwrap_or_default());
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
     }
 }
 

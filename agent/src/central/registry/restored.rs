@@ -59,7 +59,8 @@ impl Registry {
     /// Whether a certificate is one that was issued since the backup.
     pub fn is_news(&self, shown: &Shown) -> bool {
         let fingerprint = shown.fingerprint();
-        self.restored.is_some() && !self.agents.iter().any(|agent| agent.fingerprint == fingerprint)
+        let known = || self.agents.iter().any(|agent| agent.fingerprint == fingerprint);
+        self.restored.is_some() && !known() && shown.issued_for().is_some()
     }
 
     /// Learns from a certificate of this authority that it was issued since the backup. Its agent waits to be confirmed like

@@ -102,12 +102,12 @@ impl Handler for CentralDesk {
 }
 
 /// A central node, open in this process.
-struct Node<'a> {
-    central: &'a CentralHandle,
+pub(super) struct Node<'a> {
+    pub(super) central: &'a CentralHandle,
     home: &'a Home,
     config: &'a config::Central,
     /// Whether it mirrors, or was opened for a command only.
-    running: bool,
+    pub(super) running: bool,
 }
 
 impl CentralDesk {
@@ -220,7 +220,9 @@ fn answer(node: &Node<'_>, what: &Central, json: bool, screen: &mut dyn Screen) 
             }
         }
         Central::Confirm { logs, .. } => restoring::confirm(central, logs, json, screen)?,
-        Central::Backup { directory } => return restoring::back_up(central, directory, node.running, json, screen),
+        Central::Backup { directory, check } => {
+            return restoring::back_up(node, directory, *check, json, screen);
+        }
         Central::Restore { .. } => anyhow::bail!("a central node runs here: restore needs an empty data directory"),
         Central::Clear { log } => {
             let cleared = central.clear_alarms(*log)?;

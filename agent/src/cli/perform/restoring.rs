@@ -4,7 +4,7 @@ use std::path::Path;
 
 use daybook_protocol::ids::LogId;
 
-use super::{hold, scrubbing::Seen};
+use super::{central::Node, hold, scrubbing::Seen};
 use crate::{
     central::{self, CentralHandle, PutBack, Saved},
     cli::{
@@ -17,13 +17,13 @@ use crate::{
 
 /// Backs the central node up, beside its work where it runs.
 pub(super) fn back_up(
-    central: &CentralHandle,
+    node: &Node<'_>,
     directory: &Path,
-    running: bool,
+    check: bool,
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
-    let saved = central.back_up(directory, running, &mut Seen(screen))?;
+    let saved = node.central.back_up(directory, check, &Work::new(&mut Seen(screen), node.running))?;
     let Saved { made_at, logs, entries, files, new_bytes, damaged } = &saved;
     if json {
         screen.out(&serde_json::to_string(&saved)?)?;
