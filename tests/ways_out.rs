@@ -75,6 +75,8 @@ fn a_central_node_put_back_is_sent_what_it_lacks() {
     let third = &desk.json(&["central", "backup", text_of(&backup)])[0];
     assert_eq!((third["new_bytes"].as_u64(), &third["files"]), (Some(0), &second["files"]));
     let again = tree(&backup);
+    let names = harness::names(&backup);
+    assert_eq!(names, ["authority", "logs", "manifest"], "something unfinished is left");
     assert!(kept.iter().all(|(path, bytes)| text_of(path) == "manifest" || again.get(path) == Some(bytes)));
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&backup.metadata().expect("it").permissions()) & 0o777, 0o700);
 

@@ -19,7 +19,7 @@ use super::{
     AUTHORITY_BELOW, BackupError, Saved, failed, frames_below, frames_place, keyring_below,
     manifest::{LogKept, Manifest, PIECE_BYTES},
     short, vault_below,
-    writing::Writing,
+    writing::{UNFINISHED, Writing},
 };
 use crate::{
     central::Registry,
@@ -34,6 +34,8 @@ use crate::{
 
 /// So many bytes of keys are read at a time.
 const KEYS_BYTES: usize = 4096 * RECORD_BYTES;
+/// What lies in the directory of a backup.
+const OURS: [&str; 4] = ["authority", "logs", "manifest", "manifest.new"];
 /// A configuration has at most this many bytes.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
@@ -90,17 +92,20 @@ impl<'a, 'b> Saving<'a, 'b> {
         let before = match Manifest::load(directory)? {
             Some((before, _)) if before.verifier == verifier => before,
             Some(_) => return Err(BackupError::OtherNode { path: path() }),
-            None => {
-                // The first backup may have been broken off.
-                let ours = |name: &std::ffi::OsStr| name == "authority" || name == "logs" || name == "manifest.new";
-                for entry in fs::read_dir(directory).map_err(failed(directory))? {
-                    if !ours(&entry.map_err(failed(directory))?.file_name()) {
-                        return Err(BackupError::NoBackup { path: path() });
-                    }
-                }
-                Manifest::new(verifier.to_owned())
-            }
+            None => Manifest::new(verifier.to_owned()),
         };
+        let mut foreign = false;
+        for entry in fs::read_dir(directory).map_err(failed(directory))? {
+            let entry = entry.map_err(failed(directory))?;
+            match entry.file_name().to_string_lossy() {
+                name if name.starts_with(UNFINISHED) => fs::remove_file(entry.path()).map_err(failed(&entry.path()))?,
+                name => foreign |= !OURS.contains(&&*name),
+            }
+        }
+        // The first backup may have been broken off. Once there is one, what somebody puts beside it is left alone.
+        if foreign && before.files.is_empty() {
+            return Err(BackupError::NoBackup { path: path() });
+        }
         Ok(Self {
             directory: path(),
             check,

@@ -10,6 +10,10 @@ use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use super::manifest::{Kept, PIECE_BYTES};
+use crate::crash;
+
+/// How the names of files begin that have no place yet. What a process that was killed has left of them, the next one removes.
+pub(super) const UNFINISHED: &str = ".unfinished-";
 
 /// A file that has no place yet; one that is dropped is gone.
 pub(super) struct Writing {
@@ -21,7 +25,8 @@ pub(super) struct Writing {
 impl Writing {
     /// Begins a file of the backup in `directory`, readable by its owner only.
     pub(super) fn begin(directory: &Path) -> io::Result<Self> {
-        let file = BufWriter::with_capacity(PIECE_BYTES, NamedTempFile::new_in(directory)?);
+        let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
+        let file = BufWriter::with_capacity(PIECE_BYTES, file);
         Ok(Self { file, hasher: Sha256::new(), bytes: 0 })
     }
 
@@ -35,6 +40,7 @@ impl Writing {
         let kept = Kept { bytes: self.bytes, sha256: self.sha256() };
         let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.as_file().sync_all()?;
+        crash::point("central.backup.file.before");
         file.persist(path)?;
         Ok(kept)
     }
