@@ -37,6 +37,10 @@ impl Home {
         identity = "identity.toml";
         /// Who this home is to become, while a `recover` is under way.
         recovering = "recovering.toml";
+        /// On a central node: which backup is being put back here, while a restore is under way.
+        restoring = "restoring";
+        /// Which branch of the log was moved aside, while a `recover --rejoin` is under way.
+        rejoining = "rejoining.toml";
         /// The configuration, unless `--config` names another.
         config = "daybook.toml";
         /// The directory of the log's store.

@@ -24,6 +24,7 @@ pub(crate) mod scan;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use export::next_frame;
 pub use export::{head_text, verify_export};
 
 /// A scan is repeated when a running agent has moved a batch meanwhile. The engine moves the newest batches only, and

@@ -12,9 +12,10 @@ use daybook_protocol::{
     event::{
         Alarm, AmendmentClass, ArrivalRefused, CertificateDispatched, CertificateRedispatched, CertificateReturned,
         Completion, ConfigAdopted, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed, FileProcessed,
-        FileReceived, HeldResolved, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed,
-        LearnerWithdrawn, Level, Lines, LogOpened, OriginalFiled, PersonTokens, Place, Plan, ReceiptIssued, Refusal,
-        ReturnReason, RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, WithdrawalReason,
+        FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled,
+        LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OriginalFiled, PersonTokens, Place,
+        Plan, ReceiptIssued, Refusal, ReturnReason, RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals,
+        WithdrawalReason,
     },
     field::{Field, Kind},
     finding::{Code, Finding},
@@ -150,13 +151,27 @@ fn row_events() -> Vec<Event> {
 
 /// Those that were added later, in the order in which they were: they are in no golden frame.
 fn later_events() -> Vec<Event> {
-    vec![Event::Scrubbed(Scrubbed {
-        entries: 70_000,
-        root: Digest::of(b"root"),
-        originals: 300,
-        keys: 5_000_000_000,
-        faults: 1,
-    })]
+    vec![
+        Event::Scrubbed(Scrubbed {
+            entries: 70_000,
+            root: Digest::of(b"root"),
+            originals: 300,
+            keys: 5_000_000_000,
+            faults: 1,
+        }),
+        Event::LogRejoined(LogRejoined {
+            from: Sequence(300),
+            epoch: Epoch(1),
+            entries: 70_000,
+            root: Digest::of(b"root"),
+        }),
+        Event::JudgedAgain(JudgedAgain {
+            entry: Sequence(301),
+            epoch: Epoch(1),
+            original: Some(Digest::of(b"original")),
+            receipt: Some(Sequence(301)),
+        }),
+    ]
 }
 
 fn entry(sequence: u64, event: Event) -> Entry {
@@ -255,7 +270,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 27, "every event is here");
+    assert_eq!(found.len(), 2 * 29, "every event is here");
     hold("entries.txt", &found);
 }
 

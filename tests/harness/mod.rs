@@ -59,6 +59,8 @@ pub(crate) struct Desk {
     pub(crate) dropped: Vec<Fixture>,
     /// What was handed over by `import`.
     pub(crate) handed: Vec<Fixture>,
+    /// How many receipts are there that no longer count, since their branch of the log was given up.
+    pub(crate) given_up: usize,
 }
 
 impl Desk {
@@ -93,7 +95,7 @@ impl Desk {
             folder.display()
         );
         fs::write(data.join("daybook.toml"), config).expect("a configuration");
-        Self { dir, data, folder, dropped: Vec::new(), handed: Vec::new() }
+        Self { dir, data, folder, dropped: Vec::new(), handed: Vec::new(), given_up: 0 }
     }
 
     /// A place beside the data directory.
@@ -182,6 +184,18 @@ impl Desk {
         Running { child: command.spawn().expect("the program starts"), log, before }
     }
 
+    /// The central node of `up` in a data directory, by itself, at the address that the agent there knows.
+    pub(crate) fn central_of(&self, data: &Path) -> (Running, String) {
+        let identity = fs::read_to_string(data.join("identity.toml")).expect("an identity");
+        let address = identity.split('"').find(|word| word.starts_with("127.0.0.1:")).expect("an address").to_owned();
+        let config = self.beside("central.toml");
+        fs::write(&config, format!("[central]\nlisten = \"{address}\"\n")).expect("a configuration");
+        let arguments = ["central", "--config", config.to_str().expect("text")];
+        let mut running = self.spawn(Self::command_in(&data.join("central"), &arguments));
+        running.until_said("listens on");
+        (running, address)
+    }
+
     /// What lies in a folder below the drop folder, hidden names too.
     pub(crate) fn names(&self, below: &str) -> Vec<String> {
         names(&self.folder.join(below))
@@ -233,6 +247,24 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// How the crash points begin that lie on the ways out: backup and restore of a central node, and a rejoin.
+pub(crate) const WAYS_OUT: [&str; 2] = ["central.", "rejoin."];
+
+/// The crash points named in the program's source.
+pub(crate) fn crash_points() -> Vec<String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut names = Vec::new();
+    for path in files(&source).into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "rs")) {
+        let text = fs::read_to_string(path).expect("a source file");
+        for piece in text.split("crash::point(\"").skip(1) {
+            names.extend(piece.split('"').next().map(str::to_owned));
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// A process of the program that lasts. Killed when it is dropped.

@@ -18,7 +18,7 @@ use daybook_protocol::{
 use super::wanted::{Original, Wanted};
 use crate::{
     keyring::RECORD_BYTES,
-    replicate::{Archive, CopyError, Refused, fork, frame_of, rollback},
+    replicate::{Archive, CopyError, GO_BACK, Refused, fork, frame_of, rollback},
 };
 
 /// So many bytes of batches are read at a time.
@@ -276,10 +276,7 @@ impl<A: Archive> Keeper<A> {
         let count = self.archive.append_keys(epoch, first, records).map_err(|error| match error {
             CopyError::Differs(_) => Refused::new(
                 Refusal::Fork,
-                format!(
-                    "keys of epoch {epoch} differ from those that are mirrored: nothing is overwritten; stop this agent, \
-                     keep its data directory as evidence, and run `daybook recover` on a fresh one"
-                ),
+                format!("keys of epoch {epoch} differ from those that are mirrored: nothing is overwritten; {GO_BACK}"),
             ),
             CopyError::Spoilt(_) => Refused::protocol("a record of the keyring came damaged"),
             other => trouble(&other),

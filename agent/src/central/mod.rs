@@ -6,11 +6,14 @@
 
 mod archive;
 mod authority;
+mod backup;
+mod confirming;
 mod copies;
 mod keeper;
 mod registry;
 mod scrubbing;
 mod server;
+mod standing;
 mod strangers;
 #[cfg(test)]
 mod tests;
@@ -30,19 +33,20 @@ use std::{
 
 use daybook_protocol::{
     date::Timestamp,
-    head::Head,
-    ids::{Digest, Epoch, LogId, Sequence},
+    ids::{Digest, LogId},
     invite::Invite,
     wire::{Hello, Message, Mirrored, Refusal},
 };
 use tokio::sync::watch;
 
 pub use authority::{Authority, AuthorityError};
+pub use backup::{BackupError, PutBack, Saved, restore};
 use copies::Copies;
 pub use copies::{COPIES_OPEN_MAX, LINGER};
 pub use keeper::{Keeper, Sign};
 pub use registry::{Agent, Purpose, Raised, Registry, RegistryError, Revoked};
 pub use server::{CONNECTIONS_MAX, serve};
+pub use standing::AgentStatus;
 pub use strangers::STRANGERS_MAX;
 
 use crate::{
@@ -51,11 +55,8 @@ use crate::{
     replicate::{Refused, now},
     scrub::ScrubError,
     store::StoreReader,
-    tls::{Acceptor, SigningRequest, TlsError},
+    tls::{Acceptor, Shown, SigningRequest, TlsError},
 };
-
-/// A head file is two slots.
-const HEAD_BYTES_MAX: u64 = 64 * 1024;
 
 /// Why the central node cannot do what it is asked.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,12 @@ pub enum CentralError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A restore into it was begun.
+    #[error("a `daybook central restore` into {path} was begun and not finished: run the same command again")]
+    Restoring {
+        /// The data directory.
+        path: PathBuf,
     },
     /// Another process has it open.
     #[error("another daybook has {path} open: stop it, or wait until its command has ended, and try again")]
@@ -92,38 +99,12 @@ pub enum CentralError {
         /// The log.
         log: LogId,
     },
+    /// A backup came to no end.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// Its registry cannot be read or changed, or does not allow it.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-}
-
-/// An agent as `central agents` and `status` show it.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct AgentStatus {
-    /// What people call it.
-    pub name: String,
-    /// Its log.
-    pub log: LogId,
-    /// Its epoch.
-    pub epoch: Epoch,
-    /// SHA-256 of its certificate.
-    pub fingerprint: Digest,
-    /// When it joined.
-    pub joined_at: Timestamp,
-    /// When and why it was revoked.
-    pub revoked: Option<String>,
-    /// When another machine took its log over.
-    pub fenced_at: Option<Timestamp>,
-    /// Whether it is connected now.
-    pub connected: bool,
-    /// When its copy last moved, since this process began.
-    pub last_contact: Option<Timestamp>,
-    /// How many entries of its log are mirrored.
-    pub count: u64,
-    /// Before which place no original is missing; `None` if it was not connected since this process began.
-    pub originals_through: Option<Sequence>,
-    /// The alarms of its log.
-    pub alarms: Vec<Raised>,
 }
 
 /// The central node, for whoever commands it and for its connections. Its calls block on disks: async callers use
@@ -144,6 +125,8 @@ struct Inner {
     connections: AtomicU64,
     /// Held by the scrub that is under way.
     scrubbing: Mutex<()>,
+    /// Held by the backup that is under way.
+    backing_up: Mutex<()>,
     /// Keeps every other process out for as long as this one is there.
     _lock: File,
 }
@@ -161,6 +144,29 @@ struct Admission {
     end: watch::Receiver<Option<Refused>>,
 }
 
+/// What it means for the other side that the registry was not changed.
+fn unwritten(error: RegistryError) -> Refused {
+    match error {
+        RegistryError::Refused(refused) => refused,
+        error => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the registry cannot be changed");
+            Refused::new(Refusal::Busy, "the central node cannot write its registry: see its own log")
+        }
+    }
+}
+
+/// Keeps every other process out of a central node's home, for as long as the file is held.
+fn lock(home: &Home) -> Result<File, CentralError> {
+    let failed = |path: PathBuf| move |source| CentralError::Io { path, source };
+    durable::make_directory(home.path()).map_err(failed(home.path().to_owned()))?;
+    let lock = OpenOptions::new().create(true).append(true).open(home.lock()).map_err(failed(home.lock()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(CentralError::InUse { path: home.path().to_owned() }),
+        Err(TryLockError::Error(source)) => Err(CentralError::Io { path: home.lock(), source }),
+    }
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Whatever is behind these locks is changed in one step, so that a panic elsewhere has left it whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -169,13 +175,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl CentralHandle {
     /// Opens the central node at `home`; on the first time its authority and registry are made.
     pub fn open(home: &Home) -> Result<Self, CentralError> {
-        let failed = |path: PathBuf| move |source| CentralError::Io { path, source };
-        durable::make_directory(home.path()).map_err(failed(home.path().to_owned()))?;
-        let lock = OpenOptions::new().create(true).append(true).open(home.lock()).map_err(failed(home.lock()))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(CentralError::InUse { path: home.path().to_owned() }),
-            Err(TryLockError::Error(source)) => return Err(CentralError::Io { path: home.lock(), source }),
+        let lock = lock(home)?;
+        if home.restoring().exists() {
+            return Err(CentralError::Restoring { path: home.path().to_owned() });
         }
         // What every agent and every checkpoint depends on is made once, and then only ever put back.
         let (agents, logs) = (home.registry().exists(), home.logs().exists());
@@ -199,6 +201,7 @@ impl CentralHandle {
             readers: Mutex::default(),
             connections: AtomicU64::new(0),
             scrubbing: Mutex::default(),
+            backing_up: Mutex::default(),
             _lock: lock,
         })))
     }
@@ -211,12 +214,6 @@ impl CentralHandle {
         let expires_at = Timestamp(now.0.saturating_add(valid));
         locked(&self.0.registry).change(|registry| registry.invite(invite.secret_hash(), purpose, now, expires_at))?;
         Ok(invite)
-    }
-
-    /// All agents and how they are.
-    pub fn agents(&self) -> Vec<AgentStatus> {
-        let registry = locked(&self.0.registry).registry().clone();
-        registry.agents().iter().map(|agent| self.status_of(agent, &registry)).collect()
     }
 
     /// Reads the copy of a log, if it is open now.
@@ -243,39 +240,21 @@ impl CentralHandle {
         self.0.end(log, refused);
         Ok(())
     }
-
-    fn status_of(&self, agent: &Agent, registry: &Registry) -> AgentStatus {
-        let current = registry.epoch_of(agent.log) == Some(agent.epoch);
-        let position = locked(&self.0.positions).get(&agent.log).cloned();
-        let count = match &position {
-            Some(position) => position.count,
-            None => self.0.stored_count(agent.log),
-        };
-        AgentStatus {
-            name: agent.name.clone(),
-            log: agent.log,
-            epoch: agent.epoch,
-            fingerprint: agent.fingerprint,
-            joined_at: agent.joined_at,
-            revoked: agent.revoked.as_ref().map(|revoked| format!("{}: {}", revoked.at, revoked.reason)),
-            fenced_at: agent.fenced_at,
-            connected: current && self.0.is_live(agent.log),
-            last_contact: position.as_ref().filter(|_| current).map(|position| position.now),
-            count,
-            originals_through: position.map(|position| position.originals_through),
-            alarms: registry.alarms().iter().filter(|raised| raised.log == Some(agent.log)).cloned().collect(),
-        }
-    }
 }
 
 impl Inner {
     /// Lets a connection in or turns it away. The newest connection of a log replaces the one before, which may be a dead
     /// one that nobody has noticed yet.
-    fn admit(&self, certificate: Option<Digest>, hello: &Hello) -> Result<Admission, Refused> {
+    fn admit(&self, certificate: Option<&Shown>, hello: &Hello) -> Result<Admission, Refused> {
         let mut registry = locked(&self.registry);
-        let admitted = registry.registry().admit(certificate, hello).map(|agent| agent.log);
+        if let Some(shown) = certificate.filter(|shown| registry.registry().is_news(shown)) {
+            self.learn(&mut registry, shown)?;
+        }
+        let admitted = registry.registry().admit(certificate.map(Shown::fingerprint), hello).map(|agent| agent.log);
         let log = match admitted {
             Ok(log) => log,
+            // That it has to come again is no alarm.
+            Err((_, refused)) if refused.refusal == Refusal::Busy => return Err(refused),
             Err((log, refused)) => {
                 if let Err(error) = registry.raise(log, refused.refusal.name(), refused.in_public(), now()) {
                     tracing::error!(error = &error as &dyn std::error::Error, "an alarm cannot be noted");
@@ -332,11 +311,7 @@ impl Inner {
                 }
                 Ok((agent, certificate))
             }
-            Err(RegistryError::Refused(refused)) => Err(refused),
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the registry cannot be changed");
-                Err(Refused::new(Refusal::Busy, "the central node cannot write its registry: see its own log"))
-            }
+            Err(error) => Err(unwritten(error)),
         }
     }
 
@@ -360,10 +335,5 @@ impl Inner {
         if let Err(error) = locked(&self.registry).raise(log, name, refused.in_public(), now()) {
             tracing::error!(error = &error as &dyn std::error::Error, "an alarm cannot be noted");
         }
-    }
-
-    fn stored_count(&self, log: LogId) -> u64 {
-        let head = durable::read_bounded(&self.home.copy_of(log).head(), HEAD_BYTES_MAX).ok().flatten();
-        head.and_then(|bytes| Head::of_file(&bytes)).map_or(0, |head| head.frontier.count())
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! The rules are functions of the registry and of a time that is passed in. Must not know of connections.
 
-use std::{io, path::PathBuf};
+mod kept;
+mod restored;
 
 use daybook_protocol::{
     date::Timestamp,
@@ -14,13 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use super::keeper::fenced;
 use crate::{
-    durable,
     replicate::{ANY_LOG, Refused},
     tls,
 };
+pub(super) use kept::Kept;
+pub use kept::RegistryError;
+use restored::Restored;
 
-/// The registry's file has at most this many bytes: some tens of thousands of agents.
-const BYTES_MAX: u64 = 64 << 20;
 /// At most this many codes are kept; used and expired ones give way.
 const INVITES_MAX: usize = 1000;
 /// An alarm that is raised again within this many seconds is counted, but not written at once.
@@ -60,6 +61,9 @@ pub struct Agent {
     pub revoked: Option<Revoked>,
     /// When another machine took its log over, if one did.
     pub fenced_at: Option<Timestamp>,
+    /// Whether the registry was put back from a backup, and no operator has confirmed this agent since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unconfirmed: bool,
 }
 
 /// When and why an agent was revoked.
@@ -104,11 +108,14 @@ pub struct Registry {
     agents: Vec<Agent>,
     codes: Vec<Code>,
     alarms: Vec<Raised>,
+    /// That it was put back from a backup, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    restored: Option<Restored>,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { format: FORMAT, agents: Vec::new(), codes: Vec::new(), alarms: Vec::new() }
+        Self { format: FORMAT, agents: Vec::new(), codes: Vec::new(), alarms: Vec::new(), restored: None }
     }
 }
 
@@ -149,10 +156,7 @@ impl Registry {
         if let Purpose::Recover(log) = purpose
             && self.epoch_of(log).is_none()
         {
-            return Err(Refused::new(
-                Refusal::Code,
-                format!("there is no log {log} here: `daybook central agents` lists them"),
-            ));
+            return Err(unknown(Refusal::Code, log));
         }
         if self.codes.len() >= INVITES_MAX {
             self.codes.retain(|code| code.used_at.is_none() && code.expires_at > now);
@@ -240,6 +244,7 @@ impl Registry {
             joined_at: now,
             revoked: None,
             fenced_at: None,
+            unconfirmed: false,
         };
         self.agents.push(agent.clone());
         Ok((agent, certificate))
@@ -256,8 +261,8 @@ impl Registry {
             return Err((
                 None,
                 identity(
-                    "this certificate is not in the central node's registry, which may have been put back from an older \
-                     backup: ask for a code by `daybook central invite` and join again",
+                    "this certificate is not in the central node's registry: ask for a code by `daybook central invite` and \
+                     join again",
                 ),
             ));
         };
@@ -270,6 +275,9 @@ impl Registry {
         }
         if agent.fenced_at.is_some() {
             return refuse(fenced(self.epoch_of(agent.log).unwrap_or(agent.epoch)));
+        }
+        if agent.unconfirmed {
+            return refuse(self.not_yet(agent.log));
         }
         if (agent.log, agent.epoch) != (hello.log, hello.epoch) {
             return refuse(identity(
@@ -291,10 +299,7 @@ impl Registry {
                 Refusal::Revoked,
                 format!("the certificate of this agent was revoked at {}: {}", revoked.at, revoked.reason),
             )),
-            None => Err(Refused::new(
-                Refusal::Identity,
-                format!("there is no log {log} here: `daybook central agents` lists them"),
-            )),
+            None => Err(unknown(Refusal::Identity, log)),
         }
     }
 
@@ -339,92 +344,6 @@ impl Agent {
     }
 }
 
-/// Why the registry cannot be read or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistryError {
-    /// The rules do not allow it.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// The file cannot be read or written.
-    #[error("cannot read or write {path}: see that this user may")]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is not what this program wrote.
-    #[error("{path} is damaged ({why}): put it back from a backup; without it no agent can connect")]
-    Wrong {
-        /// Which file.
-        path: PathBuf,
-        /// Where and why.
-        why: String,
-    },
-}
-
-/// The registry and its file.
-pub(super) struct Kept {
-    path: PathBuf,
-    registry: Registry,
-}
-
-impl Kept {
-    /// Reads the registry at `path`; an empty one if there is none.
-    pub(super) fn load(path: PathBuf) -> Result<Self, RegistryError> {
-        let bytes = match durable::read_bounded(&path, BYTES_MAX) {
-            Ok(bytes) => bytes,
-            Err(source) => return Err(RegistryError::Io { path, source }),
-        };
-        let registry = match bytes.map(|bytes| serde_json::from_slice::<Registry>(&bytes)) {
-            None => Registry::default(),
-            Some(Ok(registry)) if registry.format == FORMAT => registry,
-            Some(Ok(registry)) => {
-                let why = format!("it is of format {} and this program knows {FORMAT}", registry.format);
-                return Err(RegistryError::Wrong { path, why });
-            }
-            Some(Err(error)) => return Err(RegistryError::Wrong { path, why: error.to_string() }),
-        };
-        Ok(Self { path, registry })
-    }
-
-    /// The registry as it stands, in memory and in the file.
-    pub(super) fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
-    /// Changes the registry. When this returns well, the change is durable; otherwise nothing has changed.
-    pub(super) fn change<T>(
-        &mut self,
-        change: impl FnOnce(&mut Registry) -> Result<T, Refused>,
-    ) -> Result<T, RegistryError> {
-        let mut changed = self.registry.clone();
-        let given = change(&mut changed)?;
-        self.write(&changed)?;
-        self.registry = changed;
-        Ok(given)
-    }
-
-    /// Raises an alarm; a repeated one is not written every time.
-    pub(super) fn raise(
-        &mut self,
-        log: Option<LogId>,
-        alarm: &str,
-        detail: &str,
-        now: Timestamp,
-    ) -> Result<(), RegistryError> {
-        if self.registry.raise(log, alarm, detail, now) { self.write(&self.registry) } else { Ok(()) }
-    }
-
-    fn write(&self, registry: &Registry) -> Result<(), RegistryError> {
-        let mut bytes = serde_json::to_vec_pretty(registry)
-            .map_err(|error| RegistryError::Wrong { path: self.path.clone(), why: error.to_string() })?;
-        bytes.push(b'\n');
-        crate::crash::point("registry.write.before");
-        durable::write_whole(&self.path, &bytes)
-            .map_err(|source| RegistryError::Io { path: self.path.clone(), source })?;
-        // DURABLE: who may connect. Only now may a certificate be sent, a code count as used, a revocation be reported.
-        crate::crash::point("registry.write.after");
-        Ok(())
-    }
+fn unknown(refusal: Refusal, log: LogId) -> Refused {
+    Refused::new(refusal, format!("there is no log {log} here: `daybook central agents` lists them"))
 }

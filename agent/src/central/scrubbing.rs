@@ -56,7 +56,7 @@ impl CentralHandle {
 
 impl Inner {
     /// The logs of which there are copies.
-    fn kept(&self) -> Result<Vec<LogId>, CentralError> {
+    pub(super) fn kept(&self) -> Result<Vec<LogId>, CentralError> {
         let failed = |source| CentralError::Io { path: self.home.logs(), source };
         if !self.home.logs().exists() {
             return Ok(Vec::new());

@@ -26,7 +26,7 @@ use crate::{
         HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, Link, LinkError, Reader, Refused, Writer, farewell, now, read_hello,
         write_hello,
     },
-    tls::{self, Accepted},
+    tls::{self, Accepted, Shown},
 };
 
 /// At most this many connections at once, of strangers and of agents; more wait until one of them has ended. Strangers leave
@@ -193,12 +193,12 @@ async fn newcomer(inner: &Arc<Inner>, mut stream: Stream, hello: Hello) -> Resul
 async fn agent(
     inner: &Arc<Inner>,
     stream: Stream,
-    certificate: Option<Digest>,
+    certificate: Option<Shown>,
     hello: Hello,
     shutdown: &CancellationToken,
 ) -> Result<(), LinkError> {
     let admitting = Arc::clone(inner);
-    let admitted = spawn_blocking(move || admitting.admit(certificate, &hello)).await;
+    let admitted = spawn_blocking(move || admitting.admit(certificate.as_ref(), &hello)).await;
     let admitted =
         admitted.unwrap_or_else(|_| Err(Refused::new(Refusal::Busy, "the central node failed: see its own log")));
     let mut admission = match admitted {

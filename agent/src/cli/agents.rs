@@ -46,6 +46,9 @@ pub struct AgentReport {
     pub revoked: Option<String>,
     /// When another machine took its log over.
     pub fenced_at: Option<Timestamp>,
+    /// When the backup was made from which the central node was put back, where the agent waits to be confirmed since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unconfirmed_since: Option<Timestamp>,
     /// Whether it is connected.
     pub connected: bool,
     /// When it was last heard of.
@@ -66,6 +69,8 @@ impl AgentReport {
             "revoked".to_owned()
         } else if let Some(at) = self.fenced_at {
             format!("replaced on {}", moment(at))
+        } else if self.unconfirmed_since.is_some() {
+            "to be confirmed".to_owned()
         } else if self.connected {
             "connected".to_owned()
         } else {
@@ -91,6 +96,16 @@ impl CentralReport {
             format!("{whose}{}: {} (since {})", alarm.alarm, alarm.detail, moment(alarm.since))
         };
         for agent in &self.agents {
+            if let Some(made_at) = agent.unconfirmed_since {
+                let what = format!(
+                    "agent {}: not let in: this central node was put back from a backup of {} and does not know whether it \
+                     was revoked since",
+                    agent.name,
+                    moment(made_at)
+                );
+                let mend = format!("daybook central confirm {log}, or daybook central revoke {log}", log = agent.log);
+                problems.push(Problem::new(what, mend));
+            }
             let alarmed = agent.alarms.iter().any(|alarm| alarm.alarm == DAMAGE);
             // Of a log that was taken over, the agent that writes it now tells.
             let scrub = if agent.fenced_at.is_some() { ScrubStatus::default() } else { agent.scrub.clone() };
@@ -181,6 +196,7 @@ mod tests {
             joined_at: NOW,
             revoked: None,
             fenced_at: None,
+            unconfirmed_since: None,
             connected: true,
             last_contact_at: Some(Timestamp(NOW.0 - 3_000_000)),
             entries: 48_213,
@@ -215,6 +231,7 @@ mod tests {
             AgentReport { connected: false, alarms: vec![alarm], scrub, ..agent("c\u{1b}[2J", 3) },
             AgentReport { connected: false, revoked: Some("stolen".to_owned()), ..agent("d", 4) },
             AgentReport { connected: false, fenced_at: Some(NOW), ..agent("e", 5) },
+            AgentReport { connected: false, unconfirmed_since: Some(NOW), ..agent("f", 6) },
         ];
         let report = report(agents);
         insta::assert_snapshot!(report.text().join("\n"));

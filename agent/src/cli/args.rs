@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Globals,
+    central::Central,
     record::{Operator, Record},
     values::{self, AsOf},
 };
@@ -164,7 +165,8 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  daybook recover central.example:7310 AAAAAAAA-BBBBBBBB-... --operator-key /media/key/operator.key\n\n\
                             The code comes from `daybook central invite --recover LOG` and can be used once. The machine that held \
-                            the log before is shut out."
+                            the log before is shut out.\n\nOf a log that parted from the central one, in its own data directory:\n  \
+                            daybook recover --rejoin central.example:7310 AAAAAAAA-BBBBBBBB-..."
     )]
     Recover {
         /// Where the central node listens
@@ -176,6 +178,10 @@ pub enum Command {
         /// What the central node calls this agent; the machine's name unless given
         #[arg(long, value_name = "NAME", value_parser = values::name)]
         name: Option<String>,
+        /// In the data directory of a log that parted from the central one: keep what is here as evidence, and judge again on the
+        /// central log what only this one has
+        #[arg(long)]
+        rejoin: bool,
     },
     /// Throw away the books and fold them from the log again
     #[command(after_help = "Example:\n  daybook rebuild\n\nThe log is read, never written.")]
@@ -193,43 +199,6 @@ pub enum Command {
         /// The store's directory
         #[arg(value_name = "DIR", value_parser = values::path)]
         directory: PathBuf,
-    },
-}
-
-/// What can be asked of a central node.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Central {
-    /// Print a one-time code with which an agent can join
-    #[command(
-        after_help = "Example:\n  daybook central invite\n  daybook central invite --recover 0123456789abcdef0123456789abcdef"
-    )]
-    Invite {
-        /// For the recovery of this log on a new machine
-        #[arg(long, value_name = "LOG")]
-        recover: Option<LogId>,
-    },
-    /// List the agents, their logs and how far each is mirrored
-    #[command(after_help = "Example:\n  daybook central agents --json")]
-    Agents,
-    /// Shut out an agent at once; what it sent is kept
-    #[command(
-        after_help = "Example:\n  daybook central revoke 0123456789abcdef0123456789abcdef --reason \"laptop stolen\""
-    )]
-    Revoke {
-        /// The agent's log
-        #[arg(value_name = "LOG")]
-        log: LogId,
-        /// Why
-        #[arg(long, value_name = "TEXT", value_parser = values::words)]
-        reason: String,
-    },
-    /// Say that the alarms of an agent have been dealt with
-    #[command(after_help = "Example:\n  daybook central clear 0123456789abcdef0123456789abcdef")]
-    Clear {
-        /// The agent's log; every alarm unless given
-        #[arg(value_name = "LOG")]
-        log: Option<LogId>,
     },
 }
 
@@ -366,7 +335,7 @@ impl Command {
     /// need it stopped, or ask nothing of it.
     pub fn is_served(&self) -> bool {
         match self {
-            Self::Central { what } => what.is_some(),
+            Self::Central { what } => what.as_ref().is_some_and(Central::is_served),
             Self::Import(_)
             | Self::Record { .. }
             | Self::Entries(_)

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use daybook_protocol::{
     date::{Date, Timestamp},
     entry::{Actor, Entry, Private, Source},
-    event::{Event, Scrubbed, Totals},
+    event::{Event, JudgedAgain, LogRejoined, Scrubbed, Totals},
     field::Field,
     finding::{Code, Finding, Severity},
     ids::{Digest, Sequence},
@@ -249,6 +249,13 @@ fn about(event: &Event) -> String {
         }
         Event::CertificateRedispatched(sent) => {
             format!("certificate {}, learner {}, attempt {}", printable(&sent.certificate), sent.learner, sent.attempt)
+        }
+        Event::LogRejoined(LogRejoined { from, epoch, entries, .. }) => {
+            format!("a branch of epoch {epoch} is given up: {} entries from {from} on", entries.saturating_sub(from.0))
+        }
+        Event::JudgedAgain(JudgedAgain { entry, epoch, receipt, .. }) => {
+            let receipt = receipt.map_or_else(String::new, |receipt| format!(", receipt {receipt} no longer counts"));
+            format!("entry {entry} of the branch of epoch {epoch}{receipt}")
         }
         Event::Scrubbed(scrubbed) => {
             let Scrubbed { entries, originals, keys, faults, .. } = scrubbed;

@@ -6,6 +6,7 @@
 
 pub mod agents;
 pub mod args;
+pub mod central;
 mod check;
 pub mod entries;
 mod figures;

@@ -21,7 +21,7 @@ use std::io;
 use daybook_protocol::{date::Timestamp, event::FileId};
 
 pub(crate) use self::{
-    dir::Dir,
+    dir::{Dir, What},
     name::{is_treacherous, numbered, split},
 };
 pub use self::{

@@ -5,9 +5,12 @@ mod door;
 mod founding;
 mod gate;
 mod heeding;
+mod opening;
 mod passes;
 mod reading;
 mod receipt;
+mod rejoin;
+mod ruling;
 mod scrubbing;
 mod turns;
 
@@ -18,8 +21,7 @@ use std::{
 
 use daybook_protocol::{
     batch::BatchError,
-    date::Timestamp,
-    entry::{Entry, FORMAT},
+    entry::FORMAT,
     event::{ConfigAdopted, EpochBegan, Event, LogOpened},
     ids::{Epoch, LogId, Sequence},
 };
@@ -27,17 +29,16 @@ use tokio::sync::watch;
 
 pub use arrival::{Arrived, Handed, Waiting};
 pub use door::watch_folders;
+pub use opening::restore_config;
 pub use reading::Reading;
+pub use rejoin::{Rejudged, rejudge};
+pub use ruling::{Ruled, Word};
 pub use scrubbing::{scrub_by_timer, scrub_closed};
 pub use turns::Turn;
 
 use crate::{
-    books::{
-        index::{Index, IndexError},
-        read_model::ReadModelError,
-    },
-    config::{Agent, Config, ConfigError},
-    durable,
+    books::{index::IndexError, read_model::ReadModelError},
+    config::{Config, ConfigError},
     home::Home,
     identity::{Identity, IdentityError},
     intake::IntakeError,
@@ -47,10 +48,11 @@ use crate::{
     reader::ReadError,
     replicate::Position,
     scrub::ScrubError,
-    store::{self, Store, StoreError, StoreReader},
+    store::{self, Store, StoreError},
     supervise::Shutdown,
     vault::{Vault, VaultError},
 };
+use opening::{CaughtUp, adopted, catch_up, governing, throw_away};
 use turns::Turns;
 
 /// The program's name and version, as entries record it.
@@ -166,6 +168,17 @@ impl Location {
     }
 }
 
+/// How a home is opened.
+#[derive(Debug, Clone, Copy, Default)]
+struct How {
+    /// It is made where there is none.
+    create: bool,
+    /// Its books are thrown away.
+    anew: bool,
+    /// It is a rejoin that opens it.
+    rejoins: bool,
+}
+
 /// An open home.
 pub struct Office {
     /// What can be asked of the log.
@@ -195,35 +208,37 @@ pub struct Office {
 impl Office {
     /// Opens a home, and makes it first where there is none and `create` allows it.
     pub fn open(place: &Location, create: bool) -> Result<Self, OfficeError> {
-        Self::open_with(place, create, false, &mut |_, _| {})
+        Self::open_with(place, How { create, ..How::default() }, &mut |_, _| {})
     }
 
     /// Opens a home with its books thrown away, so that they are folded from the log again; `progress` hears of entries done
     /// and entries in all, each of which is folded twice: for the desk, and for people.
     pub fn rebuild(place: &Location, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, OfficeError> {
-        let office = Self::open_with(place, false, true, &mut |done, total| progress(done, 2 * total))?;
+        let anew = How { anew: true, ..How::default() };
+        let office = Self::open_with(place, anew, &mut |done, total| progress(done, 2 * total))?;
         office.reading.catch_up_telling(&mut |done, total| progress(total + done, 2 * total))?;
         Ok(office)
     }
 
-    fn open_with(
-        place: &Location,
-        create: bool,
-        anew: bool,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<Self, OfficeError> {
+    /// Opens a home whose log was taken back from the central node, before anybody else may: what the branch had is still to be
+    /// judged again.
+    pub fn rejoin(place: &Location) -> Result<Self, OfficeError> {
+        Self::open_with(place, How { rejoins: true, ..How::default() }, &mut |_, _| {})
+    }
+
+    fn open_with(place: &Location, how: How, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, OfficeError> {
         let (mut config, text) = place.config()?;
         let home = &place.home;
-        if home.recovering().exists() {
+        if home.recovering().exists() || (home.rejoining().exists() && !how.rejoins) {
             return Err(OfficeError::Recovering { home: home.path().to_owned() });
         }
         let key_path = place.operator_key(&config);
         let (identity, store) = match Identity::load(home)? {
             Some(identity) => (identity, Store::open(home, CACHE_BYTES)?),
-            None if create || store::exists(home) => founding::found(home)?,
+            None if how.create || store::exists(home) => founding::found(home)?,
             None => return Err(OfficeError::NoLog { home: home.path().to_owned() }),
         };
-        if anew {
+        if how.anew {
             // Only now that the home is ours: another process may have had its books open.
             throw_away(&home.books())?;
         }
@@ -337,81 +352,6 @@ impl Office {
         self.journal.stop();
         self.writing.wait().map_err(OfficeError::from)
     }
-}
-
-fn throw_away(books: &Path) -> Result<(), OfficeError> {
-    match std::fs::remove_dir_all(books) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Err(OfficeError::Disk { path: books.to_owned(), source })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes back the configuration that the log has, where a recovered home has none. Gives the path if it was written.
-pub fn restore_config(place: &Location) -> Result<Option<PathBuf>, OfficeError> {
-    let path = place.home.config();
-    if path.exists() || place.config.is_some() {
-        return Ok(None);
-    }
-    let store = Store::open(&place.home, CACHE_BYTES)?;
-    let CaughtUp { index, .. } = catch_up(Path::new(""), &store.reader(), &mut |_, _| {})?;
-    let text = adopted(&index, &store.reader())?;
-    store.close()?;
-    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    durable::write_whole(&path, text.as_bytes()).map_err(|source| OfficeError::Disk { path: path.clone(), source })?;
-    Ok(Some(path))
-}
-
-/// The text of the configuration that the log had last.
-fn adopted(index: &Index, entries: &StoreReader) -> Result<Option<String>, StoreError> {
-    let entry = index.config().map(|sequence| entries.entry(sequence)).transpose()?.flatten();
-    Ok(entry.and_then(|Entry { event, .. }| match event {
-        Event::ConfigAdopted(config) => Some(config.text),
-        _ => None,
-    }))
-}
-
-/// The configuration where no file says otherwise: the rules that govern the log go on. They say nothing here of folders and
-/// keys, since where those lie counts from a file that is not here.
-fn governing(adopted: &str, home: &Home, config: Config) -> Result<Config, ConfigError> {
-    let parsed = Config::parse(adopted, home.path()).map_err(|why| ConfigError::Wrong { path: home.config(), why });
-    let Config { policy, agent, .. } = parsed?;
-    Ok(Config { policy, agent: Agent { operator_key: None, ..agent }, ..config })
-}
-
-/// The index as of the log's end.
-struct CaughtUp {
-    index: Index,
-    /// How many entries the index on disk has.
-    saved_through: u64,
-    last_recorded_at: Timestamp,
-}
-
-/// The index on disk, if there is one, with what the log has behind it.
-fn catch_up(
-    snapshot: &Path,
-    entries: &StoreReader,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<CaughtUp, OfficeError> {
-    let root_at = |count: u64| {
-        let last = entries.frames(Sequence(count.checked_sub(1)?)).next()?.ok()?;
-        (last.header().end().0 == count).then_some(last.header().root)
-    };
-    let mut index = Index::load(snapshot, entries.log(), root_at).unwrap_or_default();
-    let saved_through = index.applied_through();
-    for frame in entries.frames(Sequence(saved_through)) {
-        for entry in frame?.entries() {
-            let entry = entry?;
-            if entry.sequence.0 >= index.applied_through() {
-                index.apply(&entry);
-            }
-        }
-        progress(index.applied_through(), entries.count());
-    }
-    let last = entries.count().checked_sub(1).map(|last| entries.entry(Sequence(last))).transpose()?.flatten();
-    let last_recorded_at = last.map(|entry| entry.recorded_at).unwrap_or_default();
-    Ok(CaughtUp { index, saved_through, last_recorded_at })
 }
 
 /// The desk is given its look-up values by the operator's key.

@@ -102,6 +102,7 @@ pub(super) fn write(
         centre: &state.received.centre,
         kind: state.plan.as_ref().map(|plan| plan.kind),
         outcome,
+        replaces: state.replaces,
         correction: state.corrects().map(|receipt| Correction { receipt, decided }),
         totals,
         lines: state.lines,

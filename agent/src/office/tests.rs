@@ -2,14 +2,19 @@ use std::thread;
 
 use daybook_protocol::{
     batch::Builder,
-    entry::{Actor, Private, Source},
+    date::Timestamp,
+    entry::{Actor, Entry, Private, Source},
     event::{Alarm, Completion, FileId, Level},
     field::Kind,
 };
 use tempfile::TempDir;
 
 use super::*;
-use crate::{books::index::Arrival, journal::CLOCK, store};
+use crate::{
+    books::index::{Arrival, Index},
+    journal::CLOCK,
+    store,
+};
 
 mod corrections;
 mod known;

@@ -11,7 +11,7 @@ use std::{
 use daybook_protocol::{
     event::{Totals, Verdict},
     finding::{Code, Finding},
-    ids::{Digest, LogId, RegistrationNo, Sequence},
+    ids::{Digest, RegistrationNo, Sequence},
 };
 use sha2::{Digest as _, Sha256};
 
@@ -184,7 +184,8 @@ impl ReceiptWriter {
         }
         self.flush()?;
         let report = Digest(self.hash.finalize_reset().into());
-        self.put_in_place(summary.log, &text).map_err(|source| PostError::Write { receipt: self.receipt, source })?;
+        self.put_in_place(&summary.whose(), &text)
+            .map_err(|source| PostError::Write { receipt: self.receipt, source })?;
         Ok(report)
     }
 
@@ -197,14 +198,14 @@ impl ReceiptWriter {
         summary.findings.iter().try_for_each(|finding| self.line(None, &row, Some(finding)))
     }
 
-    fn put_in_place(&self, log: LogId, text: &str) -> io::Result<()> {
+    fn put_in_place(&self, whose: &str, text: &str) -> io::Result<()> {
         let (rows_part, text_part) =
             (format!(".{}_rows.part", self.receipt), format!(".{}_receipt.part", self.receipt));
         let mut summary = self.dir.create(&text_part)?;
         summary.write_all(text.as_bytes())?;
         summary.sync_all()?;
         self.rows.sync_all()?;
-        let (rows_name, text_name) = self.names(log)?;
+        let (rows_name, text_name) = self.names(whose)?;
         crash::point("post.receipt.before");
         // The summary last: who sees it finds the rows that it speaks of.
         self.dir.rename(&rows_part, &rows_name)?;
@@ -216,8 +217,8 @@ impl ReceiptWriter {
     }
 
     /// The names of both files: `<receipt>_<stem>_rows.csv` and `<receipt>_<stem>_receipt.txt`. Our own earlier copy is
-    /// overwritten; another log's receipt, whose number may be the same, is not.
-    fn names(&self, log: LogId) -> io::Result<(String, String)> {
+    /// overwritten; a receipt of another log, or of a branch that was given up, whose number may be the same, is not.
+    fn names(&self, whose: &str) -> io::Result<(String, String)> {
         for attempt in 0..NAMES_MAX {
             let number = match attempt {
                 0 => self.receipt.to_string(),
@@ -228,7 +229,7 @@ impl ReceiptWriter {
             if let Some((file, _)) = self.dir.read(&text_name)? {
                 file.take(SUMMARY_BYTES_MAX).read_to_end(&mut earlier)?;
             }
-            if earlier.is_empty() || String::from_utf8_lossy(&earlier).contains(&log.to_string()) {
+            if earlier.is_empty() || String::from_utf8_lossy(&earlier).contains(whose) {
                 return Ok((numbered(&number, &self.stem, "_rows.csv"), text_name));
             }
         }

@@ -10,7 +10,7 @@ use daybook_protocol::{
     ids::{Digest, Epoch, LogId, Sequence},
 };
 
-use crate::{intake::is_treacherous, zone};
+use crate::{books::index::Replaced, intake::is_treacherous, zone};
 
 /// What became of a file as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct Summary<'a> {
     pub outcome: Outcome,
     /// What it corrects; `None` for the first receipt of a file.
     pub correction: Option<Correction>,
+    /// What it takes the place of, where it does.
+    pub replaces: Option<Replaced>,
     /// What became of the file's rows by now; only for [`Outcome::Processed`].
     pub totals: Totals,
     /// How its lines are accounted for, as far as it could be read.
@@ -90,16 +92,37 @@ impl Summary<'_> {
         out.replace('\n', "\r\n")
     }
 
+    /// The words by which an earlier copy of the same receipt is known, with the line ends of Windows.
+    pub(super) fn whose(&self) -> String {
+        self.log_and_epoch().replace('\n', "\r\n")
+    }
+
+    fn log_and_epoch(&self) -> String {
+        format!("  Log        {}\n  Epoch      {}\n", self.log, self.epoch)
+    }
+
     fn write(&self, out: &mut String, receipt: Sequence, counts: &[(Code, u64)]) -> std::fmt::Result {
-        match self.correction {
-            None => writeln!(out, "Receipt {receipt}\n")?,
-            Some(correction) => writeln!(out, "Receipt {receipt}, which corrects receipt {}\n", correction.receipt)?,
+        match (self.correction, self.replaces) {
+            (Some(correction), _) => {
+                writeln!(out, "Receipt {receipt}, which corrects receipt {}\n", correction.receipt)?;
+            }
+            (None, Some(Replaced { receipt: earlier, epoch })) => {
+                writeln!(out, "Receipt {receipt}, which takes the place of receipt {earlier} of epoch {epoch}\n")?;
+            }
+            (None, None) => writeln!(out, "Receipt {receipt}\n")?,
         }
         writeln!(out, "File       {}", self.file_name.replace(is_treacherous, "_"))?;
         writeln!(out, "SHA-256    {}", self.sha256)?;
         writeln!(out, "Received   {} ({})", london(self.received_at), utc(self.received_at))?;
         writeln!(out, "Centre     {}", self.centre)?;
         writeln!(out, "Kind       {}\n", self.kind.map_or("not known", Kind::name))?;
+        if let (None, Some(Replaced { receipt, .. })) = (self.correction, self.replaces) {
+            writeln!(
+                out,
+                "Receipt {receipt} speaks of entries that were lost with a copy of our log that was given up. They no longer\n\
+                 count: the file was judged again, as things stand in the log, and what this receipt says is what holds.\n"
+            )?;
+        }
         writeln!(out, "{}\n", self.headline())?;
         if let Some(decided) = self.decided() {
             write_totals(out, "Rows decided on now", decided)?;
@@ -184,8 +207,7 @@ impl Summary<'_> {
             Level::Mirrored => "mirrored: durable there and at the central node, with the original and its keys",
         };
         writeln!(out, "Where its facts stand")?;
-        writeln!(out, "  Log        {}", self.log)?;
-        writeln!(out, "  Epoch      {}", self.epoch)?;
+        write!(out, "{}", self.log_and_epoch())?;
         writeln!(out, "  Sequence   {}, the last entry of this file", self.last)?;
         writeln!(out, "  Root       {}, of the first {} entries", self.root, self.root_count)?;
         writeln!(out, "  Level      {level}\n")

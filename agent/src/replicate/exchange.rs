@@ -200,7 +200,7 @@ impl Exchange {
                 Refusal::Rollback,
                 format!(
                     "the keyring of epoch {} ends at {ours} but the central node has {} keys of it: this is an old copy; \
-                     stop this agent and run `daybook recover` on a fresh data directory",
+                     {GO_BACK}",
                     ahead.epoch, ahead.count
                 ),
             )));
@@ -410,14 +410,18 @@ fn gone(what: &str) -> CopyError {
     CopyError::Damaged(what.into())
 }
 
+/// The way out where a log is not a part of its mirrored copy, nor the copy of it.
+pub(crate) const GO_BACK: &str = "start the right copy, or stop this agent and run `daybook recover --rejoin` here, with a code from \
+                                  `daybook central invite --recover`: what is here is kept as evidence, and judged again on the \
+                                  mirrored log";
+
 /// The refusal of a log that ends before what is mirrored of it.
 pub(crate) fn rollback(ours: u64, theirs: u64) -> Refused {
     Refused::new(
         Refusal::Rollback,
         format!(
             "this log ends at {ours} entries but the central node has {theirs} of it: an old copy of the data directory \
-             was started, or entries were lost; stop this agent and run `daybook recover` on a fresh data directory with a \
-             code from `daybook central invite --recover`"
+             was started, or entries were lost; {GO_BACK}"
         ),
     )
 }
@@ -428,8 +432,7 @@ pub(crate) fn fork(at: u64) -> Refused {
         Refusal::Fork,
         format!(
             "the log and its mirrored copy differ within their first {at} entries, and one of them was changed or written \
-             twice: nothing is overwritten; stop this agent, keep its data directory as evidence, and run `daybook recover` \
-             on a fresh one"
+             twice: nothing is overwritten; {GO_BACK}"
         ),
     )
 }

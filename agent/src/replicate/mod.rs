@@ -30,7 +30,7 @@ pub use client::{ConnectError, TlsFilesError};
 pub(crate) use client::{TlsFiles, connect};
 pub use copy::{LocalLog, LogCopy};
 pub use exchange::{Exchange, Stop};
-pub(crate) use exchange::{fork, rollback};
+pub(crate) use exchange::{GO_BACK, fork, rollback};
 #[cfg(test)]
 pub(crate) use join::certify;
 pub use join::{JoinError, join};

@@ -8,12 +8,16 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, DnValue,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKey, PublicKeyData as _, date_time_ymd,
 };
+use x509_parser::{certificate::X509Certificate, prelude::FromDer as _};
 use zeroize::Zeroizing;
 
 use super::{SERVER_NAME, TlsError};
 
 /// What people call a machine has at most this many letters.
 const NAME_CHARS_MAX: usize = 64;
+/// An agent's certificate is in the name of its log and epoch: these words stand before each.
+const AGENT: &str = "daybook ";
+const EPOCH: &str = " epoch ";
 
 /// A private key as PKCS#8, wiped from memory when dropped.
 pub type PrivateKey = Zeroizing<Vec<u8>>;
@@ -87,6 +91,37 @@ impl SigningRequest {
     }
 }
 
+/// A certificate that an agent showed in its handshake, which has checked that the authority signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown(Vec<u8>);
+
+impl Shown {
+    /// A certificate (DER) that was checked.
+    pub(crate) fn new(certificate: &[u8]) -> Self {
+        Self(certificate.to_vec())
+    }
+
+    /// Its bytes (DER).
+    pub fn der(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What tells it from every other.
+    pub fn fingerprint(&self) -> Digest {
+        super::fingerprint(&self.0)
+    }
+
+    /// The log and the epoch that it was issued for, and what tells its key from every other; `None` for one that no
+    /// [`CertificateAuthority::issue_agent`] made.
+    pub fn issued_for(&self) -> Option<(LogId, Epoch, Digest)> {
+        let (_, certificate) = X509Certificate::from_der(&self.0).ok()?;
+        let name = certificate.subject().iter_common_name().next()?.as_str().ok()?;
+        let (log, epoch) = name.strip_prefix(AGENT)?.split_once(EPOCH)?;
+        let key = Digest::of(certificate.public_key().raw);
+        Some((log.parse().ok()?, Epoch(epoch.parse().ok()?), key))
+    }
+}
+
 impl CertificateAuthority {
     /// A new authority: its key and its certificate, to be kept and given to [`CertificateAuthority::load`].
     pub fn generate(name: &str) -> Result<(PrivateKey, Vec<u8>), TlsError> {
@@ -123,7 +158,7 @@ impl CertificateAuthority {
 
     /// A certificate for the agent that writes `log` in `epoch`. Only the key is taken from the request.
     pub fn issue_agent(&self, request: &SigningRequest, log: LogId, epoch: Epoch) -> Result<Vec<u8>, TlsError> {
-        let mut params = params(&format!("daybook {log} epoch {epoch}"));
+        let mut params = params(&format!("{AGENT}{log}{EPOCH}{epoch}"));
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;

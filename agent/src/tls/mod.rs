@@ -24,7 +24,7 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-pub use certificates::{CertificateAuthority, PrivateKey, SigningRequest, new_key, signing_request};
+pub use certificates::{CertificateAuthority, PrivateKey, Shown, SigningRequest, new_key, signing_request};
 
 /// The name in every central node's certificate. Agents know their central node by its authority; the host name under
 /// which they reach it may change.
@@ -110,9 +110,8 @@ impl Acceptor {
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// Does the handshake; gives the fingerprint of the certificate that the other side showed, if it did. The caller
-    /// bounds the time.
-    pub async fn accept<S>(&self, stream: S) -> io::Result<(Accepted<S>, Option<Digest>)>
+    /// Does the handshake; gives the certificate that the other side showed, if it did. The caller bounds the time.
+    pub async fn accept<S>(&self, stream: S) -> io::Result<(Accepted<S>, Option<Shown>)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -127,8 +126,8 @@ impl Acceptor {
             }
         };
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let fingerprint = certificate.map(|certificate| fingerprint(certificate));
-        Ok((stream, fingerprint))
+        let shown = certificate.map(|certificate| Shown::new(certificate));
+        Ok((stream, shown))
     }
 }
 

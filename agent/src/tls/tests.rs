@@ -28,13 +28,13 @@ fn agent_of(node: &Node) -> Credentials {
 }
 
 /// Says a word through a handshake; what the accepting side saw, what the connecting side met.
-async fn word(acceptor: &Acceptor, connector: &Connector) -> (io::Result<Option<Digest>>, io::Result<u8>) {
+async fn word(acceptor: &Acceptor, connector: &Connector) -> (io::Result<Option<Shown>>, io::Result<u8>) {
     let (here, there) = tokio::io::duplex(64 * 1024);
     let accept = async {
-        let (mut stream, fingerprint) = acceptor.accept(there).await?;
+        let (mut stream, shown) = acceptor.accept(there).await?;
         stream.write_u8(7).await?;
         stream.flush().await?;
-        Ok(fingerprint)
+        Ok(shown)
     };
     let connect = async { connector.connect(here).await?.read_u8().await };
     tokio::join!(accept, connect)
@@ -47,7 +47,7 @@ async fn agents_and_newcomers_come_in() {
     let agent = agent_of(&node);
     let connector = Connector::certified(&agent, node.authority.certificate()).expect("a connector");
     let (seen, met) = word(&node.acceptor, &connector).await;
-    assert_eq!(seen.expect("accepted"), agent.chain.first().map(|certificate| fingerprint(certificate)));
+    assert_eq!(seen.expect("accepted").map(|shown| shown.der().to_vec()), agent.chain.first().cloned());
     assert_eq!(met.expect("connected"), 7);
 
     let authority: [u8; 16] = *Digest::of(node.authority.certificate()).0.first_chunk().expect("half of it");

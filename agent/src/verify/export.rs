@@ -68,7 +68,7 @@ pub fn verify_export(
 }
 
 /// The next frame of an export, or why it is none; `None` at the end.
-fn next_frame(from: &mut impl Read) -> io::Result<Option<Result<Frame, BatchError>>> {
+pub(crate) fn next_frame(from: &mut impl Read) -> io::Result<Option<Result<Frame, BatchError>>> {
     let mut bytes = Vec::with_capacity(FRAME_BYTES_MAX);
     from.take(HEADER_BYTES as u64).read_to_end(&mut bytes)?;
     if bytes.is_empty() {

@@ -1,9 +1,9 @@
 //! What happens to the log itself.
 
 use bincode::{Decode, Encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::ids::{Digest, Epoch, LogId};
+use crate::ids::{Digest, Epoch, LogId, Sequence};
 
 /// Fields of [`super::Event::LogOpened`].
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
@@ -54,4 +54,31 @@ pub struct Scrubbed {
     pub keys: u64,
     /// How many things were found damaged or missing.
     pub faults: u64,
+}
+
+/// Fields of [`super::Event::LogRejoined`]. The branch itself is kept as evidence where it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct LogRejoined {
+    /// The first place at which the branch is not this log; its end, where it has nothing of its own.
+    pub from: Sequence,
+    /// The epoch in which its last entries were written.
+    pub epoch: Epoch,
+    /// How many entries it has, as far as it can be read.
+    pub entries: u64,
+    /// The root over them.
+    pub root: Digest,
+}
+
+/// Fields of [`super::Event::JudgedAgain`]. The arrival, order or ruling that follows it is the branch's, judged again. Its source
+/// is the file, where the arrival itself is in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct JudgedAgain {
+    /// The entry's place in the branch.
+    pub entry: Sequence,
+    /// The epoch in which it was written there.
+    pub epoch: Epoch,
+    /// Of an arrival: SHA-256 of the original.
+    pub original: Option<Digest>,
+    /// The number of the latest receipt that the branch issued about it, where one was. It no longer counts.
+    pub receipt: Option<Sequence>,
 }

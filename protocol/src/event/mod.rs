@@ -22,7 +22,7 @@ pub use learner::{
     AmendmentClass, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed, LearnerWithdrawn,
     PersonTokens, WithdrawalReason,
 };
-pub use log::{Alarm, ConfigAdopted, EpochBegan, LogOpened, Scrubbed};
+pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
 
 use crate::ids::{KeyId, RegistrationNo};
 
@@ -84,6 +84,10 @@ pub enum Event {
     CertificateRedispatched(CertificateRedispatched),
     /// Log, originals and keys were hashed where they lie.
     Scrubbed(Scrubbed),
+    /// A branch of the log that was never mirrored was given up for the mirrored one (`recover --rejoin`).
+    LogRejoined(LogRejoined),
+    /// What follows takes the place of an entry of the branch that was given up.
+    JudgedAgain(JudgedAgain),
 }
 
 impl Event {
@@ -117,6 +121,8 @@ impl Event {
             Self::CertificateReturned(_) => "CertificateReturned",
             Self::CertificateRedispatched(_) => "CertificateRedispatched",
             Self::Scrubbed(_) => "Scrubbed",
+            Self::LogRejoined(_) => "LogRejoined",
+            Self::JudgedAgain(_) => "JudgedAgain",
         }
     }
 

@@ -5,9 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use daybook_protocol::{
     date::Timestamp,
     entry::{Entry, Source},
-    event::{Event, FileId, FileReceived, Lines, Plan, ReceiptIssued, Totals},
+    event::{Event, FileId, FileReceived, JudgedAgain, Lines, Plan, ReceiptIssued, Totals},
     finding::{Finding, Severity},
-    ids::{Digest, Sequence},
+    ids::{Digest, Epoch, Sequence},
 };
 use serde::{Deserialize, Serialize};
 
@@ -78,8 +78,19 @@ pub struct Arrival {
     pub standing: Totals,
     /// The number of the latest receipt about it, where one was issued.
     pub receipt: Option<Sequence>,
+    /// The receipt that its first one takes the place of, where a branch that was given up had issued one.
+    pub replaces: Option<Replaced>,
     /// The held rows that a person has decided on and that no receipt tells of yet, in the order in which they were decided.
     pub decided: Vec<Decided>,
+}
+
+/// A receipt of a branch that was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// Its number.
+    pub receipt: Sequence,
+    /// The epoch in which it was issued: in this log the same number may be that of another file.
+    pub epoch: Epoch,
 }
 
 /// A held row that a person has decided on.
@@ -140,12 +151,15 @@ pub(super) struct Arrivals {
     pub(super) refused: HashMap<(String, FileId), Timestamp>,
     pub(super) latest: Option<Sequence>,
     pub(super) by_folder: HashMap<String, Timestamp>,
+    /// The arrival of a branch that was given up, which is to arrive next.
+    pub(super) again: Option<JudgedAgain>,
 }
 
 impl Arrivals {
     pub(super) fn apply(&mut self, entry: &Entry) {
         match &entry.event {
             Event::FileReceived(received) => self.receive(entry, received),
+            Event::JudgedAgain(again) => self.judged_again(entry, again),
             Event::ArrivalRefused(refused) => {
                 self.refused.insert((refused.folder.clone(), refused.file_id), entry.recorded_at);
             }
@@ -178,6 +192,7 @@ impl Arrivals {
     fn receive(&mut self, entry: &Entry, received: &FileReceived) {
         self.first.entry(received.sha256).or_insert(entry.sequence);
         self.latest = Some(entry.sequence);
+        let again = self.again.take().filter(|again| again.original == Some(received.sha256));
         self.by_folder.insert(received.folder.clone(), entry.recorded_at);
         let arrival = Arrival {
             arrival: entry.sequence,
@@ -197,9 +212,17 @@ impl Arrivals {
             rows_held: 0,
             standing: Totals::default(),
             receipt: None,
+            replaces: again.and_then(replaced),
             decided: Vec::new(),
         };
         self.open.insert(entry.sequence.0, arrival);
+    }
+
+    fn judged_again(&mut self, entry: &Entry, again: &JudgedAgain) {
+        match entry.source {
+            Source::File { arrival } => self.change(arrival, |arrival| arrival.replaces = replaced(*again)),
+            _ => self.again = again.original.map(|_| *again),
+        }
     }
 
     fn row(&mut self, arrival: Sequence, line: u32, event: &Event) {
@@ -322,4 +345,8 @@ impl Arrivals {
     pub(super) fn refused(&self) -> Vec<(String, FileId, Timestamp)> {
         self.refused.iter().map(|((folder, file_id), at)| (folder.clone(), *file_id, *at)).collect()
     }
+}
+
+fn replaced(JudgedAgain { receipt, epoch, .. }: JudgedAgain) -> Option<Replaced> {
+    receipt.map(|receipt| Replaced { receipt, epoch })
 }

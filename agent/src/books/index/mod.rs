@@ -20,7 +20,7 @@ use daybook_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use arrivals::{Arrival, Decided, Stage, Verdict};
+pub use arrivals::{Arrival, Decided, Replaced, Stage, Verdict};
 pub use snapshot::IndexError;
 
 use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Occasion, Policy};

@@ -13,7 +13,7 @@ use std::{
 
 use daybook_protocol::{
     date::{Date, Timestamp},
-    event::{FileId, ReturnReason, WithdrawalReason},
+    event::{FileId, JudgedAgain, ReturnReason, WithdrawalReason},
     field::Field,
     ids::{Digest, Epoch, KeyId, LogId, RegistrationNo, Sequence, Token},
 };
@@ -29,7 +29,7 @@ use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
 const MAGIC: [u8; 8] = *b"DBKINDEX";
 /// Raised with every change of the layout; an older snapshot is then ignored.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
 /// Written and hashed in pieces of this size.
@@ -61,6 +61,7 @@ struct Rest {
     keys: Vec<(Epoch, u32)>,
     latest: Option<Sequence>,
     by_folder: Vec<(String, i64)>,
+    again: Option<JudgedAgain>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -284,6 +285,7 @@ fn rest(index: &Index) -> Rest {
         keys: index.keys.iter().map(|(epoch, count)| (*epoch, *count)).collect(),
         latest: index.arrivals.latest,
         by_folder: index.arrivals.by_folder.iter().map(|(folder, at)| (folder.clone(), at.0)).collect(),
+        again: index.arrivals.again,
     }
 }
 
@@ -377,4 +379,5 @@ fn restore(index: &mut Index, rest: Rest) {
     index.keys = rest.keys.into_iter().collect();
     index.arrivals.latest = rest.latest;
     index.arrivals.by_folder = rest.by_folder.into_iter().map(|(folder, at)| (folder, Timestamp(at))).collect();
+    index.arrivals.again = rest.again;
 }

@@ -16,7 +16,7 @@ use crate::{
     },
     home::Home,
     replicate::Refused,
-    tls::{self, CertificateAuthority, SigningRequest},
+    tls::{self, CertificateAuthority, PrivateKey, Shown, SigningRequest},
 };
 
 const LOG: LogId = LogId([1; 16]);
@@ -54,13 +54,14 @@ fn what_is_lost_is_not_made_anew() {
 struct Desk {
     registry: Registry,
     authority: CertificateAuthority,
+    key: PrivateKey,
 }
 
 impl Desk {
     fn new() -> Self {
         let (key, certificate) = CertificateAuthority::generate("test").expect("an authority");
         let authority = CertificateAuthority::load(&key, certificate).expect("its own key");
-        Self { registry: Registry::default(), authority }
+        Self { registry: Registry::default(), authority, key }
     }
 
     fn invite(&mut self, code: &str, purpose: Purpose) {
@@ -155,6 +156,59 @@ fn a_certificate_is_for_one_log_and_epoch() {
     desk.registry.revoke(LogId([9; 16]), "", Timestamp(3)).expect_err("not known");
     let unknown = Purpose::Recover(LogId([9; 16]));
     desk.registry.invite(Digest::of(b"z"), unknown, Timestamp(0), Timestamp(1)).expect_err("not known");
+}
+
+/// Goal: a registry that is put back lets nobody in before its operator has spoken, revives no code, un-revokes nobody, and
+/// lets no machine back in whose log was taken over since. Method: a registry from before a recover and a revocation; the
+/// certificates of after it are shown, and each agent is confirmed.
+#[test]
+fn a_registry_that_is_put_back_waits_for_its_operator() {
+    const LATE: LogId = LogId([3; 16]);
+    let mut desk = Desk::new();
+    for code in ["a", "b", "never used"] {
+        desk.invite(code, Purpose::Join);
+    }
+    let (_, first) = desk.join("a", &request("first"), LOG, 1).expect("a good code");
+    let (_, stolen) = desk.join("b", &request("stolen"), OTHER, 1).expect("a good code");
+    desk.registry.revoke(OTHER, "stolen", Timestamp(2)).expect("it is known");
+    let backup = desk.registry.clone();
+    desk.invite("r", Purpose::Recover(LOG));
+    desk.invite("late", Purpose::Join);
+    let (new, late) = (request("new"), request("late"));
+    let authority = &CertificateAuthority::load(&desk.key, desk.authority.certificate().to_vec()).expect("its own key");
+    let issued = |request, log, epoch| Shown::new(&authority.issue_agent(request, log, Epoch(epoch)).expect("issued"));
+    let (recovered, joined) = (issued(&new, LOG, 2), issued(&late, LATE, 1));
+    assert_eq!(recovered.issued_for(), Some((LOG, Epoch(2), new.key_digest())));
+
+    desk.registry = backup.put_back(Timestamp(5), Timestamp(9));
+    assert_eq!(desk.admit(first, LOG, 1), Some(Refusal::Busy));
+    assert_eq!(desk.admit(stolen, OTHER, 1), Some(Refusal::Revoked));
+    assert_eq!((desk.registry.unconfirmed(), desk.registry.revoked()), (vec![LOG], vec![OTHER]));
+    let again = desk.join("never used", &request("again"), LATE, 9).expect_err("no code is good any more");
+    assert_eq!(again.refusal, Refusal::Code);
+
+    // Before the new machine comes the old one can be confirmed; as soon as it does, the old one is out.
+    desk.registry.confirm(LOG).expect("it is known");
+    assert_eq!(desk.admit(first, LOG, 1), None);
+    desk.registry.learn(&recovered, Timestamp(10));
+    assert_eq!(desk.admit(first, LOG, 1), Some(Refusal::Fenced));
+    assert_eq!(desk.admit(recovered.fingerprint(), LOG, 2), Some(Refusal::Busy));
+    desk.registry.learn(&joined, Timestamp(10));
+    assert_eq!(desk.registry.unconfirmed(), [LOG, LATE]);
+    desk.registry.learn(&joined, Timestamp(11));
+    assert_eq!(desk.registry.agents().len(), 4, "it is learnt once");
+    for log in [LOG, LATE, OTHER] {
+        desk.registry.confirm(log).expect("it is known");
+    }
+    assert_eq!(desk.admit(recovered.fingerprint(), LOG, 2), None);
+    assert_eq!(desk.admit(joined.fingerprint(), LATE, 1), None);
+    assert_eq!(desk.admit(stolen, OTHER, 1), Some(Refusal::Revoked), "a confirmation does not un-revoke");
+    desk.registry.confirm(LogId([9; 16])).expect_err("not known");
+    // An epoch that was given out twice is of who was let in first.
+    let twice = issued(&request("twice"), LOG, 2);
+    desk.registry.learn(&twice, Timestamp(12));
+    assert_eq!(desk.admit(twice.fingerprint(), LOG, 2), Some(Refusal::Fenced));
+    assert_eq!(desk.admit(recovered.fingerprint(), LOG, 2), None);
 }
 
 /// Goal: what the registry says is what its file says: all of a change or none. Method: change, read back; make the file

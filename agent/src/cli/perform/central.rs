@@ -5,13 +5,13 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use daybook_protocol::{date::Timestamp, ids::LogId};
 
-use super::{asking, hold, scrubbing, upkeep};
+use super::{asking, hold, restoring, scrubbing, upkeep};
 use crate::{
     central::{AgentStatus, CentralHandle, Purpose},
     cli::{
         Command, Exit, Files, Globals, Request, Screen,
         agents::{AgentReport, CentralReport},
-        args::Central,
+        central::Central,
         failed, metrics,
         scrubbed::ScrubStatus,
         status::{AlarmStatus, DiskStatus},
@@ -102,12 +102,12 @@ impl Handler for CentralDesk {
 }
 
 /// A central node, open in this process.
-struct Node<'a> {
-    central: &'a CentralHandle,
+pub(super) struct Node<'a> {
+    pub(super) central: &'a CentralHandle,
     home: &'a Home,
     config: &'a config::Central,
     /// Whether it mirrors, or was opened for a command only.
-    running: bool,
+    pub(super) running: bool,
 }
 
 impl CentralDesk {
@@ -178,6 +178,9 @@ pub(super) fn ask(
     request: &Request,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
+    if let Central::Restore { directory } = what {
+        return restoring::restore(directory, home, request.json, screen);
+    }
     let config = config(&globals.config_path())?.central;
     if !home.authority().exists() {
         let at = home.path().display();
@@ -211,8 +214,16 @@ fn answer(node: &Node<'_>, what: &Central, json: bool, screen: &mut dyn Screen) 
                 screen.out(&serde_json::json!({ "revoked": log }).to_string())?;
             } else {
                 screen.out(&format!("the agent of log {log} is shut out; what it sent is kept"))?;
+                screen.note(
+                    "back the central node up now: one that is put back from an earlier backup does not know this",
+                );
             }
         }
+        Central::Confirm { logs, .. } => restoring::confirm(central, logs, json, screen)?,
+        Central::Backup { directory, check } => {
+            return restoring::back_up(node, directory, *check, json, screen);
+        }
+        Central::Restore { .. } => anyhow::bail!("a central node runs here: restore needs an empty data directory"),
         Central::Clear { log } => {
             let cleared = central.clear_alarms(*log)?;
             if json {
@@ -279,6 +290,7 @@ fn report(node: &Node<'_>) -> anyhow::Result<CentralReport> {
         joined_at: agent.joined_at,
         revoked: agent.revoked,
         fenced_at: agent.fenced_at,
+        unconfirmed_since: agent.unconfirmed_since,
         connected: agent.connected,
         last_contact_at: agent.last_contact,
         entries: agent.count,

@@ -6,6 +6,8 @@ mod central;
 mod doing;
 pub(super) mod hold;
 mod recovering;
+mod rejoining;
+mod restoring;
 mod ruling;
 mod running;
 mod sample;
@@ -15,12 +17,11 @@ mod upkeep;
 
 use std::sync::Arc;
 
-use self::ruling::Word;
 use super::{Command, Exit, Files, Globals, Request, Screen, args::Held, failed, files::LocalFiles};
 use crate::{
     control::{self, Handler},
     home::Home,
-    office::{Location, Office},
+    office::{Location, Office, Word},
     store,
     supervise::Shutdown,
 };
@@ -43,7 +44,10 @@ pub(super) fn perform(
         Command::Join { address, code, name } => {
             running::join(&place, address, code, name.as_deref(), request.json, screen)
         }
-        Command::Recover { address, code, name } => {
+        Command::Recover { address, code, name, rejoin: true } => {
+            rejoining::rejoin(&place, address, code, name.as_deref(), request.json, screen)
+        }
+        Command::Recover { address, code, name, rejoin: false } => {
             recovering::recover(&place, address, code, name.as_deref(), request.json, screen)
         }
         Command::Verify { export, verifier } => {

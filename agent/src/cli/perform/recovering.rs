@@ -53,7 +53,7 @@ pub(super) fn recover(
 }
 
 /// Brings the log back, with keys and originals.
-fn bring_back(
+pub(super) fn bring_back(
     place: &Location,
     address: &str,
     invite: Invite,
@@ -78,7 +78,7 @@ fn bring_back(
     Ok(work.join().map_err(|_| anyhow::anyhow!("the recover ended unexpectedly"))???)
 }
 
-fn tell(recovered: &Recovered, json: bool, screen: &mut dyn Screen) -> std::io::Result<()> {
+pub(super) fn tell(recovered: &Recovered, json: bool, screen: &mut dyn Screen) -> std::io::Result<()> {
     let (log, epoch) = (recovered.identity.log, recovered.identity.epoch);
     let Recovered { count: entries, root, originals, missing, .. } = recovered;
     if json {
@@ -100,7 +100,7 @@ fn tell(recovered: &Recovered, json: bool, screen: &mut dyn Screen) -> std::io::
 
 /// Puts the operator's key where the agent will look for it, if it was named and is not there, and sees that it opens the
 /// keyring; says so where there is none.
-fn key_is_back(place: &Location, screen: &mut dyn Screen) -> anyhow::Result<bool> {
+pub(super) fn key_is_back(place: &Location, screen: &mut dyn Screen) -> anyhow::Result<bool> {
     let (config, _) = place.config()?;
     let path = Location { operator_key: None, ..place.clone() }.operator_key(&config);
     let there = path.exists();

@@ -5,39 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use daybook_protocol::{
-    entry::{Actor, Private, Source},
-    event::{Event, HeldResolved, Verdict},
-    field::Field,
-    finding::{Code, Finding},
-    ids::Sequence,
-};
+use daybook_protocol::{event::Verdict, ids::Sequence};
 
 use super::{doing, signed_by};
 use crate::{
     books::index::{Arrival, Held},
     cli::{Exit, Screen, args::Ruling},
-    journal::Draft,
-    office::Office,
+    office::{Office, Ruled, Word},
 };
-
-/// What is decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word {
-    /// The file is judged row by row whatever its share of errors, the row is judged again as things stand now.
-    Release,
-    /// It is refused for good.
-    Refuse,
-}
-
-/// What became of something held.
-struct Outcome {
-    held: Held,
-    /// The entry that refuses it, if it was refused.
-    refused_by: Option<Sequence>,
-    /// What a row that was let go on came to.
-    verdict: Option<Verdict>,
-}
 
 /// Decides on everything that is named, file by file.
 pub(super) fn rule(
@@ -83,17 +58,13 @@ fn decide(
     office: &Office,
     operator: Operator<'_>,
     (arrival, named): (Sequence, &[Sequence]),
-    outcomes: &mut Vec<Outcome>,
+    outcomes: &mut Vec<Ruled>,
 ) -> anyhow::Result<()> {
     let _turn = office.turn(arrival);
     for sequence in named {
         // Whoever comes second finds nothing held any more.
         let held = find(office, *sequence)?;
-        let noted = office.journal.note(operator.draft(office, &held)?)?;
-        let refused_by = (operator.word == Word::Refuse).then_some(noted);
-        let line = held.line.filter(|_| operator.word == Word::Release);
-        let verdict = line.map(|line| office.judge_again(arrival, line)).transpose()?;
-        outcomes.push(Outcome { held, refused_by, verdict });
+        outcomes.push(office.rule(held, operator.word, &operator.name(), &operator.ruling.reason)?);
     }
     Ok(())
 }
@@ -120,18 +91,8 @@ struct Operator<'a> {
 }
 
 impl Operator<'_> {
-    /// The decision, with its reason sealed under the key of the arrival: it may name the person.
-    fn draft(&self, office: &Office, held: &Held) -> anyhow::Result<Draft> {
-        let resolved = HeldResolved { held: held.held };
-        let (event, findings) = match (self.word, held.line) {
-            (Word::Release, _) => (Event::HeldReleased(resolved), Vec::new()),
-            (Word::Refuse, Some(_)) => (Event::HeldRefused(resolved), vec![Finding::from(Code::ROW_REFUSED)]),
-            (Word::Refuse, None) => (Event::HeldRefused(resolved), vec![Finding::from(Code::FILE_REFUSED)]),
-        };
-        let key = office.arrival(held.arrival)?.received.key;
-        let private = Some((key, Private::from([(Field::Reason, &self.ruling.reason)])));
-        let actor = Actor::Operator(signed_by(self.ruling.by.operator.as_deref(), self.user));
-        Ok(Draft { actor, source: Source::Command, findings, private, ..Draft::plain(event) })
+    fn name(&self) -> String {
+        signed_by(self.ruling.by.operator.as_deref(), self.user)
     }
 }
 
@@ -140,7 +101,7 @@ fn told_by(state: &Arrival) -> Option<Sequence> {
     state.receipt.filter(|_| !state.is_open())
 }
 
-fn say(office: &Office, outcome: &Outcome, state: &Arrival, json: bool, screen: &mut dyn Screen) -> anyhow::Result<()> {
+fn say(office: &Office, outcome: &Ruled, state: &Arrival, json: bool, screen: &mut dyn Screen) -> anyhow::Result<()> {
     let Held { held, arrival, line, .. } = outcome.held;
     match (outcome.refused_by, outcome.verdict, line) {
         (Some(refused_by), ..) if json => {

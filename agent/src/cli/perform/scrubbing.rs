@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A screen looks on.
-struct Seen<'a>(&'a mut dyn Screen);
+pub(super) struct Seen<'a>(pub(super) &'a mut dyn Screen);
 
 impl Onlooker for Seen<'_> {
     fn progress(&mut self, done: u64, total: u64, what: &str) {

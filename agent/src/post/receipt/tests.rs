@@ -4,7 +4,7 @@ use daybook_protocol::{
     date::Timestamp,
     event::{Level, Lines},
     field::{Field, Kind},
-    ids::Epoch,
+    ids::{Epoch, LogId},
 };
 
 use super::*;
@@ -21,6 +21,7 @@ fn summary() -> Summary<'static> {
         kind: Some(Kind::Enrolments),
         outcome: Outcome::Processed,
         correction: None,
+        replaces: None,
         totals: TOTALS,
         lines: Lines { header: 1, title: 2, blank: 0, total: 1, note: 0, row: 4 },
         findings: &[],

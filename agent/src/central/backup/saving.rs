@@ -1,0 +1,390 @@
+//! `central backup`: adds what is new since the earlier backup in the same directory.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use daybook_protocol::{
+    batch::Frame,
+    date::Timestamp,
+    event::Event,
+    ids::{Digest, Epoch, LogId, Sequence},
+    tree::Frontier,
+};
+
+use super::{
+    AUTHORITY_BELOW, BackupError, Saved, failed, frames_below, frames_place, keyring_below,
+    manifest::{LogKept, Manifest, PIECE_BYTES},
+    short, vault_below,
+    writing::{UNFINISHED, Writing},
+};
+use crate::{
+    central::Registry,
+    crash, durable,
+    home::Home,
+    keyring::{self, RECORD_BYTES},
+    scrub::Work,
+    store,
+    vault::{Vault, VaultError},
+    verify::{self, Report, Watch},
+};
+
+/// So many bytes of keys are read at a time.
+const KEYS_BYTES: usize = 4096 * RECORD_BYTES;
+/// What lies in the directory of a backup.
+const OURS: [&str; 4] = ["authority", "logs", "manifest", "manifest.new"];
+/// A configuration has at most this many bytes.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// Where a backup goes.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) directory: &'a Path,
+    /// Whether what is there is hashed, and not only measured.
+    pub(super) check: bool,
+}
+
+/// Backs up the central node in `home`: `logs`, then whatever `registry` puts into the manifest.
+pub(super) fn save(
+    home: &Home,
+    verifier: &str,
+    logs: &[LogId],
+    registry: impl FnOnce() -> (Registry, Timestamp),
+    target: Target<'_>,
+    work: &Work<'_>,
+) -> Result<Saved, BackupError> {
+    let mut saving = Saving::begin(target, verifier, work)?;
+    saving.authority(home)?;
+    for log in logs {
+        saving.log(&home.copy_of(*log), *log)?;
+    }
+    // A log whose copy is no longer here is still in the backup.
+    let gone: Vec<_> = saving.before.logs.iter().map(|kept| kept.log).filter(|log| !logs.contains(log)).collect();
+    for log in gone {
+        saving.keep_log(log)?;
+    }
+    let config = durable::read_bounded(&home.config(), CONFIG_BYTES_MAX).map_err(failed(&home.config()))?;
+    saving.now.config = config.and_then(|text| String::from_utf8(text).ok());
+    (saving.now.registry, saving.now.made_at) = registry();
+    saving.finish()
+}
+
+/// A backup being made.
+struct Saving<'a, 'b> {
+    directory: PathBuf,
+    check: bool,
+    work: &'a Work<'b>,
+    before: Manifest,
+    now: Manifest,
+    /// Directories in which names are not durable yet.
+    touched: BTreeSet<PathBuf>,
+    new_bytes: u64,
+    damaged: Vec<String>,
+}
+
+impl<'a, 'b> Saving<'a, 'b> {
+    fn begin(Target { directory, check }: Target<'_>, verifier: &str, work: &'a Work<'b>) -> Result<Self, BackupError> {
+        durable::make_directory(directory).map_err(failed(directory))?;
+        let path = || directory.to_owned();
+        let before = match Manifest::load(directory)? {
+            Some((before, _)) if before.verifier == verifier => before,
+            Some(_) => return Err(BackupError::OtherNode { path: path() }),
+            None => Manifest::new(verifier.to_owned()),
+        };
+        let mut foreign = false;
+        for entry in fs::read_dir(directory).map_err(failed(directory))? {
+            let entry = entry.map_err(failed(directory))?;
+            match entry.file_name().to_string_lossy() {
+                name if name.starts_with(UNFINISHED) => fs::remove_file(entry.path()).map_err(failed(&entry.path()))?,
+                name => foreign |= !OURS.contains(&&*name),
+            }
+        }
+        // The first backup may have been broken off. Once there is one, what somebody puts beside it is left alone.
+        if foreign && before.files.is_empty() {
+            return Err(BackupError::NoBackup { path: path() });
+        }
+        Ok(Self {
+            directory: path(),
+            check,
+            work,
+            before,
+            now: Manifest::new(verifier.to_owned()),
+            touched: BTreeSet::new(),
+            new_bytes: 0,
+            damaged: Vec::new(),
+        })
+    }
+
+    fn authority(&mut self, home: &Home) -> Result<(), BackupError> {
+        let from = home.authority();
+        for entry in fs::read_dir(&from).map_err(failed(&from))? {
+            let path = entry.map_err(failed(&from))?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            self.copy(format!("{AUTHORITY_BELOW}{name}"), &path)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what is new of a log; of a damaged one, keeps what was there.
+    fn log(&mut self, home: &Home, log: LogId) -> Result<(), BackupError> {
+        let (entries, root) =
+            self.before.log(log).map_or((0, Frontier::default().root()), |kept| (kept.entries, kept.root));
+        let mut reading =
+            Reading { saving: self, log, end: (entries, root), new: None, originals: BTreeMap::new(), failed: None };
+        let checked = verify::verify_watched(&store::places(home), None, &mut reading);
+        let Reading { end, new, originals, failed: broken, .. } = reading;
+        if let Some(error) = broken {
+            return Err(error);
+        }
+        if self.work.was_stopped() {
+            return Err(BackupError::Stopped);
+        }
+        let report = match checked {
+            Ok(report) if report.ok() || report.start_mends => report,
+            Ok(Report { faults, .. }) => {
+                let what = faults.first().map_or_else(String::new, ToString::to_string);
+                return self.keep_damaged(log, &what);
+            }
+            Err(error) => return self.keep_damaged(log, &error.to_string()),
+        };
+        // What the backup has must be a part of what is here: either what is new follows it, or nothing is.
+        if (report.entries, report.root) != end {
+            return Err(BackupError::OtherHistory { log });
+        }
+        for place in self.places_before(&frames_below(log)) {
+            self.keep(&place)?;
+        }
+        if let Some(new) = new {
+            self.finish_file(frames_place(log, entries), new)?;
+        }
+        self.now.logs.push(LogKept { log, entries: report.entries, root: report.root });
+        self.keyring(home, log)?;
+        self.originals(home, log, &originals)
+    }
+
+    fn keep_damaged(&mut self, log: LogId, what: &str) -> Result<(), BackupError> {
+        self.damaged.push(format!("the copy of log {log}: {what}"));
+        self.keep_log(log)
+    }
+
+    /// Keeps what the earlier backup has of a log.
+    fn keep_log(&mut self, log: LogId) -> Result<(), BackupError> {
+        if let Some(kept) = self.before.log(log).copied() {
+            self.now.logs.push(kept);
+        }
+        for place in self.places_before(&format!("logs/{log}/")) {
+            self.keep(&place)?;
+        }
+        Ok(())
+    }
+
+    /// The keys are copied anew where there are more, or where one was destroyed: that must not come back by a backup.
+    fn keyring(&mut self, home: &Home, log: LogId) -> Result<(), BackupError> {
+        for held in keyring::held_in(&home.keyring())? {
+            let mut file = self.begin_file()?;
+            let mut first = 0;
+            while first < held.count {
+                let records = keyring::read_records(&home.keyring(), held.epoch, first, KEYS_BYTES)?;
+                let count = u32::try_from(records.len() / RECORD_BYTES).unwrap_or(u32::MAX);
+                if count == 0 {
+                    break;
+                }
+                // More may have come since they were counted, and may not be durable.
+                let wanted = count.min(held.count - first) as usize * RECORD_BYTES;
+                file.write_all(records.get(..wanted).unwrap_or_default()).map_err(failed(&self.directory))?;
+                first = first.saturating_add(count);
+            }
+            let place = format!("{}{:08}-{}.keys", keyring_below(log), held.epoch, short(file.sha256()));
+            if !self.has(&place)? {
+                self.finish_file(place, file)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn originals(&mut self, home: &Home, log: LogId, named: &BTreeMap<Digest, Sequence>) -> Result<(), BackupError> {
+        let vault = Vault::to_check(&home.vault());
+        for (sha256, arrival) in named {
+            let lies_at = Vault::place_of(*sha256);
+            let place = format!("{}{}", vault_below(log), lies_at.display()).replace('\\', "/");
+            if self.has(&place)? {
+                continue;
+            }
+            match vault.check_sealed_while(&|| self.work.goes_on(), *sha256) {
+                Ok(()) => self.copy(place, &home.vault().join(lies_at))?,
+                // It is on its way, and is sent again to a node that was put back.
+                Err(VaultError::Missing { .. }) => {}
+                Err(VaultError::BrokenOff) => return Err(BackupError::Stopped),
+                Err(error @ VaultError::Damaged { .. }) => {
+                    self.damaged.push(format!("log {log}, arrival {arrival}: {error}"));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies a file that never changes, unless it is there.
+    fn copy(&mut self, place: String, from: &Path) -> Result<(), BackupError> {
+        if self.has(&place)? {
+            return Ok(());
+        }
+        let mut source = File::open(from).map_err(failed(from))?;
+        let mut file = self.begin_file()?;
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            if !self.work.goes_on() {
+                return Err(BackupError::Stopped);
+            }
+            let read = source.read(&mut piece).map_err(failed(from))?;
+            if read == 0 {
+                break;
+            }
+            file.write_all(piece.get(..read).unwrap_or_default()).map_err(failed(&self.directory))?;
+        }
+        self.finish_file(place, file)
+    }
+
+    /// Whether the earlier backup has this file, with its length, or its hash where that is asked for; then it is in this one too.
+    fn has(&mut self, place: &str) -> Result<bool, BackupError> {
+        let Some(kept) = self.before.files.get(place) else { return Ok(false) };
+        let path = self.directory.join(place);
+        match fs::metadata(&path) {
+            Ok(found) if found.len() == kept.bytes => {
+                if self.check && !self.is_whole(place)? {
+                    return Ok(false);
+                }
+                self.now.files.insert(place.to_owned(), *kept);
+                Ok(true)
+            }
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(failed(&path)(error)),
+        }
+    }
+
+    fn is_whole(&self, place: &str) -> Result<bool, BackupError> {
+        if !self.work.goes_on() {
+            return Err(BackupError::Stopped);
+        }
+        match self.before.open(&self.directory, place) {
+            Ok(_) => Ok(true),
+            Err(BackupError::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes over a file that cannot be made again.
+    fn keep(&mut self, place: &str) -> Result<(), BackupError> {
+        if self.has(place)? {
+            return Ok(());
+        }
+        let why = "it is missing, or is not what was put there".to_owned();
+        Err(BackupError::Damaged { path: self.directory.join(place), why })
+    }
+
+    fn places_before(&self, below: &str) -> Vec<String> {
+        self.before.below(below).map(|(place, _)| place.to_owned()).collect()
+    }
+
+    fn begin_file(&self) -> Result<Writing, BackupError> {
+        Writing::begin(&self.directory).map_err(failed(&self.directory))
+    }
+
+    /// Puts a file that was written in its place.
+    fn finish_file(&mut self, place: String, written: Writing) -> Result<(), BackupError> {
+        let path = self.directory.join(&place);
+        let directory = path.parent().unwrap_or(&self.directory).to_owned();
+        durable::make_directory(&directory).map_err(failed(&directory))?;
+        let kept = written.put(&path).map_err(failed(&path))?;
+        self.touched.insert(directory);
+        self.new_bytes += kept.bytes;
+        self.now.files.insert(place, kept);
+        Ok(())
+    }
+
+    /// Makes all of it durable, replaces the manifest, and only then removes what is no longer named.
+    fn finish(self) -> Result<Saved, BackupError> {
+        for directory in &self.touched {
+            durable::sync_directory(directory).map_err(failed(directory))?;
+        }
+        crash::point("central.backup.manifest.before");
+        self.now.save(&self.directory)?;
+        // DURABLE: the backup. The one before may lose what is not in this one.
+        crash::point("central.backup.manifest.after");
+        for place in self.before.files.keys().filter(|place| !self.now.files.contains_key(*place)) {
+            let path = self.directory.join(place);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&path)(error)),
+                _ => {}
+            }
+        }
+        Ok(Saved {
+            made_at: self.now.made_at,
+            logs: self.now.logs.len(),
+            entries: self.now.logs.iter().map(|kept| kept.entries).sum(),
+            files: self.now.files.len(),
+            new_bytes: self.new_bytes,
+            damaged: self.damaged,
+        })
+    }
+}
+
+/// Watches the auditor's code read a log: what is new goes into the backup.
+struct Reading<'s, 'a, 'b> {
+    saving: &'s Saving<'a, 'b>,
+    log: LogId,
+    /// Count and root of what the backup has so far.
+    end: (u64, Digest),
+    new: Option<Writing>,
+    originals: BTreeMap<Digest, Sequence>,
+    failed: Option<BackupError>,
+}
+
+impl Reading<'_, '_, '_> {
+    fn take(&mut self, frame: &Frame) -> Result<(), BackupError> {
+        let header = frame.header();
+        for entry in frame.entries().flatten() {
+            if let Event::FileReceived(arrival) = &entry.event {
+                self.originals.entry(arrival.sha256).or_insert(entry.sequence);
+            }
+        }
+        // A batch that is seen again, where the file changed meanwhile, was taken the first time.
+        if header.first.0 != self.end.0 {
+            return Ok(());
+        }
+        if header.previous_root != self.end.1 {
+            return Err(BackupError::OtherHistory { log: self.log });
+        }
+        let new = match self.new.take() {
+            Some(new) => new,
+            None => self.saving.begin_file()?,
+        };
+        let new = self.new.insert(new);
+        new.write_all(frame.bytes()).map_err(failed(&self.saving.directory))?;
+        self.end = (header.end().0, header.root);
+        Ok(())
+    }
+}
+
+impl Watch for Reading<'_, '_, '_> {
+    fn goes_on(&mut self, done: u64, total: u64) -> bool {
+        self.saving.work.progress(done, total, "bytes of the logs");
+        self.failed.is_none() && self.saving.work.goes_on()
+    }
+
+    fn batch(&mut self, frame: &Frame) {
+        if self.failed.is_none() {
+            self.failed = self.take(frame).err();
+        }
+    }
+}
+
+/// Where a keyring's file of a backup says that it is from.
+pub(super) fn epoch_of(place: &str, log: LogId) -> Option<Epoch> {
+    let name = place.strip_prefix(&keyring_below(log))?;
+    name.split_once('-')?.0.parse().ok().map(Epoch)
+}
