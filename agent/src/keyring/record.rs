@@ -31,12 +31,7 @@ fn associated_data(id: KeyId) -> [u8; 8] {
 }
 
 /// The record of `key`. The nonce is fresh and random.
-pub(super) fn wrap(
-    wrapping: &Cipher,
-    id: KeyId,
-    nonce: [u8; NONCE_BYTES],
-    key: &Key,
-) -> Result<Record, KeyringError> {
+pub(super) fn wrap(wrapping: &Cipher, id: KeyId, nonce: [u8; NONCE_BYTES], key: &Key) -> Result<Record, KeyringError> {
     let mut record = [0; RECORD_BYTES];
     let (front, wrapped) = record.split_at_mut(nonce.len());
     let (wrapped, tag) = wrapped.split_at_mut(32);
