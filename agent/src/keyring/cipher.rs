@@ -11,7 +11,8 @@ pub(crate) const TAG_BYTES: usize = 16;
 /// How many bytes a nonce has.
 pub(crate) const NONCE_BYTES: usize = 24;
 
-/// The cipher under one key. Its key is wiped from memory when it is dropped.
+/// The cipher under one key. Its key is wiped from memory when it is dropped; ring does not wipe the one of a nonce, which opens
+/// a single text and from which nobody gets back to this one.
 pub(crate) struct Cipher(Zeroizing<[u8; 32]>);
 
 /// What was to be opened is not what was sealed here, or more was to be sealed than the cipher takes.
