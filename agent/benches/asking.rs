@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{daybook, report, run};
+use support::{command, daybook, report};
 
 const ROWS: u64 = 1_000_000;
 
@@ -50,13 +50,6 @@ fn killed_at_the_end(scratch: &Path, data: &Path, file: &Path) {
         thread::sleep(Duration::from_millis(1));
     }
     child.kill().and_then(|()| child.wait()).expect("it is killed");
-}
-
-fn command(scratch: &Path, data: &Path, what: &[&str]) -> Duration {
-    let mut command = daybook();
-    let ran = run(scratch, command.args(what).arg("--data").arg(data).stderr(Stdio::null())).expect("daybook runs");
-    assert!(ran.status.success(), "{}", ran.said);
-    ran.took
 }
 
 fn hash_of_all(data: &Path) -> Option<Duration> {

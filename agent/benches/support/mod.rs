@@ -31,6 +31,8 @@ pub(crate) fn daybook() -> Command {
 /// What a program took.
 pub(crate) struct Ran {
     pub(crate) took: Duration,
+    /// The processor time that it took, of all its threads, to a few hundredths of a second.
+    pub(crate) cpu: Duration,
     /// The most memory it had at once, in KiB, as far as it was seen.
     pub(crate) peak_kib: u64,
     pub(crate) status: ExitStatus,
@@ -41,16 +43,17 @@ pub(crate) struct Ran {
 pub(crate) fn run(scratch: &Path, command: &mut Command) -> std::io::Result<Ran> {
     let said = scratch.join("said");
     let began = Instant::now();
-    let mut child = command.stdout(fs::File::create(&said)?).stderr(Stdio::inherit()).spawn()?;
-    let mut peak_kib = 0;
+    let mut child = command.stdout(fs::File::create(&said)?).spawn()?;
+    let (mut peak_kib, mut cpu) = (0, Duration::ZERO);
     let status = loop {
         peak_kib = peak_kib.max(memory_kib(child.id(), "VmHWM:"));
+        cpu = cpu.max(cpu_time(child.id()));
         if let Some(status) = child.try_wait()? {
             break status;
         }
         thread::sleep(LOOK);
     };
-    Ok(Ran { took: began.elapsed(), peak_kib, status, said: fs::read_to_string(said)? })
+    Ok(Ran { took: began.elapsed(), cpu, peak_kib, status, said: fs::read_to_string(said)? })
 }
 
 /// A line of a process's status, in KiB; 0 where there is none.
@@ -58,6 +61,15 @@ pub(crate) fn memory_kib(process: u32, line: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let found = status.lines().find_map(|text| text.strip_prefix(line));
     found.and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// The processor time that a process has taken so far; none where there is no such process.
+pub(crate) fn cpu_time(process: u32) -> Duration {
+    // Of `proc(5)`: the fields behind the name in brackets; the times are its 14th and 15th, in hundredths of a second.
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(10 * ticks)
 }
 
 /// Prints a figure: how long `count` things took, and how many that is in a second.
@@ -148,6 +160,14 @@ pub(crate) fn import(scratch: &Path, data: &Path, file: &Path, rows: u64) -> Ran
     let ran = run(scratch, &mut command).expect("daybook runs");
     assert!(ran.status.success() && ran.said.contains(&format!("\"accepted\":{rows}")), "{}", ran.said);
     ran
+}
+
+/// Runs a command on a data directory, and gives how long it took.
+pub(crate) fn command(scratch: &Path, data: &Path, what: &[&str]) -> Duration {
+    let mut command = daybook();
+    let ran = run(scratch, command.args(what).arg("--data").arg(data).stderr(Stdio::null())).expect("daybook runs");
+    assert!(ran.status.success(), "{}", ran.said);
+    ran.took
 }
 
 /// The median of an fdatasync on the disk that is used: without it no figure can be compared with another machine's.

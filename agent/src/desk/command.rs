@@ -16,16 +16,6 @@ pub trait Tokenizer {
     fn token(&self, domain: &str, parts: &[&str]) -> Token;
 }
 
-/// A tokenizer for when only the checks matter, as in pass one: every token is zero.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoTokens;
-
-impl Tokenizer for NoTokens {
-    fn token(&self, _: &str, _: &[&str]) -> Token {
-        Token([0; 16])
-    }
-}
-
 /// The domain of a ULN's token; its one part is the ten digits.
 pub const ULN_DOMAIN: &str = "uln";
 /// The domain of a person's token; its parts are the matching keys of family name and given names, the date of birth as

@@ -12,7 +12,7 @@ mod survey;
 
 pub use certificate::{Certificate, Leg, Move, decide as decide_certificate};
 pub use command::{
-    Ask, CHANGE_DOMAIN, Command, IDENTITY_DOMAIN, NoTokens, PERSON_DOMAIN, Rejected, Subject, Tokenizer, ULN_DOMAIN,
+    Ask, CHANGE_DOMAIN, Command, IDENTITY_DOMAIN, PERSON_DOMAIN, Rejected, Subject, Tokenizer, ULN_DOMAIN,
 };
 pub use decision::{Decision, Enrolment, Fact, Objection, Obstacle, Occasion};
 pub use fields::{Cells, Context, Given, differs, look_at, read};

@@ -136,12 +136,12 @@ mod tests {
     use daybook_protocol::date::Date;
 
     use super::*;
-    use crate::desk::{Context, Given, NoTokens, look_at};
+    use crate::desk::{Context, Given, look_at};
 
     /// What a survey finds in enrolments; each row is a list of changes to a sound one.
     fn survey(rows: &[&[(Field, &str)]], policy: &Policy) -> Vec<Finding> {
         let today = Date::new(2026, 11, 21).expect("a date");
-        let context = Context { tokens: &NoTokens, policy, centre: "C1", brand: "", today };
+        let context = Context { tokens: None, policy, centre: "C1", brand: "", today };
         let mut survey = Survey::new(Kind::Enrolments);
         for changes in rows {
             let mut row: Vec<(Field, String)> =
@@ -221,13 +221,16 @@ mod tests {
             fn raw(&self) -> String {
                 "a,b".to_owned()
             }
+            fn bytes(&self) -> usize {
+                3
+            }
             fn columns(&self) -> &[Option<Field>] {
                 &[]
             }
         }
         let policy = Policy::default();
         let today = Date::new(2026, 11, 21).expect("a date");
-        let context = Context { tokens: &NoTokens, policy: &policy, centre: "", brand: "", today };
+        let context = Context { tokens: None, policy: &policy, centre: "", brand: "", today };
         let mut survey = Survey::new(Kind::Withdrawals);
         for _ in 0..5 {
             survey.add(&Shifted, &look_at(Kind::Withdrawals, &Shifted, &context));

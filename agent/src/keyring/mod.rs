@@ -40,6 +40,7 @@
 //! XChaCha20-Poly1305 of the encoded private part under the key named beside it, with the nonce beside it, random for
 //! each entry; associated data: log id (16 bytes) and sequence (u64, big-endian).
 
+mod cipher;
 mod operator;
 mod record;
 mod records;
@@ -53,7 +54,6 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use chacha20poly1305::XChaCha20Poly1305;
 use daybook_protocol::{
     DecodeError,
     ids::{Epoch, KeyId},
@@ -62,6 +62,7 @@ use daybook_protocol::{
 use rand::{Rng as _, SeedableRng as _, rngs::SysRng};
 use rand_chacha::ChaCha12Rng;
 
+pub(crate) use cipher::{Cipher, NONCE_BYTES, TAG_BYTES};
 pub use operator::{OperatorKey, Tokens};
 pub use record::RECORD_BYTES;
 pub(crate) use record::is_intact;
@@ -211,7 +212,7 @@ pub enum KeyringError {
 pub struct Keyring {
     directory: PathBuf,
     epoch: Epoch,
-    wrapping: XChaCha20Poly1305,
+    wrapping: Cipher,
     random: Mutex<ChaCha12Rng>,
     /// The file of the present epoch.
     file: File,

@@ -7,16 +7,15 @@ use std::{
     path::Path,
 };
 
-use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use daybook_protocol::ids::Token;
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::{TryRng as _, rngs::SysRng};
 use sha2::Sha256;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{KeyringError, records};
+use super::{Cipher, KeyringError, records};
 
 /// The file is never longer than this: the digits and what an editor may put behind them.
 const FILE_BYTES_MAX: u64 = 128;
@@ -72,8 +71,8 @@ impl OperatorKey {
     }
 
     /// The cipher that wraps keys.
-    pub(super) fn wrapping(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&*self.derive(WRAP_INFO)).into())
+    pub(super) fn wrapping(&self) -> Cipher {
+        Cipher::new(*self.derive(WRAP_INFO))
     }
 
     #[cfg(test)]

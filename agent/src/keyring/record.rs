@@ -1,10 +1,10 @@
 //! One record of the keyring: a key, wrapped. Knows the bytes of a record and nothing of files.
 
-use chacha20poly1305::{AeadInOut as _, XChaCha20Poly1305};
 use daybook_protocol::ids::KeyId;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
-use super::{Key, KeyringError};
+use super::{Cipher, Key, KeyringError, NONCE_BYTES, TAG_BYTES};
 
 /// The length of a record: nonce, key, tag and checksum.
 pub const RECORD_BYTES: usize = 80;
@@ -31,18 +31,13 @@ fn associated_data(id: KeyId) -> [u8; 8] {
 }
 
 /// The record of `key`. The nonce is fresh and random.
-pub(super) fn wrap(
-    wrapping: &XChaCha20Poly1305,
-    id: KeyId,
-    nonce: [u8; 24],
-    key: &Key,
-) -> Result<Record, KeyringError> {
+pub(super) fn wrap(wrapping: &Cipher, id: KeyId, nonce: [u8; NONCE_BYTES], key: &Key) -> Result<Record, KeyringError> {
     let mut record = [0; RECORD_BYTES];
     let (front, wrapped) = record.split_at_mut(nonce.len());
     let (wrapped, tag) = wrapped.split_at_mut(32);
     front.copy_from_slice(&nonce);
     wrapped.copy_from_slice(key.bytes());
-    let sealed = wrapping.encrypt_inout_detached(&nonce.into(), &associated_data(id), wrapped.into());
+    let sealed = wrapping.seal(&nonce, &associated_data(id), wrapped);
     let sealed = sealed.map_err(|_| KeyringError::SealTooLong { id })?;
     tag.split_at_mut(sealed.len()).0.copy_from_slice(&sealed);
     let checksum = checksum(id, &record);
@@ -52,16 +47,14 @@ pub(super) fn wrap(
 
 /// The key of a record. Only where it does not open is its checksum asked for the reason: the tag says more than the
 /// checksum, and this is done for every learner who comes back.
-pub(super) fn unwrap(wrapping: &XChaCha20Poly1305, id: KeyId, record: &Record) -> Result<Key, KeyringError> {
-    let (nonce, wrapped) = record.split_at(24);
-    let (wrapped, tag) = wrapped.split_at(32);
-    let (tag, _) = tag.split_at(16);
-    let mut key = Key::zero();
-    key.bytes_mut().copy_from_slice(wrapped);
-    let opened = nonce.try_into().ok().zip(tag.try_into().ok()).is_some_and(|(nonce, tag)| {
-        wrapping.decrypt_inout_detached(nonce, &associated_data(id), key.bytes_mut().as_mut_slice().into(), tag).is_ok()
-    });
-    if opened {
+pub(super) fn unwrap(wrapping: &Cipher, id: KeyId, record: &Record) -> Result<Key, KeyringError> {
+    let (nonce, wrapped) = record.split_at(NONCE_BYTES);
+    let mut opened = Zeroizing::new([0; 32 + TAG_BYTES]);
+    opened.copy_from_slice(wrapped.split_at(32 + TAG_BYTES).0);
+    let nonce = nonce.try_into();
+    if nonce.is_ok_and(|nonce| wrapping.open(nonce, &associated_data(id), &mut *opened).is_ok()) {
+        let mut key = Key::zero();
+        key.bytes_mut().copy_from_slice(opened.split_at(32).0);
         return Ok(key);
     }
     match condition(id, record) {

@@ -1,13 +1,12 @@
 //! A key, and the sealing of an entry's private part under it. Knows nothing of files or of the operator's key.
 
-use chacha20poly1305::{AeadInOut as _, KeyInit as _, XChaCha20Poly1305};
 use daybook_protocol::{
     entry::{Private, Sealed, associated_data},
     ids::{KeyId, LogId, Sequence},
 };
 use zeroize::Zeroize as _;
 
-use super::KeyringError;
+use super::{Cipher, KeyringError};
 
 /// A secret key of 32 bytes. Wiped from memory when dropped.
 pub struct Key([u8; 32]);
@@ -31,8 +30,8 @@ impl Key {
     }
 
     /// The cipher under this key.
-    pub(crate) fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&self.0).into())
+    pub(crate) fn cipher(&self) -> Cipher {
+        Cipher::new(self.0)
     }
 }
 
@@ -59,17 +58,15 @@ pub fn seal(
     private: &Private,
 ) -> Result<Sealed, KeyringError> {
     let mut ciphertext = private.encode().map_err(KeyringError::Private)?;
-    key.cipher()
-        .encrypt_in_place(&nonce.into(), &associated_data(log, sequence), &mut ciphertext)
-        .map_err(|_| KeyringError::SealTooLong { id })?;
+    let tag = key.cipher().seal(&nonce, &associated_data(log, sequence), &mut ciphertext);
+    ciphertext.extend_from_slice(&tag.map_err(|_| KeyringError::SealTooLong { id })?);
     Ok(Sealed { key: id, nonce, ciphertext })
 }
 
 /// Opens what [`seal`] sealed. Fails if it was changed, or taken from another place or log.
 pub fn open_sealed(key: &Key, log: LogId, sequence: Sequence, sealed: &Sealed) -> Result<Private, KeyringError> {
     let mut plain = sealed.ciphertext.clone();
-    key.cipher()
-        .decrypt_in_place(&sealed.nonce.into(), &associated_data(log, sequence), &mut plain)
-        .map_err(|_| KeyringError::NotAuthentic { id: sealed.key })?;
+    let opened = key.cipher().open(&sealed.nonce, &associated_data(log, sequence), &mut plain);
+    plain.truncate(opened.map_err(|_| KeyringError::NotAuthentic { id: sealed.key })?);
     Private::decode(&plain).map_err(KeyringError::Private)
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     books::index::Arrival,
-    desk::{self, Cells, Context, NoTokens, Survey, Tokenizer},
+    desk::{self, Cells, Context, Survey, Tokenizer},
     journal::{Draft, Judged, Pending, ReadRow, today},
     reader::{self, Planned, ReadError, Row, Wanted},
 };
@@ -45,7 +45,7 @@ impl Office {
     fn survey(&self, state: &Arrival, planned: Planned) -> Result<Draft, OfficeError> {
         let Planned { plan, mut findings } = planned;
         let mut rows = reader::rows(self.original(state)?, &plan);
-        let context = self.context(state, &NoTokens);
+        let context = self.context(state, None);
         let mut survey = Survey::new(plan.kind);
         loop {
             self.go_on()?;
@@ -85,7 +85,7 @@ impl Office {
         let unsteady = |why| OfficeError::Unsteady { arrival, why };
         let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
         let mut rows = reader::rows(self.original(state)?, plan);
-        let context = self.context(state, &self.tokens);
+        let context = self.context(state, Some(&self.tokens));
         let mut settled = Settled { totals: state.totals, report: self.report(state), all: state.lines.row, progress };
         let mut under_way: VecDeque<(Identifiers, Pending<Vec<Judged>>)> = VecDeque::new();
         let (mut chunk, mut identifiers) = (Vec::with_capacity(CHUNK_ROWS), Identifiers::default());
@@ -148,7 +148,7 @@ impl Office {
         let state = self.arrival(arrival)?;
         let unsteady = |why| OfficeError::Unsteady { arrival, why };
         let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
-        let context = self.context(&state, &self.tokens);
+        let context = self.context(&state, Some(&self.tokens));
         let mut rows = reader::rows(self.original(&state)?, plan);
         while let Some(row) = rows.next()? {
             if row.line() == line {
@@ -161,7 +161,7 @@ impl Office {
         Err(unsteady("that line is no row of it"))
     }
 
-    fn context<'a>(&'a self, state: &'a Arrival, tokens: &'a dyn Tokenizer) -> Context<'a> {
+    fn context<'a>(&'a self, state: &'a Arrival, tokens: Option<&'a dyn Tokenizer>) -> Context<'a> {
         let FileReceived { centre, brand, .. } = &state.received;
         Context { tokens, policy: &self.config.policy, centre, brand, today: today() }
     }
@@ -210,6 +210,9 @@ impl Cells for RowCells<'_> {
     }
     fn raw(&self) -> String {
         self.row.raw().collect::<Vec<_>>().join(" | ")
+    }
+    fn bytes(&self) -> usize {
+        self.row.bytes()
     }
     fn columns(&self) -> &[Option<Field>] {
         self.columns

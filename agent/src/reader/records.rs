@@ -33,6 +33,11 @@ impl<'a> Record<'a> {
         self.cells.len()
     }
 
+    /// How many bytes of text it has, its separators and quotation marks counted.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// A cell as it was sent; empty where there is none.
     #[inline]
     pub(super) fn cell(&self, place: usize) -> &'a str {

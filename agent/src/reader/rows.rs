@@ -181,6 +181,11 @@ impl<'a> Row<'a> {
         place.map_or("", |place| clean(self.record.cell(place)))
     }
 
+    /// How many bytes it has in the file, in UTF-8.
+    pub fn bytes(&self) -> usize {
+        self.record.bytes()
+    }
+
     /// Every cell as it was sent.
     pub fn raw(&self) -> impl Iterator<Item = &'a str> {
         self.record.cells()

@@ -2,6 +2,13 @@
 //!
 //! One value a batch under its first sequence, in a file that only grows. The engine panics on damage, so that every call
 //! is caught; it reports nothing to have been made durable, because its flush is not (see [`super::Store::barrier`]).
+//!
+//! # Leaves
+//! A leaf with more than 16 keys is split in the middle, and both halves are written anew with all that they hold: left to
+//! itself the engine writes every batch three times. So a leaf is split off while there is nothing in it, by *bounds*: empty
+//! values under a sequence and one byte more. Eight stand where a leaf is to end, and so at the front of the one behind it;
+//! with a ninth at that one's own end they are the half below the split, and the next eight the half above. They leave a leaf
+//! room for seven batches, which are then written once. A bound is no batch, and none is ever read as one.
 
 use std::{
     fs, io,
@@ -12,7 +19,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use daybook_protocol::{batch::Frame, ids::Sequence};
+use daybook_protocol::{
+    batch::{Frame, Header},
+    ids::Sequence,
+};
 
 use super::error::EngineError;
 
@@ -31,6 +41,13 @@ const THROUGH_BYTES_MIN: u64 = 32 << 20;
 /// that waiting this long for it is waiting for ourselves.
 const LETTING_GO_MAX: Duration = Duration::from_secs(10);
 const LETTING_GO_PAUSE: Duration = Duration::from_millis(5);
+
+/// A split leaves nine of seventeen keys below it and eight above, so that these are as few bounds as split a leaf.
+const BOUNDS_BELOW: u8 = 9;
+const BOUNDS_ABOVE: u8 = 8;
+/// How many batches a leaf has room for beside its bounds before it is split. After nine the engine would write it anew
+/// too, to have it in one place.
+const LEAF_BATCHES: u64 = 7;
 
 const _: () = assert!(17 * (daybook_protocol::batch::FRAME_BYTES_MAX + 64) < SEGMENT_BYTES / 4);
 
@@ -94,7 +111,11 @@ impl Engine {
 
     /// Puts a batch in; it is durable after the barrier only.
     pub(super) fn insert(&self, frame: &Frame) -> Result<(), EngineError> {
-        self.call(|db| db.insert(key(frame.header().first), frame.bytes()))?;
+        let Header { first, count, .. } = *frame.header();
+        self.call(|db| {
+            split_off_leaf(db, first, count)?;
+            db.insert(key(first), frame.bytes())
+        })?;
         self.grown.store(true, Ordering::Relaxed);
         self.through_bytes.fetch_add(frame.bytes().len() as u64, Ordering::Relaxed);
         Ok(())
@@ -112,12 +133,19 @@ impl Engine {
 
     /// The last batch that begins before `behind`.
     pub(super) fn batch_before(&self, behind: Sequence) -> Result<Option<Frame>, EngineError> {
-        self.read(|db| Ok(db.get_lt(key(behind))?.map(|(_, value)| value)))
+        self.read(|db| {
+            let mut found = db.get_lt(key(behind))?;
+            while let Some(at) = found.as_ref().and_then(|(key, _)| bound_at(key)) {
+                // The first of the bounds there, and with it all of them, stand behind a batch that begins there.
+                found = db.get_lt(bound(at, 0))?;
+            }
+            Ok(found.map(|(_, value)| value))
+        })
     }
 
     /// The last batch.
     pub(super) fn last_batch(&self) -> Result<Option<Frame>, EngineError> {
-        self.read(|db| Ok(db.last()?.map(|(_, value)| value)))
+        self.batch_before(Sequence(u64::MAX))
     }
 
     fn read(
@@ -192,6 +220,39 @@ pub(super) fn has_blobs(directory: &Path) -> io::Result<bool> {
 
 fn key(first: Sequence) -> [u8; 8] {
     first.0.to_be_bytes()
+}
+
+/// The key of a bound.
+fn bound(at: Sequence, number: u8) -> [u8; 9] {
+    let mut bound = [number; 9];
+    bound.split_at_mut(8).0.copy_from_slice(&key(at));
+    bound
+}
+
+/// Where the bound is whose key this is; `None` for a batch's.
+fn bound_at(key: &[u8]) -> Option<Sequence> {
+    match key.split_first_chunk() {
+        Some((at, [_])) => Some(Sequence(u64::from_be_bytes(*at))),
+        _ => None,
+    }
+}
+
+/// Gives the batch at `first` and those behind it a leaf of their own, unless there is one: see the module's description.
+/// They are taken to be as long as it is; where they are shorter, the leaf is split once more.
+fn split_off_leaf(db: &sled::Db, first: Sequence, count: u32) -> sled::Result<()> {
+    let latest = db.last()?.and_then(|(key, _)| bound_at(&key));
+    if latest.is_some_and(|latest| first < latest) {
+        return Ok(());
+    }
+    let end = first.plus(LEAF_BATCHES * u64::from(count));
+    // The engine shortens the key at which it splits as far as it may: right below the end it cannot be mistaken for another.
+    let last = Sequence(end.0 - 1);
+    let missing = if latest.is_some() { BOUNDS_BELOW - BOUNDS_ABOVE } else { BOUNDS_BELOW };
+    let below = (0..missing).map(|number| bound(last, number));
+    for bound in below.chain((0..BOUNDS_ABOVE).map(|number| bound(end, number))) {
+        db.insert(bound, &[])?;
+    }
+    Ok(())
 }
 
 /// The engine's `mode` is left alone: 0.34.7 takes the setting and never looks at it.

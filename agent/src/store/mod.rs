@@ -42,7 +42,7 @@ use head_file::HeadFile;
 use read::Shared;
 
 /// The engine's cache where nothing else is said, in bytes. It takes up to about four times as much.
-pub const CACHE_BYTES: u64 = 32 << 20;
+pub const CACHE_BYTES: u64 = 16 << 20;
 /// The engine's cache where a store is walked or built once from end to end, in bytes: nothing is used twice.
 const ONCE_CACHE_BYTES: u64 = 8 << 20;
 /// What may be put in before it is synced, in bytes. The engine uses a segment again when what it held has been written

@@ -7,16 +7,14 @@ use std::{
     path::PathBuf,
 };
 
-use chacha20poly1305::{AeadInOut as _, XChaCha20Poly1305, XNonce};
 use daybook_protocol::ids::{Digest, Epoch, KeyId};
 use sha2::{Digest as _, Sha256};
 
 use super::VaultError;
-use crate::keyring::{Key, Keyring};
+use crate::keyring::{Cipher, Key, Keyring, NONCE_BYTES, TAG_BYTES};
 
 /// A chunk seals this many bytes of the compressed original; the last one may seal fewer.
 pub const CHUNK_BYTES: usize = 256 * 1024;
-const TAG_BYTES: usize = 16;
 const MAGIC: [u8; 8] = *b"DBKORIG\x01";
 pub(super) const HEADER_BYTES: usize = 35;
 pub(super) const TRAILER_BYTES: usize = 32;
@@ -44,7 +42,7 @@ pub(super) fn decode_header(header: &Header) -> Option<(KeyId, [u8; 19])> {
 
 /// Seals chunk after chunk, in order, or opens them.
 struct Chunks {
-    cipher: XChaCha20Poly1305,
+    cipher: Cipher,
     header: Header,
     prefix: [u8; 19],
     /// The number of the next chunk.
@@ -57,8 +55,8 @@ impl Chunks {
     }
 
     /// `None` when there are more chunks than can be numbered: a petabyte.
-    fn nonce(&mut self, last: bool) -> Option<XNonce> {
-        let mut nonce = XNonce::default();
+    fn nonce(&mut self, last: bool) -> Option<[u8; NONCE_BYTES]> {
+        let mut nonce = [0; NONCE_BYTES];
         let (prefix, rest) = nonce.split_at_mut(self.prefix.len());
         let (number, flag) = rest.split_at_mut(4);
         prefix.copy_from_slice(&self.prefix);
@@ -70,14 +68,17 @@ impl Chunks {
 
     /// Seals `chunk` in place and puts its tag behind it.
     fn seal(&mut self, chunk: &mut Vec<u8>, last: bool) -> io::Result<()> {
-        let sealed = self.nonce(last).map(|nonce| self.cipher.encrypt_in_place(&nonce, &self.header, chunk));
-        sealed.and_then(Result::ok).ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))
+        let tag = self.nonce(last).and_then(|nonce| self.cipher.seal(&nonce, &self.header, chunk).ok());
+        chunk.extend_from_slice(&tag.ok_or_else(|| io::Error::from(io::ErrorKind::FileTooLarge))?);
+        Ok(())
     }
 
     /// Opens `chunk` in place; `None` if it is not the one that belongs here.
     fn open(&mut self, chunk: &mut Vec<u8>, last: bool) -> Option<()> {
         let nonce = self.nonce(last)?;
-        self.cipher.decrypt_in_place(&nonce, &self.header, chunk).ok().filter(|()| !chunk.is_empty())
+        let length = self.cipher.open(&nonce, &self.header, chunk).ok().filter(|length| *length > 0)?;
+        chunk.truncate(length);
+        Some(())
     }
 }
 

@@ -216,6 +216,8 @@ impl People {
 
     /// Learners are in the order of their keys, because both are given out by the same writer.
     fn learner_slot(&self, id: KeyId) -> Option<u32> {
+        // Most who are asked for are new.
+        self.learners.last().filter(|latest| id <= latest.id)?;
         self.learners.binary_search_by_key(&id, |learner| learner.id).ok().map(slot_number)
     }
 

@@ -57,7 +57,7 @@ pub(super) fn amend(row: &mut Reading) -> Option<Asked> {
         Field::Postcode | Field::Email | Field::Address => AmendmentClass::B,
         _ => AmendmentClass::C,
     };
-    let change = row.context.tokens.token(CHANGE_DOMAIN, &[field.name(), new]);
+    let change = row.token(CHANGE_DOMAIN, &[field.name(), new]);
     let Afterwards { uln, person, identity } = afterwards;
     let ask = Ask::Amend { field, class, uln, person, identity, change };
     Some(Asked { ask, subject: held?.subject, effective_on: effective_on? })

@@ -47,6 +47,9 @@ pub trait Cells {
     /// The row as it stood in its file.
     fn raw(&self) -> String;
 
+    /// How many bytes its values have at most, all together.
+    fn bytes(&self) -> usize;
+
     /// What the columns mean, each field once; `None` for a column that is ignored.
     fn columns(&self) -> &[Option<Field>];
 }
@@ -86,6 +89,10 @@ impl Cells for Given {
         values.join(" | ")
     }
 
+    fn bytes(&self) -> usize {
+        self.values.iter().map(|(_, text)| text.len()).sum()
+    }
+
     fn columns(&self) -> &[Option<Field>] {
         &self.columns
     }
@@ -99,8 +106,8 @@ fn present(cells: &dyn Cells) -> impl Iterator<Item = (Field, &str)> {
 
 /// What a row is checked against.
 pub struct Context<'a> {
-    /// Makes the look-up values.
-    pub tokens: &'a dyn Tokenizer,
+    /// Makes the look-up values; `None` where only the checks matter, as in pass one: then there are none.
+    pub tokens: Option<&'a dyn Tokenizer>,
     /// The limits of the office.
     pub policy: &'a Policy,
     /// The centre that the sender may speak for; empty where every centre is allowed.

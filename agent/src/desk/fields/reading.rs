@@ -181,7 +181,12 @@ impl<'a> Reading<'a> {
 
     /// The token of a ULN.
     pub(super) fn uln_token(&self, digits: &str) -> Token {
-        self.context.tokens.token(ULN_DOMAIN, &[digits])
+        self.token(ULN_DOMAIN, &[digits])
+    }
+
+    /// The look-up value of some normalised texts; zeros where nobody is going to look it up.
+    pub(super) fn token(&self, domain: &str, parts: &[&str]) -> Token {
+        self.context.tokens.map_or(Token([0; 16]), |tokens| tokens.token(domain, parts))
     }
 
     /// The qualification, if given, as it is kept.
@@ -301,9 +306,8 @@ impl<'a> Reading<'a> {
 
     /// A subject with the tokens of a person; that of the person needs given names and a centre.
     pub(super) fn subject(&self, family: &str, given: &str, born: Day, centre: Option<&str>) -> Subject {
-        let (family, born) = (names::key(family), born.iso());
-        let tokens = self.context.tokens;
-        let given = names::key(given);
+        let Some(tokens) = self.context.tokens else { return Subject::default() };
+        let (family, given, born) = (names::key(family), names::key(given), born.iso());
         let person = centre
             .filter(|_| !given.is_empty())
             .map(|centre| tokens.token(PERSON_DOMAIN, &[&family, &given, &born, &centre.to_ascii_uppercase()]));

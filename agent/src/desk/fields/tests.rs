@@ -11,7 +11,7 @@ use daybook_protocol::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::desk::{CHANGE_DOMAIN, IDENTITY_DOMAIN, NoTokens, PERSON_DOMAIN, ULN_DOMAIN};
+use crate::desk::{CHANGE_DOMAIN, IDENTITY_DOMAIN, PERSON_DOMAIN, ULN_DOMAIN};
 
 /// Tokens that tell apart what they are made of, without a key.
 struct Plain;
@@ -82,7 +82,7 @@ fn given(values: &[(Field, &str)]) -> Given {
 
 fn read_at(kind: Kind, centre: &str, values: &[(Field, &str)]) -> Result<Command, Rejected> {
     let policy = Policy::default();
-    let context = Context { tokens: &Plain, policy: &policy, centre, brand: "VTCT", today: date("2026-11-21") };
+    let context = Context { tokens: Some(&Plain), policy: &policy, centre, brand: "VTCT", today: date("2026-11-21") };
     read(kind, &given(values), &context)
 }
 
@@ -381,7 +381,7 @@ proptest! {
             .chain(sound(kind).into_iter().map(|(field, text)| (field, text.to_owned())))
             .collect();
         let policy = Policy::default();
-        let context = Context { tokens: &NoTokens, policy: &policy, centre: "", brand: "", today: date("2026-11-21") };
+        let context = Context { tokens: None, policy: &policy, centre: "", brand: "", today: date("2026-11-21") };
         let (findings, private) = match read(kind, &Given::new(changes), &context) {
             Ok(Command { findings, private, ask, .. }) => {
                 prop_assert_eq!(ask.kind(), kind);
@@ -426,12 +426,15 @@ fn shifted_rows_are_kept_as_they_stood() {
         fn raw(&self) -> String {
             self.0.clone()
         }
+        fn bytes(&self) -> usize {
+            5
+        }
         fn columns(&self) -> &[Option<Field>] {
             &[Some(Field::Uln)]
         }
     }
     let policy = Policy::default();
-    let context = Context { tokens: &Plain, policy: &policy, centre: "", brand: "", today: date("2026-11-21") };
+    let context = Context { tokens: Some(&Plain), policy: &policy, centre: "", brand: "", today: date("2026-11-21") };
     let read = |raw: String| read(Kind::Withdrawals, &Shifted(raw), &context).expect_err("shifted");
     let rejected = read("a | b".to_owned());
     assert_eq!(rejected.findings, [Code::COLUMN_SHIFT.into()]);

@@ -128,6 +128,24 @@ fn the_engine_is_opened_anew_unnoticed() {
     drop(book.check());
 }
 
+/// Goal: the engine writes a batch once and not again with its neighbours, so that the log is not larger than what it holds, and
+/// no bound that sees to that is ever read as a batch. Method: small and large batches, with stops between; every copy of
+/// one in the engine's file is counted.
+#[test]
+fn a_batch_is_written_once() {
+    let (mut book, mut store) = Book::new();
+    for bytes in [20, 4_000, 200, 2_000] {
+        book.append_large(&mut store, 100, bytes);
+        store.barrier(&book.frontier, Epoch::FIRST).expect("a barrier");
+        store.close().expect("closed");
+        store = book.check();
+    }
+    store.close().expect("closed");
+    let path = Engine::file(&book.home().log());
+    let written = batches_in(&fs::read(path).expect("the batches")).len();
+    assert!(written <= 410, "400 batches were written {written} times");
+}
+
 /// Goal: the check works while the log grows, and never calls damaged what is only being moved. Method: a thread that
 /// checks, again and again, beside the writer.
 #[test]
