@@ -6,6 +6,8 @@
 
 mod check;
 mod fixture;
+pub(crate) mod rounds;
+pub(crate) mod stage;
 
 use std::{
     fs::{self, File},
@@ -177,6 +179,19 @@ impl Desk {
         Running { child: command.spawn().expect("the program starts"), log, before }
     }
 
+    /// Starts the central node that `up` made in the home of an agent, by itself and at the address that this agent knows, which
+    /// is given too.
+    pub(crate) fn central_of(&self, home: &Path) -> (Running, String) {
+        let identity = fs::read_to_string(home.join("identity.toml")).expect("an identity");
+        let address = identity.split('"').find(|word| word.starts_with("127.0.0.1:")).expect("an address").to_owned();
+        let config = self.beside("central.toml");
+        fs::write(&config, format!("[central]\nlisten = \"{address}\"\n")).expect("a configuration");
+        let arguments = ["central", "--config", config.to_str().expect("text")];
+        let mut running = self.spawn(Self::command_in(&home.join("central"), &arguments));
+        running.until_said("listens on");
+        (running, address)
+    }
+
     /// What lies in a folder below the drop folder, hidden names too.
     pub(crate) fn names(&self, below: &str) -> Vec<String> {
         names(&self.folder.join(below))
@@ -202,6 +217,14 @@ impl Desk {
             let count = |event: &str| text.matches(&format!("\"type\":\"{event}\"")).count();
             let filed = count("OriginalFiled");
             (filed > 0 && filed == count("FileReceived")).then_some(())
+        });
+    }
+
+    /// Waits until the central node has everything: that the last file was put away is the last thing to be mirrored.
+    pub(crate) fn until_mirrored(&self) {
+        until("everything to be mirrored", || {
+            let status = &self.json(&["status"])[0];
+            (status["mirror"]["entries"] == status["entries"]).then_some(())
         });
     }
 }
