@@ -1,6 +1,7 @@
 //! Kill -9 at random moments under load: nothing is lost, nothing is done twice.
 
 mod harness;
+mod rsyslog;
 
 use std::{
     collections::BTreeMap,
@@ -16,6 +17,7 @@ use harness::{
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
+use rsyslog::{Conserved, Rsyslog, Setting};
 
 /// So many kills where `DAYBOOK_KILLS` asks for no other number.
 const KILLS: u64 = 45;
@@ -36,6 +38,9 @@ const AFTERWARDS_MAX: Duration = Duration::from_millis(30);
 const STARTING_ONE_IN: u32 = 8;
 const STARTING_MAX: Duration = Duration::from_millis(150);
 
+/// The peer works at the most so long between two kills: it has begun to send after a tenth of that.
+const PEER_WORK_MAX: Duration = Duration::from_millis(600);
+
 /// Who is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Victim {
@@ -50,6 +55,9 @@ enum Victim {
     /// Both processes at once.
     Both,
 }
+
+/// Whom there is to kill where agent and central node are processes of their own.
+const APART: [Victim; 3] = [Victim::Agent, Victim::Central, Victim::Both];
 
 /// A kill, and what was durable when it came.
 struct Kill {
@@ -74,17 +82,14 @@ fn kills_at_random_moments_lose_and_repeat_nothing() {
     let (first, rounds) = (first_seed(), kills.div_ceil(KILLS_ROUND));
     println_of(&format!("{} kills, DAYBOOK_SEED={first}", rounds * KILLS_ROUND));
     let again = format!("DAYBOOK_KILLS={KILLS_ROUND}");
-    let level = |seed: u64| if seed.is_multiple_of(3) { "local" } else { "mirrored" };
-    let rounds = each_round(
-        (first, rounds),
-        &again,
-        |seed| Desk::new(level(seed)),
-        |desk, seed| match seed % 3 {
+    let rounds = each_round((first, rounds), &again, |place, seed| {
+        let desk = place.insert(Desk::new(if seed.is_multiple_of(3) { "local" } else { "mirrored" }));
+        match seed % 3 {
             0 => round(desk, seed, &[Victim::Lone]),
             1 => round(desk, seed, &[Victim::Up]),
-            _ => round(desk, seed, &[Victim::Agent, Victim::Central, Victim::Both]),
-        },
-    );
+            _ => round(desk, seed, &APART),
+        }
+    });
     let all: Vec<_> = rounds.iter().flat_map(|round| &round.kills).collect();
     println_of(&distribution(&all));
     println_of(&format!(
@@ -94,6 +99,81 @@ fn kills_at_random_moments_lose_and_repeat_nothing() {
     let under_way = all.iter().filter(|(_, _, stage)| *stage != Stage::Between).count();
     println_of(&format!("between FileReceived and OriginalFiled: {under_way} of {}", all.len()));
     assert!(2 * under_way > all.len(), "most kills are to come with a file under way");
+}
+
+/// Goal: what is appended to a file and sent on by rsyslog, killed as often and in the same ways, stands beside what Daybook keeps.
+/// Method: rounds with a sender and a receiver each, with both of which the same is done; the rows that are missing where they are
+/// to arrive, and those that arrive more than once, are counted and printed. Ours must be none; of the peer nothing is asked.
+#[test]
+fn beside_rsyslog_no_row_is_lost_or_doubled() {
+    let kills = number("DAYBOOK_KILLS").unwrap_or(KILLS_ROUND);
+    let seeds: Vec<_> = (0..kills.div_ceil(KILLS_ROUND)).map(|round| first_seed().wrapping_add(round)).collect();
+    println_of(&format!("{} kills each, DAYBOOK_SEED={}", seeds.len() as u64 * KILLS_ROUND, seeds[0]));
+    let of_peer = |setting| seeds.iter().map(|seed| peer_round(setting, *seed)).collect::<Option<Vec<_>>>();
+    let (plain, careful, ours) = thread::scope(|scope| {
+        let plain = scope.spawn(|| of_peer(Setting::Plain));
+        let careful = scope.spawn(|| of_peer(Setting::Careful));
+        let ours: Vec<_> = seeds.iter().map(|seed| our_round(*seed)).collect();
+        (plain.join().expect("counted"), careful.join().expect("counted"), ours)
+    });
+    let sum = |rounds: &[Conserved]| {
+        rounds.iter().fold(Conserved::default(), |sum, round| Conserved {
+            lines: sum.lines + round.lines,
+            lost: sum.lost + round.lost,
+            doubled: sum.doubled + round.doubled,
+        })
+    };
+    println_of(&format!("{:36}{:>10}{:>10}{:>10}", "", "rows", "lost", "doubled"));
+    for (name, rounds) in [
+        ("rsyslog imfile, RELP: plain", plain),
+        ("rsyslog imfile, RELP: careful", careful),
+        ("Daybook, agent and central node", Some(ours.clone())),
+    ] {
+        match rounds.as_deref().map(sum) {
+            Some(Conserved { lines, lost, doubled }) => {
+                println_of(&format!("{name:36}{lines:>10}{lost:>10}{doubled:>10}"))
+            }
+            None => println_of(&format!(
+                "{name:36}SKIPPED: rsyslog and rsyslog-relp are not installed; tests/run installs them"
+            )),
+        }
+    }
+    let ours = sum(&ours);
+    assert!(ours.lines > 0 && (ours.lost, ours.doubled) == (0, 0), "{ours:?}");
+}
+
+/// What the peer conserves in a round.
+fn peer_round(setting: Setting, seed: u64) -> Option<Conserved> {
+    let mut random = ChaCha12Rng::seed_from_u64(seed);
+    let mut peer = Rsyslog::start(setting)?;
+    for _ in 0..KILLS_ROUND {
+        let victim = APART[random.random_range(0..APART.len())];
+        peer.append(PEER_WORK_MAX.mul_f64(random.random()));
+        peer.kill(victim != Victim::Central, victim != Victim::Agent);
+    }
+    peer.append(PEER_WORK_MAX);
+    Some(peer.settle())
+}
+
+/// What the central node has of the rows that were dropped at its agent in a round.
+fn our_round(seed: u64) -> Conserved {
+    let mut desk = Desk::in_memory("mirrored");
+    round(&mut desk, seed, &APART);
+    let log = desk.json(&["entries"])[0]["log"].as_str().expect("the log's id").to_owned();
+    let entries = desk.json(&["entries", "--log", &log]);
+    let mut times: BTreeMap<(String, u64), u64> = BTreeMap::new();
+    for row in entries.iter().filter(|entry| entry["source"]["kind"] == "row") {
+        let arrival = usize::try_from(row["source"]["arrival"].as_u64().expect("an arrival")).expect("small");
+        let digest = entries[arrival]["sha256"].as_str().expect("a digest").to_owned();
+        *times.entry((digest, row["source"]["line"].as_u64().expect("a line"))).or_default() += 1;
+    }
+    let rows = desk.dropped.iter().flat_map(|file| file.verdicts.iter().map(|(line, _)| (file.sha256(), *line)));
+    let (mut lines, mut lost) = (0, 0);
+    for row in rows {
+        lines += 1;
+        lost += u64::from(!times.contains_key(&row));
+    }
+    Conserved { lines, lost, doubled: times.values().map(|times| times - 1).sum() }
 }
 
 /// The kills in a table.

@@ -1,0 +1,278 @@
+//! An office with a central node whose files are damaged, one after the other, and what its operator does about it: only what
+//! the program says.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::PathBuf,
+};
+
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha12Rng;
+use serde_json::Value;
+
+use super::{Harm, KINDS, kind};
+use crate::{
+    harness::{Desk, Fixture, files, stage::Moment, until},
+    support::copy_directory,
+};
+
+/// After so many attempts an operator would give up.
+const ATTEMPTS_MAX: usize = 4;
+
+/// The office as it was before anything was damaged.
+pub(crate) struct Good {
+    log: String,
+    entries: u64,
+    root: Value,
+    frames: Vec<u8>,
+    files: BTreeMap<String, Vec<PathBuf>>,
+}
+
+/// What came of a damage.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) kind: &'static str,
+    pub(crate) harm: String,
+    /// What noticed it first; none if nothing did, since nothing that counts was changed.
+    pub(crate) found_by: Option<&'static str>,
+    /// What was said of it.
+    pub(crate) said: Vec<String>,
+    /// What brought everything back.
+    pub(crate) mends: Vec<&'static str>,
+}
+
+/// A desk with files taken and mirrored, scrubbed and verified, and stopped in order; a copy of it lies beside.
+pub(crate) fn make() -> (Desk, Good) {
+    let mut desk = Desk::in_memory("mirrored");
+    for file in 0..3 {
+        desk.drop_file(Fixture::enrolments(file, 30 + 100 * file));
+    }
+    let mut up = desk.start(&["up"]);
+    desk.until_filed(&mut up);
+    let withdrawals = Fixture::withdrawals(&desk.dropped[1], 20);
+    desk.drop_file(withdrawals);
+    desk.until_filed(&mut up);
+    let central = desk.data.join("central");
+    for data in [&desk.data, &central] {
+        let scrubbed = Desk::command_in(data, &["scrub"]).output().expect("it runs");
+        assert!(scrubbed.status.success(), "{scrubbed:?}");
+    }
+    desk.until_mirrored();
+    up.stop_well();
+    desk.check_log(true);
+    // It keeps room free and holds nothing.
+    fs::remove_file(desk.data.join("reserve")).expect("a reserve");
+    let verified = desk.json(&["verify"]).remove(0);
+    let mut of_kind: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for path in files(&desk.data) {
+        let name = path.strip_prefix(&desk.data).expect("below it").to_owned();
+        if let Some(kind) = kind(&name) {
+            of_kind.entry(kind).or_default().push(path);
+        }
+    }
+    let known: BTreeSet<_> = KINDS.into_iter().collect();
+    assert_eq!(of_kind.keys().map(String::as_str).collect::<BTreeSet<_>>(), known, "there are other kinds of files");
+    let good = Good {
+        log: desk.json(&["entries"])[0]["log"].as_str().expect("the log's id").to_owned(),
+        entries: verified["entries"].as_u64().expect("a count"),
+        root: verified["root"].clone(),
+        frames: fs::read(desk.beside("export-agent/log.frames")).expect("an export"),
+        files: of_kind,
+    };
+    copy_directory(&desk.data, &desk.beside("good/data"));
+    copy_directory(&desk.folder, &desk.beside("good/drop"));
+    (desk, good)
+}
+
+/// Where an office is at present with its damage.
+struct Work<'a> {
+    desk: &'a mut Desk,
+    good: &'a Good,
+    harm: Harm,
+    said: Vec<String>,
+    found_by: Option<&'static str>,
+    mends: Vec<&'static str>,
+}
+
+/// Damages one file, and does what is said until all is well; checks everything.
+pub(crate) fn try_one(desk: &mut Desk, good: &Good, seed: u64) -> Outcome {
+    for (from, to) in [("good/data", &desk.data), ("good/drop", &desk.folder)] {
+        fs::remove_dir_all(to).expect("it was there");
+        copy_directory(&desk.beside(from), to);
+    }
+    desk.dropped.truncate(4);
+    let mut random = ChaCha12Rng::seed_from_u64(seed);
+    let kind = KINDS[usize::try_from(seed % KINDS.len() as u64).expect("small")];
+    let of_central = |path: &&PathBuf| path.starts_with(desk.data.join("central"));
+    let at_central = of_central(&&good.files[kind][0]);
+    let others: Vec<_> = good.files.values().flatten().filter(|path| of_central(path) == at_central).cloned().collect();
+    let harm = Harm::to_one_of(&good.files[kind], &others, &mut random);
+    let told = harm.to_string();
+    let mut work = Work { desk, good, harm, said: Vec::new(), found_by: None, mends: Vec::new() };
+    work.all_the_way(at_central);
+    Outcome { kind, harm: told, found_by: work.found_by, said: work.said, mends: work.mends }
+}
+
+impl Work<'_> {
+    fn all_the_way(&mut self, at_central: bool) {
+        let unmended = self.verify(at_central);
+        let before = Moment::of(self.desk);
+        self.desk.drop_file(Fixture::enrolments(9, 8));
+        for attempt in 0.. {
+            assert!(attempt < ATTEMPTS_MAX, "{}: nothing helps: {:#?}", self.harm, self.said);
+            let Some(said) = self.start() else { break };
+            if unmended && attempt == 0 {
+                let now = Moment::of(self.desk);
+                assert_eq!((before.logged, before.copied), (now.logged, now.copied), "a damaged log was written to");
+            }
+            let mend = self.mend(&said);
+            self.mends.push(mend);
+        }
+        self.desk.check_log(true);
+        let frames = fs::read(self.desk.beside("export-agent/log.frames")).expect("an export");
+        assert!(frames.starts_with(&self.good.frames), "{}: entries are others than before", self.harm);
+    }
+
+    fn found(&mut self, by: &'static str, said: String) -> String {
+        self.found_by.get_or_insert(by);
+        self.said.push(format!("{by}: {said}"));
+        said
+    }
+
+    /// Has the log verified, before anything else touches it. What is called good is as it was. Says whether the log is damaged
+    /// and no start mends that.
+    fn verify(&mut self, at_central: bool) -> bool {
+        let of = if at_central { vec!["verify", "--log", &self.good.log] } else { vec!["verify"] };
+        let output = self.desk.ask(&[&of[..], &["--json"]].concat());
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        match output.status.code() {
+            Some(0) => {
+                let verified: Value = serde_json::from_str(&out).expect("JSON");
+                let entries = verified["entries"].as_u64().expect("a count");
+                assert_eq!((entries, &verified["root"]), (self.good.entries, &self.good.root), "{}", self.harm);
+                false
+            }
+            Some(1) => {
+                let verified: Value = serde_json::from_str(&out).expect("JSON");
+                let faults = verified["faults"].to_string();
+                let start_mends = faults.contains("a start takes them over");
+                self.found("verify", faults);
+                !start_mends
+            }
+            _ => {
+                self.found("verify", err.into_owned());
+                false
+            }
+        }
+    }
+
+    /// Starts agent and central node, has both scrubbed, and waits until the file that waits is answered, filed and mirrored;
+    /// gives what stands in the way, if anything does.
+    fn start(&mut self) -> Option<String> {
+        let mut up = self.desk.start(&["up"]);
+        let ended = until("a start, or an end", || match up.ended() {
+            Some(status) => Some(Some(status)),
+            None => up.said().contains("runs in").then_some(None),
+        });
+        if ended.is_some() {
+            return Some(self.found("opening", up.said()));
+        }
+        let central = self.desk.data.join("central");
+        for data in [self.desk.data.clone(), central] {
+            let output = Desk::command_in(&data, &["scrub", "--json"]).output().expect("it runs");
+            if !output.status.success() {
+                up.kill();
+                let both = [output.stdout, output.stderr].concat();
+                return Some(self.found("scrub", String::from_utf8_lossy(&both).into_owned()));
+            }
+        }
+        let stuck = until("the file to be done with, or to be told why it is not", || {
+            assert!(up.ended().is_none(), "it ended by itself: {}", up.said());
+            let now = Moment::of(self.desk);
+            if self.desk.is_empty() && now.logged == now.copied && self.is_settled() {
+                return Some(None);
+            }
+            self.problem().map(Some)
+        });
+        if let Some(said) = stuck {
+            up.kill();
+            return Some(self.found("status", said));
+        }
+        up.stop_well();
+        None
+    }
+
+    /// Whether every file that was received is filed.
+    fn is_settled(&self) -> bool {
+        let output = self.desk.ask(&["entries", "--json"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let count = |event: &str| text.matches(&format!("\"type\":\"{event}\"")).count();
+        count("FileReceived") == count("OriginalFiled")
+    }
+
+    /// What `status` finds wrong, but for what a start takes a moment for.
+    fn problem(&self) -> Option<String> {
+        let central = self.desk.data.join("central");
+        [&self.desk.data, &central].into_iter().find_map(|data| {
+            let output = Desk::command_in(data, &["status", "--check", "--json"]).output().expect("it runs");
+            let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            let passing = status["problems"].to_string().contains("it was never reached\"");
+            (output.status.code() == Some(1) && !passing).then(|| status["problems"].to_string())
+        })
+    }
+
+    /// Does what was said.
+    fn mend(&mut self, said: &str) -> &'static str {
+        let copy = self.desk.data.join("central/logs").join(&self.good.log);
+        if said.contains("daybook salvage") {
+            let home = if self.harm.is_below(&copy) { &copy } else { &self.desk.data };
+            let salvaged = Desk::command_in(home, &["salvage"]).output().expect("it runs");
+            if salvaged.status.success() {
+                return "salvage";
+            }
+            let why = String::from_utf8_lossy(&salvaged.stderr).into_owned();
+            self.said.push(format!("salvage: {why}"));
+            if *home == copy {
+                fs::rename(&copy, self.desk.beside("copy-damaged")).expect("moved away");
+                return "sent again";
+            }
+            self.recover();
+            return "recover";
+        }
+        if said.contains("from a backup") {
+            self.harm.undo();
+            return "put back";
+        }
+        if said.contains("daybook import") {
+            for file in files(&self.desk.folder.join("done")) {
+                self.desk.told(&["import", "--centre", crate::harness::CENTRE, file.to_str().expect("text")]);
+            }
+            return "import";
+        }
+        if said.contains("daybook recover") {
+            self.recover();
+            return "recover";
+        }
+        self.harm.undo();
+        "put back"
+    }
+
+    /// Takes the log over into a new directory: from the central node, with the operator's key as it was kept elsewhere.
+    fn recover(&mut self) {
+        let lost = self.desk.beside("lost");
+        if lost.exists() {
+            fs::remove_dir_all(&lost).expect("of an earlier damage");
+        }
+        fs::rename(&self.desk.data, &lost).expect("the machine is lost");
+        fs::create_dir_all(&self.desk.data).expect("a new machine");
+        let (central, address) = self.desk.central_of(&lost);
+        let invite = ["central", "invite", "--recover", &self.good.log];
+        let invite = Desk::command_in(&lost.join("central"), &invite).output().expect("it runs");
+        let code = String::from_utf8(invite.stdout).expect("text").trim().to_owned();
+        let key = self.desk.beside("good/data/operator.key");
+        self.desk.told(&["recover", &address, &code, "--operator-key", key.to_str().expect("text")]);
+        central.stop_well();
+        fs::rename(lost.join("central"), self.desk.data.join("central")).expect("the central node stays");
+    }
+}
