@@ -82,7 +82,7 @@ fn kills_at_random_moments_lose_and_repeat_nothing() {
     let (first, rounds) = (first_seed(), kills.div_ceil(KILLS_ROUND));
     println_of(&format!("{} kills, DAYBOOK_SEED={first}", rounds * KILLS_ROUND));
     let again = format!("DAYBOOK_KILLS={KILLS_ROUND}");
-    let rounds = each_round((first, rounds), &again, |place, seed| {
+    let (rounds, failed) = each_round((first, rounds), &again, |place, seed| {
         let desk = place.insert(Desk::new(if seed.is_multiple_of(3) { "local" } else { "mirrored" }));
         match seed % 3 {
             0 => round(desk, seed, &[Victim::Lone]),
@@ -98,6 +98,7 @@ fn kills_at_random_moments_lose_and_repeat_nothing() {
     ));
     let under_way = all.iter().filter(|(_, _, stage)| *stage != Stage::Between).count();
     println_of(&format!("between FileReceived and OriginalFiled: {under_way} of {}", all.len()));
+    assert!(failed.is_empty(), "these failed, and are left there: {failed:#?}");
     assert!(2 * under_way > all.len(), "most kills are to come with a file under way");
 }
 
@@ -131,7 +132,7 @@ fn beside_rsyslog_no_row_is_lost_or_doubled() {
     ] {
         match rounds.as_deref().map(sum) {
             Some(Conserved { lines, lost, doubled }) => {
-                println_of(&format!("{name:36}{lines:>10}{lost:>10}{doubled:>10}"))
+                println_of(&format!("{name:36}{lines:>10}{lost:>10}{doubled:>10}"));
             }
             None => println_of(&format!(
                 "{name:36}SKIPPED: rsyslog and rsyslog-relp are not installed; tests/run installs them"
@@ -179,15 +180,19 @@ fn our_round(seed: u64) -> Conserved {
 /// The kills in a table.
 fn distribution(kills: &[&(Victim, bool, Stage)]) -> String {
     let columns = [Victim::Lone, Victim::Up, Victim::Agent, Victim::Central, Victim::Both];
-    let heads = ["agent alone", "both as one", "agent", "central", "both"];
     let mut counts: BTreeMap<(Stage, Victim), usize> = BTreeMap::new();
     for (victim, _, stage) in kills {
         *counts.entry((*stage, *victim)).or_default() += 1;
     }
-    let mut text = format!("{:24}", "killed");
+    let mut text = format!(
+        "{:24}{:>13}{:>13}{:>13}{:>13}{:>13}{:>8}",
+        "killed", "agent alone", "both as one", "agent", "central", "both", "all"
+    );
     let mut row = |name: &str, of: &dyn Fn(Victim) -> usize| {
         write!(text, "\n{name:24}").expect("text");
-        columns.iter().for_each(|victim| write!(text, "{:>13}", of(*victim)).expect("text"));
+        for victim in columns {
+            write!(text, "{:>13}", of(victim)).expect("text");
+        }
         write!(text, "{:>8}", columns.iter().map(|victim| of(*victim)).sum::<usize>()).expect("text");
     };
     for stage in Stage::ALL {
@@ -197,8 +202,7 @@ fn distribution(kills: &[&(Victim, bool, Stage)]) -> String {
     row("of these, starting", &|victim| {
         kills.iter().filter(|(other, starting, _)| *other == victim && *starting).count()
     });
-    let heading: String = heads.iter().map(|head| format!("{head:>13}")).collect();
-    text.replacen('\n', &format!("{heading}{:>8}\n", "all"), 1)
+    text
 }
 
 /// The processes of a desk.
@@ -243,7 +247,9 @@ fn round(desk: &mut Desk, seed: u64, victims: &[Victim]) -> Round {
     desk.until_filed(&mut node.agent);
     // Sent a second time, and killed once more: not one new fact.
     let again: Vec<_> = desk.dropped.iter().take(2).map(Fixture::again).collect();
-    again.into_iter().for_each(|fixture| desk.drop_file(fixture));
+    for fixture in again {
+        desk.drop_file(fixture);
+    }
     kill(desk, &mut node, victims[0], command);
     desk.until_filed(&mut node.agent);
     let mirrored = command == "up" || apart;

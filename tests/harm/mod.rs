@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod forged;
 pub(crate) mod office;
 
 use std::{
@@ -145,9 +146,26 @@ impl Harm {
         }
     }
 
-    /// Whether it is about a file below a directory.
-    pub(crate) fn is_below(&self, directory: &Path) -> bool {
-        self.before.iter().any(|(path, _)| path.starts_with(directory))
+    /// Whether a message says where to look: names the file, the directory that it is in, or places in the log.
+    pub(crate) fn is_named(&self, told: &str) -> bool {
+        let damaged = self.before.iter().flat_map(|(path, _)| path.iter().rev().take(2));
+        // An authority's certificate that was changed and is one still shows by the name under which is signed.
+        let words = [
+            "entries ",
+            "the store in ",
+            "copy of this log",
+            "the head",
+            "operator's key",
+            "this machine's certificate",
+            "is not signed by",
+        ];
+        damaged.map(|name| name.to_string_lossy()).any(|name| told.contains(&*name))
+            || words.iter().any(|word| told.contains(word))
+    }
+
+    /// Whether one of the damaged files lies in a directory, or is the one of that name.
+    pub(crate) fn is_below(&self, place: &Path) -> bool {
+        self.before.iter().any(|(path, _)| path.starts_with(place))
     }
 
     /// Puts back what was there, as from a backup.

@@ -4,14 +4,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha12Rng;
 use serde_json::Value;
 
-use super::{Harm, KINDS, kind};
+use super::{Harm, KINDS, forged::rewrite, kind};
 use crate::{
     harness::{Desk, Fixture, files, stage::Moment, until},
     support::copy_directory,
@@ -20,13 +20,35 @@ use crate::{
 /// After so many attempts an operator would give up.
 const ATTEMPTS_MAX: usize = 4;
 
+/// So many files the office has taken.
+const FILES: usize = 4;
+
 /// The office as it was before anything was damaged.
 pub(crate) struct Good {
-    log: String,
-    entries: u64,
+    pub(crate) log: String,
+    pub(crate) entries: u64,
     root: Value,
     frames: Vec<u8>,
     files: BTreeMap<String, Vec<PathBuf>>,
+}
+
+impl Good {
+    /// Lays the office out as it was.
+    pub(crate) fn lay_out(desk: &mut Desk) {
+        for (from, to) in [("good/data", &desk.data), ("good/drop", &desk.folder)] {
+            fs::remove_dir_all(to).expect("it was there");
+            copy_directory(&desk.beside(from), to);
+        }
+        desk.dropped.truncate(FILES);
+        desk.kept_anew = false;
+    }
+
+    /// Has its log, or the copy of it, written anew in a home, and a store built of that.
+    pub(crate) fn rewrite(&self, home: &Path) {
+        rewrite(home, &self.frames, self.entries / 2);
+        let salvaged = Desk::command_in(home, &["salvage"]).output().expect("it runs");
+        assert!(salvaged.status.success(), "{salvaged:?}");
+    }
 }
 
 /// What came of a damage.
@@ -97,11 +119,7 @@ struct Work<'a> {
 
 /// Damages one file, and does what is said until all is well; checks everything.
 pub(crate) fn try_one(desk: &mut Desk, good: &Good, seed: u64) -> Outcome {
-    for (from, to) in [("good/data", &desk.data), ("good/drop", &desk.folder)] {
-        fs::remove_dir_all(to).expect("it was there");
-        copy_directory(&desk.beside(from), to);
-    }
-    desk.dropped.truncate(4);
+    Good::lay_out(desk);
     let mut random = ChaCha12Rng::seed_from_u64(seed);
     let kind = KINDS[usize::try_from(seed % KINDS.len() as u64).expect("small")];
     let of_central = |path: &&PathBuf| path.starts_with(desk.data.join("central"));
@@ -118,20 +136,33 @@ impl Work<'_> {
     fn all_the_way(&mut self, at_central: bool) {
         let unmended = self.verify(at_central);
         let before = Moment::of(self.desk);
-        self.desk.drop_file(Fixture::enrolments(9, 8));
         for attempt in 0.. {
             assert!(attempt < ATTEMPTS_MAX, "{}: nothing helps: {:#?}", self.harm, self.said);
+            // A file under way belongs to the folder as the configuration has it: a damaged one is corrected first.
+            if attempt == usize::from(self.is_of_config()) {
+                // What is known of those who came before is asked for too.
+                for fixture in [Fixture::enrolments(9, 8), self.desk.dropped[1].again()] {
+                    self.desk.drop_file(fixture);
+                }
+            }
             let Some(said) = self.start() else { break };
             if unmended && attempt == 0 {
                 let now = Moment::of(self.desk);
-                assert_eq!((before.logged, before.copied), (now.logged, now.copied), "a damaged log was written to");
+                let (then, now) = if at_central { (before.copied, now.copied) } else { (before.logged, now.logged) };
+                assert_eq!(then, now, "{}: a damaged log was written to", self.harm);
             }
             let mend = self.mend(&said);
             self.mends.push(mend);
         }
+        let told = self.said.join("\n");
+        assert!(told.is_empty() || self.harm.is_named(&told), "{}: nothing says where: {told}", self.harm);
         self.desk.check_log(true);
         let frames = fs::read(self.desk.beside("export-agent/log.frames")).expect("an export");
         assert!(frames.starts_with(&self.good.frames), "{}: entries are others than before", self.harm);
+    }
+
+    fn is_of_config(&self) -> bool {
+        self.harm.is_below(&self.desk.data.join("daybook.toml"))
     }
 
     fn found(&mut self, by: &'static str, said: String) -> String {
@@ -155,10 +186,11 @@ impl Work<'_> {
             }
             Some(1) => {
                 let verified: Value = serde_json::from_str(&out).expect("JSON");
-                let faults = verified["faults"].to_string();
-                let start_mends = faults.contains("a start takes them over");
-                self.found("verify", faults);
-                !start_mends
+                // A fault that names no entry is one of the head's slot, which a start mends, or of the checkpoint.
+                let faults = verified["faults"].as_array().expect("a list");
+                let of_entries = faults.iter().any(|fault| !fault["at"].is_null());
+                self.found("verify", verified["faults"].to_string());
+                of_entries
             }
             _ => {
                 self.found("verify", err.into_owned());
@@ -177,6 +209,14 @@ impl Work<'_> {
         });
         if ended.is_some() {
             return Some(self.found("opening", up.said()));
+        }
+        if self.is_of_config() && self.mends.is_empty() {
+            // Another configuration is an entry, and what governs from there on: whoever did not want it puts it back.
+            let adopted = self.desk.ask(&["entries", "--json"]).stdout;
+            let adopted = String::from_utf8_lossy(&adopted).matches("\"type\":\"ConfigAdopted\"").count();
+            assert_eq!(adopted, 2, "{}: another configuration is an entry", self.harm);
+            up.kill();
+            return Some(self.found("entry", "daybook.toml: ConfigAdopted".to_owned()));
         }
         let central = self.desk.data.join("central");
         for data in [self.desk.data.clone(), central] {
@@ -225,7 +265,10 @@ impl Work<'_> {
     /// Does what was said.
     fn mend(&mut self, said: &str) -> &'static str {
         let copy = self.desk.data.join("central/logs").join(&self.good.log);
-        if said.contains("daybook salvage") {
+        let first =
+            ["daybook salvage", "daybook recover", "from a backup"].into_iter().filter(|words| said.contains(words));
+        let first = first.min_by_key(|words| said.find(words)).unwrap_or_default();
+        if first == "daybook salvage" {
             let home = if self.harm.is_below(&copy) { &copy } else { &self.desk.data };
             let salvaged = Desk::command_in(home, &["salvage"]).output().expect("it runs");
             if salvaged.status.success() {
@@ -240,20 +283,35 @@ impl Work<'_> {
             self.recover();
             return "recover";
         }
-        if said.contains("from a backup") {
-            self.harm.undo();
-            return "put back";
+        if said.contains("it is written anew") {
+            return "start";
+        }
+        if let Some(names) = said.split_once("mv ").map(|(_, rest)| rest) {
+            let mut names = names.split([' ', ',']);
+            let (from, to) = (names.next().expect("a name"), names.next().expect("a name"));
+            fs::rename(from, to).expect("moved away");
+            let noted = copy.join("originals");
+            if said.contains("rm -f ") && noted.exists() {
+                fs::remove_file(noted).expect("removed");
+            }
+            return "sent again";
+        }
+        if let Some(name) = said.split_once("rm ").and_then(|(_, rest)| rest.split(':').next()) {
+            fs::remove_file(name).expect("removed");
+            return "signed again";
         }
         if said.contains("daybook import") {
             for file in files(&self.desk.folder.join("done")) {
                 self.desk.told(&["import", "--centre", crate::harness::CENTRE, file.to_str().expect("text")]);
             }
+            self.desk.kept_anew = true;
             return "import";
         }
-        if said.contains("daybook recover") {
+        if first == "daybook recover" {
             self.recover();
             return "recover";
         }
+        // From a backup, as it says; or a configuration that is corrected.
         self.harm.undo();
         "put back"
     }

@@ -56,6 +56,8 @@ pub(crate) struct Desk {
     pub(crate) dropped: Vec<Fixture>,
     /// What was handed over by `import`.
     pub(crate) handed: Vec<Fixture>,
+    /// Whether an original was kept anew: then it is sealed otherwise than in the copy.
+    pub(crate) kept_anew: bool,
 }
 
 impl Desk {
@@ -90,7 +92,7 @@ impl Desk {
             folder.display()
         );
         fs::write(data.join("daybook.toml"), config).expect("a configuration");
-        Self { dir, data, folder, dropped: Vec::new(), handed: Vec::new() }
+        Self { dir, data, folder, dropped: Vec::new(), handed: Vec::new(), kept_anew: false }
     }
 
     /// A place beside the data directory.

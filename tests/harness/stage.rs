@@ -58,8 +58,8 @@ pub(crate) struct Moment {
 impl Moment {
     /// As the heads say now. The program need not run.
     pub(crate) fn of(desk: &Desk) -> Self {
-        let copies = super::names(&desk.data.join("central/logs"));
-        let copied = copies.first().map_or(0, |log| count(&desk.data.join("central/logs").join(log)));
+        let logs = desk.data.join("central/logs");
+        let copied = super::names(&logs).first().map_or(0, |log| count(&logs.join(log)));
         Self { logged: count(&desk.data), copied }
     }
 

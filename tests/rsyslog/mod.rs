@@ -13,6 +13,8 @@ use std::{
 
 use crate::harness::until;
 
+/// Where Debian's package has it, which is not on every user's path.
+const RSYSLOGD: &str = "/usr/sbin/rsyslogd";
 /// Nothing more comes when nothing has come for so long.
 const STILL: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(50);
@@ -106,7 +108,7 @@ impl Rsyslog {
     }
 
     fn command(&self, role: &str) -> Command {
-        let mut command = Command::new("rsyslogd");
+        let mut command = Command::new(RSYSLOGD);
         let conf = self.dir.path().join(format!("{role}.conf"));
         command.arg("-n").arg("-f").arg(conf).arg("-i").arg(self.dir.path().join(format!("{role}.pid")));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -136,9 +138,9 @@ impl Rsyslog {
         while began.elapsed() < how_long {
             let first = self.lines;
             self.lines += LINES_AT_ONCE;
-            let text: String =
-                (first..self.lines).map(|line| format!("row {line:09} of an enrolment, as long\n")).collect();
-            file.write_all(text.as_bytes()).expect("written");
+            for line in first..self.lines {
+                writeln!(file, "row {line:09} of an enrolment, as long").expect("written");
+            }
             // As a load that the peer can bear.
             thread::sleep(Duration::from_millis(5));
         }
