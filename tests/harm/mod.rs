@@ -151,7 +151,7 @@ impl Harm {
         let damaged = self.before.iter().flat_map(|(path, _)| path.iter().rev().take(2));
         // An authority's certificate that was changed and is one still shows by the name under which is signed.
         let words = [
-            "entries ",
+            "entries",
             "the store in ",
             "copy of this log",
             "the head",

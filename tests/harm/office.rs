@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{Harm, KINDS, forged::rewrite, kind};
 use crate::{
-    harness::{Desk, Fixture, files, stage::Moment, until},
+    harness::{Desk, Fixture, Running, files, stage::Moment, until},
     support::copy_directory,
 };
 
@@ -218,29 +218,46 @@ impl Work<'_> {
             up.kill();
             return Some(self.found("entry", "daybook.toml: ConfigAdopted".to_owned()));
         }
-        let central = self.desk.data.join("central");
-        for data in [self.desk.data.clone(), central] {
-            let output = Desk::command_in(&data, &["scrub", "--json"]).output().expect("it runs");
-            if !output.status.success() {
-                up.kill();
-                let both = [output.stdout, output.stderr].concat();
-                return Some(self.found("scrub", String::from_utf8_lossy(&both).into_owned()));
-            }
+        // What was sent again is there only when it has come.
+        let sent_again = !self.mends.is_empty();
+        let stuck = match sent_again {
+            false => self.scrub().or_else(|| self.settle(&mut up)),
+            true => self.settle(&mut up).or_else(|| self.scrub()),
+        };
+        match &stuck {
+            Some(_) => up.kill(),
+            None => up.stop_well(),
         }
-        let stuck = until("the file to be done with, or to be told why it is not", || {
+        stuck
+    }
+
+    /// Has both sides scrubbed beside their work; gives what that finds.
+    fn scrub(&mut self) -> Option<String> {
+        let central = self.desk.data.join("central");
+        [self.desk.data.clone(), central].into_iter().find_map(|data| {
+            let output = Desk::command_in(&data, &["scrub", "--json"]).output().expect("it runs");
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            (!output.status.success()).then(|| self.found("scrub", said))
+        })
+    }
+
+    /// Waits until the files that wait are done with and everything is mirrored; gives what stands in the way.
+    fn settle(&mut self, up: &mut Running) -> Option<String> {
+        let stuck = until("the files to be done with, or to be told why they are not", || {
             assert!(up.ended().is_none(), "it ended by itself: {}", up.said());
-            let now = Moment::of(self.desk);
-            if self.desk.is_empty() && now.logged == now.copied && self.is_settled() {
+            if self.desk.is_empty() && self.is_mirrored() && self.is_settled() {
                 return Some(None);
             }
             self.problem().map(Some)
         });
-        if let Some(said) = stuck {
-            up.kill();
-            return Some(self.found("status", said));
-        }
-        up.stop_well();
-        None
+        stuck.map(|said| self.found("status", said))
+    }
+
+    /// Whether the central node has everything, keys and originals too.
+    fn is_mirrored(&self) -> bool {
+        let status = &self.desk.json(&["status"])[0];
+        let mirror = &status["mirror"];
+        mirror["connected"] == true && mirror["entries"] == status["entries"] && mirror["originals_missing"] == 0
     }
 
     /// Whether every file that was received is filed.
@@ -251,14 +268,15 @@ impl Work<'_> {
         count("FileReceived") == count("OriginalFiled")
     }
 
-    /// What `status` finds wrong, but for what a start takes a moment for.
+    /// What `status` finds wrong, but for what a start takes a moment for, and what an earlier scrub found and was acted upon.
     fn problem(&self) -> Option<String> {
         let central = self.desk.data.join("central");
         [&self.desk.data, &central].into_iter().find_map(|data| {
             let output = Desk::command_in(data, &["status", "--check", "--json"]).output().expect("it runs");
             let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-            let passing = status["problems"].to_string().contains("it was never reached\"");
-            (output.status.code() == Some(1) && !passing).then(|| status["problems"].to_string())
+            let problems = status["problems"].to_string();
+            let passing = problems.contains("it was never reached\"") || problems.contains(".damaged, ");
+            (output.status.code() == Some(1) && !passing).then_some(problems)
         })
     }
 
