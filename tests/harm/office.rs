@@ -219,10 +219,10 @@ impl Work<'_> {
             return Some(self.found("entry", "daybook.toml: ConfigAdopted".to_owned()));
         }
         // What was sent again is there only when it has come.
-        let sent_again = !self.mends.is_empty();
-        let stuck = match sent_again {
-            false => self.scrub().or_else(|| self.settle(&mut up)),
-            true => self.settle(&mut up).or_else(|| self.scrub()),
+        let stuck = if self.mends.is_empty() {
+            self.scrub().or_else(|| self.settle(&mut up))
+        } else {
+            self.settle(&mut up).or_else(|| self.scrub())
         };
         match &stuck {
             Some(_) => up.kill(),
