@@ -295,7 +295,7 @@ impl Work<'_> {
             let why = String::from_utf8_lossy(&salvaged.stderr).into_owned();
             self.said.push(format!("salvage: {why}"));
             if *home == copy {
-                fs::rename(&copy, self.desk.beside("copy-damaged")).expect("moved away");
+                self.move_away(&copy, "copy-damaged");
                 return "sent again";
             }
             self.recover();
@@ -334,13 +334,20 @@ impl Work<'_> {
         "put back"
     }
 
+    /// Moves a directory to a place beside, from which what an earlier damage left is removed.
+    fn move_away(&self, directory: &Path, name: &str) -> PathBuf {
+        let place = self.desk.beside(name);
+        if place.exists() {
+            fs::remove_dir_all(&place).expect("of an earlier damage");
+        }
+        fs::rename(directory, &place).expect("moved away");
+        place
+    }
+
     /// Takes the log over into a new directory: from the central node, with the operator's key as it was kept elsewhere.
     fn recover(&mut self) {
-        let lost = self.desk.beside("lost");
-        if lost.exists() {
-            fs::remove_dir_all(&lost).expect("of an earlier damage");
-        }
-        fs::rename(&self.desk.data, &lost).expect("the machine is lost");
+        let data = self.desk.data.clone();
+        let lost = self.move_away(&data, "lost");
         fs::create_dir_all(&self.desk.data).expect("a new machine");
         let (central, address) = self.desk.central_of(&lost);
         let invite = ["central", "invite", "--recover", &self.good.log];
