@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use rand::SeedableRng as _;
@@ -18,7 +19,9 @@ use crate::{
 };
 
 /// After so many attempts an operator would give up.
-const ATTEMPTS_MAX: usize = 4;
+const ATTEMPTS_MAX: usize = 6;
+/// What was mended is told of for no longer after a start.
+const ALARM_STANDS_MAX: Duration = Duration::from_secs(5);
 
 /// So many files the office has taken.
 const FILES: usize = 4;
@@ -243,12 +246,15 @@ impl Work<'_> {
 
     /// Waits until the files that wait are done with and everything is mirrored; gives what stands in the way.
     fn settle(&mut self, up: &mut Running) -> Option<String> {
+        let begun = Instant::now();
         let stuck = until("the files to be done with, or to be told why they are not", || {
             assert!(up.ended().is_none(), "it ended by itself: {}", up.said());
             if self.desk.is_empty() && self.is_mirrored() && self.is_settled() {
                 return Some(None);
             }
-            self.problem().map(Some)
+            // An alarm of what was mended stands until the next conversation has gone well.
+            let may_pass = !self.mends.is_empty() && begun.elapsed() < ALARM_STANDS_MAX;
+            if may_pass { None } else { self.problem().map(Some) }
         });
         stuck.map(|said| self.found("status", said))
     }
