@@ -1,26 +1,19 @@
-//! Kill -9 at every crash point and at a hundred random moments: nothing is lost, nothing is done twice.
+//! Kill -9 at every crash point: nothing is lost, nothing is done twice. `kills.rs` kills at random moments.
 
 mod harness;
 
 use std::{
-    env, fs,
+    fs,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use harness::{Desk, Fixture, WAYS_OUT, crash_points};
-use rand::{RngExt as _, SeedableRng as _};
-use rand_chacha::ChaCha12Rng;
 
-/// Kills for each of both scenarios; `DAYBOOK_KILLS` asks for more or fewer.
-const KILLS: u32 = 100;
-const FILES: u32 = 20;
-/// A process is killed at the latest so long after its start: within that it takes a file or two.
-const LIFE_MAX_MICROS: u64 = 250_000;
 /// Scenarios run side by side, since each spends most of its time waiting for disks and looks.
 const SIDE_BY_SIDE: usize = 4;
 
@@ -132,11 +125,7 @@ fn finished(command: &str, level: &str) -> Desk {
     let mut running = desk.start(&[command]);
     desk.until_filed(&mut running);
     if level == "mirrored" {
-        // That the last file was put away is the last thing to be mirrored.
-        harness::until("everything to be mirrored", || {
-            let status = &desk.json(&["status"])[0];
-            (status["mirror"]["entries"] == status["entries"]).then_some(())
-        });
+        desk.until_mirrored();
     }
     running.stop_well();
     desk
@@ -186,59 +175,7 @@ fn died_recovering(at: &str) -> bool {
     died
 }
 
-/// Goal: nothing is lost or done twice by kills at any moment. Method: files are dropped while an agent is killed and
-/// started again a hundred times, at moments drawn from a seed that is printed; then everything is checked.
-#[test]
-fn random_kills_of_an_agent() {
-    random_kills("run", "local");
-}
-
-/// Goal: the same with the central node in the same process: both logs come out the same byte for byte.
-#[test]
-fn random_kills_of_agent_and_central_node() {
-    random_kills("up", "mirrored");
-}
-
-fn random_kills(command: &str, level: &str) {
-    let number = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let kills = number("DAYBOOK_KILLS").and_then(|kills| u32::try_from(kills).ok()).unwrap_or(KILLS);
-    let seed = number("DAYBOOK_SEED").unwrap_or_else(|| rand::rng().random());
-    println_of(&format!("{command}: {kills} kills, DAYBOOK_SEED={seed}"));
-    let mut random = ChaCha12Rng::seed_from_u64(seed);
-    let mut desk = Desk::new(level);
-    let mut next = 0;
-    for kill in 0..kills {
-        let due = (FILES * (kill + 1)).div_ceil(kills.max(1));
-        let mut life = Duration::from_micros(random.random_range(0..LIFE_MAX_MICROS));
-        let mut running = desk.start(&[command]);
-        while next < due {
-            // Some files come before the agent is up, some while it is at work.
-            let pause = life.mul_f64(random.random_range(0.0..0.5));
-            thread::sleep(pause);
-            life -= pause;
-            desk.drop_file(Fixture::enrolments(next, random.random_range(5..600)));
-            next += 1;
-        }
-        thread::sleep(life);
-        assert!(running.ended().is_none(), "it ended by itself: {}", running.said());
-        running.kill();
-    }
-    let mut running = desk.start(&[command]);
-    desk.until_filed(&mut running);
-    // Sent a second time, and killed once more: not one new fact.
-    let again: Vec<_> = desk.dropped.iter().take(3).map(Fixture::again).collect();
-    for fixture in again {
-        desk.drop_file(fixture);
-    }
-    running.kill();
-    let mut running = desk.start(&[command]);
-    desk.until_filed(&mut running);
-    desk.check_log(level == "mirrored");
-    running.stop_well();
-    desk.check_log(false);
-}
-
-#[allow(clippy::print_stdout, reason = "a failing test shows what it did, and the seed by which it can be done again")]
+#[allow(clippy::print_stdout, reason = "a failing test shows what it did")]
 fn println_of(text: &str) {
     println!("{text}");
 }

@@ -6,6 +6,8 @@
 
 mod check;
 mod fixture;
+pub(crate) mod rounds;
+pub(crate) mod stage;
 
 use std::{
     fs::{self, File},
@@ -61,6 +63,8 @@ pub(crate) struct Desk {
     pub(crate) handed: Vec<Fixture>,
     /// How many receipts are there that no longer count, since their branch of the log was given up.
     pub(crate) given_up: usize,
+    /// Whether an original was kept anew: then it is sealed otherwise than in the copy.
+    pub(crate) kept_anew: bool,
 }
 
 impl Desk {
@@ -95,7 +99,7 @@ impl Desk {
             folder.display()
         );
         fs::write(data.join("daybook.toml"), config).expect("a configuration");
-        Self { dir, data, folder, dropped: Vec::new(), handed: Vec::new(), given_up: 0 }
+        Self { dir, data, folder, dropped: Vec::new(), handed: Vec::new(), given_up: 0, kept_anew: false }
     }
 
     /// A place beside the data directory.
@@ -184,14 +188,15 @@ impl Desk {
         Running { child: command.spawn().expect("the program starts"), log, before }
     }
 
-    /// The central node of `up` in a data directory, by itself, at the address that the agent there knows.
-    pub(crate) fn central_of(&self, data: &Path) -> (Running, String) {
-        let identity = fs::read_to_string(data.join("identity.toml")).expect("an identity");
+    /// Starts the central node that `up` made in the home of an agent, by itself and at the address that this agent knows, which
+    /// is given too.
+    pub(crate) fn central_of(&self, home: &Path) -> (Running, String) {
+        let identity = fs::read_to_string(home.join("identity.toml")).expect("an identity");
         let address = identity.split('"').find(|word| word.starts_with("127.0.0.1:")).expect("an address").to_owned();
         let config = self.beside("central.toml");
         fs::write(&config, format!("[central]\nlisten = \"{address}\"\n")).expect("a configuration");
         let arguments = ["central", "--config", config.to_str().expect("text")];
-        let mut running = self.spawn(Self::command_in(&data.join("central"), &arguments));
+        let mut running = self.spawn(Self::command_in(&home.join("central"), &arguments));
         running.until_said("listens on");
         (running, address)
     }
@@ -221,6 +226,14 @@ impl Desk {
             let count = |event: &str| text.matches(&format!("\"type\":\"{event}\"")).count();
             let filed = count("OriginalFiled");
             (filed > 0 && filed == count("FileReceived")).then_some(())
+        });
+    }
+
+    /// Waits until the central node has everything: that the last file was put away is the last thing to be mirrored.
+    pub(crate) fn until_mirrored(&self) {
+        until("everything to be mirrored", || {
+            let status = &self.json(&["status"])[0];
+            (status["mirror"]["entries"] == status["entries"]).then_some(())
         });
     }
 }

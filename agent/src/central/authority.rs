@@ -43,7 +43,15 @@ pub enum AuthorityError {
         /// Which file.
         path: PathBuf,
     },
-    /// The keys and certificates cannot be made or used.
+    /// Keys and certificates are damaged, or not of each other.
+    #[error("the keys and certificates in {path} cannot be used: put the whole directory back from a backup")]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: TlsError,
+    },
+    /// They cannot be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
@@ -51,7 +59,7 @@ pub enum AuthorityError {
 /// The authority.
 pub struct Authority {
     certificates: CertificateAuthority,
-    server: Credentials,
+    acceptor: Acceptor,
     signer: Signer,
 }
 
@@ -69,18 +77,17 @@ impl Authority {
                 Err(source) => Err(AuthorityError::Io { path, source }),
             }
         };
-        let certificates = CertificateAuthority::load(&read(AUTHORITY_KEY)?, read(AUTHORITY_CERTIFICATE)?.to_vec())?;
+        let certificates = CertificateAuthority::load(&read(AUTHORITY_KEY)?, read(AUTHORITY_CERTIFICATE)?.to_vec());
+        let certificates = certificates.map_err(unusable(directory))?;
         let chain = vec![read(SERVER_CERTIFICATE)?.to_vec(), certificates.certificate().to_vec()];
         let server = Credentials { key: read(SERVER_KEY)?, chain };
         let secret = read(SIGNER_SECRET)?;
-        let secret = secret.trim_ascii_end();
-        let mut bytes = Zeroizing::new([0; 32]);
-        match data_encoding::HEXLOWER_PERMISSIVE.decode_mut(secret.get(..64).unwrap_or_default(), bytes.as_mut()) {
-            Ok(32) if secret.len() == 64 => {}
-            _ => return Err(AuthorityError::Wrong { path: directory.join(SIGNER_SECRET) }),
-        }
-        let signer = Signer::new(&signer_name(&certificates), &bytes);
-        Ok(Self { certificates, server, signer })
+        let secret = data_encoding::HEXLOWER_PERMISSIVE.decode(secret.trim_ascii_end()).map(Zeroizing::new);
+        let secret = secret.ok().and_then(|secret| Some(Zeroizing::new(<[u8; 32]>::try_from(secret.as_slice()).ok()?)));
+        let secret = secret.ok_or_else(|| AuthorityError::Wrong { path: directory.join(SIGNER_SECRET) })?;
+        let signer = Signer::new(&signer_name(&certificates), &secret);
+        let acceptor = Acceptor::new(&server, certificates.certificate()).map_err(unusable(directory))?;
+        Ok(Self { certificates, acceptor, signer })
     }
 
     /// Its certificate (DER).
@@ -94,8 +101,8 @@ impl Authority {
     }
 
     /// The central node's end of a handshake.
-    pub fn acceptor(&self) -> Result<Acceptor, TlsError> {
-        Acceptor::new(&self.server, self.certificate())
+    pub fn acceptor(&self) -> &Acceptor {
+        &self.acceptor
     }
 
     /// A code of `secret` by which a machine recognises this authority.
@@ -109,6 +116,11 @@ impl Authority {
     pub fn issue(&self, request: &SigningRequest, log: LogId, epoch: Epoch) -> Result<Vec<u8>, TlsError> {
         self.certificates.issue_agent(request, log, epoch)
     }
+}
+
+fn unusable(directory: &Path) -> impl FnOnce(TlsError) -> AuthorityError {
+    let path = directory.to_owned();
+    |source| AuthorityError::Unusable { path, source }
 }
 
 /// The name under which checkpoints are signed tells one central node from another.
@@ -160,7 +172,7 @@ mod tests {
     use super::*;
 
     /// Goal: an authority is made once, comes back as it was, and is never made anew over a damaged one. Method: make, load,
-    /// leave an unfinished one beside it, take one file away at a time.
+    /// leave an unfinished one beside it, take one file away at a time; cut the key that signs checkpoints off.
     #[test]
     fn an_authority_is_made_once() {
         let home = tempfile::tempdir().expect("a directory");
@@ -171,7 +183,6 @@ mod tests {
         assert_eq!(made.certificate(), loaded.certificate());
         assert_eq!(made.signer().verifier(), loaded.signer().verifier());
         assert!(made.invite([1; 16]).is_by(loaded.certificate()));
-        made.acceptor().expect("key and certificates fit");
         for name in [AUTHORITY_KEY, AUTHORITY_CERTIFICATE, SERVER_KEY, SERVER_CERTIFICATE, SIGNER_SECRET] {
             let (path, aside) = (directory.join(name), home.path().join("aside"));
             #[cfg(unix)]
@@ -182,6 +193,13 @@ mod tests {
             fs::rename(&path, &aside).expect("moved");
             assert!(matches!(Authority::create_or_load(&directory), Err(AuthorityError::Wrong { .. })), "{name}");
             fs::rename(&aside, &path).expect("moved back");
+        }
+        // One digit less, half of it, and none at all.
+        let path = directory.join(SIGNER_SECRET);
+        let secret = fs::read(&path).expect("a key");
+        for length in [63, 32, 0] {
+            fs::write(&path, &secret[..length]).expect("written");
+            assert!(matches!(Authority::create_or_load(&directory), Err(AuthorityError::Wrong { .. })), "{length}");
         }
     }
 }

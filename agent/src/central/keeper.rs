@@ -397,8 +397,8 @@ pub(crate) fn trouble(error: &CopyError) -> Refused {
         ),
         _ => Refused::new(
             Refusal::Damaged,
-            "the central node's copy of this log is damaged or cannot be written: run `daybook verify` on the central node; \
-             other logs are not affected",
+            "the central node's copy of this log is damaged or cannot be written: run `daybook scrub` on the central node, and \
+             where that finds nothing, `daybook salvage` of the copy, which builds its store anew; other logs are not affected",
         ),
     }
 }

@@ -115,7 +115,6 @@ pub struct CentralHandle(Arc<Inner>);
 struct Inner {
     home: Home,
     authority: Arc<Authority>,
-    acceptor: Acceptor,
     registry: Mutex<registry::Kept>,
     live: Mutex<HashMap<LogId, Live>>,
     positions: Mutex<HashMap<LogId, Mirrored>>,
@@ -188,12 +187,10 @@ impl CentralHandle {
             return Err(RegistryError::Wrong { path: home.registry(), why: "it is missing".to_owned() }.into());
         }
         let authority = Authority::create_or_load(&home.authority())?;
-        let acceptor = authority.acceptor()?;
         let registry = registry::Kept::load(home.registry())?;
         Ok(Self(Arc::new(Inner {
             home: home.clone(),
             authority: Arc::new(authority),
-            acceptor,
             registry: Mutex::new(registry),
             live: Mutex::default(),
             positions: Mutex::default(),

@@ -110,7 +110,7 @@ async fn connection(
 ) -> Result<(), LinkError> {
     let begin = async {
         stream.set_nodelay(true)?;
-        let accepted = timeout(HANDSHAKE_TIMEOUT, inner.acceptor.accept(stream)).await;
+        let accepted = timeout(HANDSHAKE_TIMEOUT, inner.authority.acceptor().accept(stream)).await;
         let (mut stream, certificate) = match accepted.map_err(|_| LinkError::Slow("the handshake"))? {
             Ok(accepted) => accepted,
             Err(error) => {

@@ -12,6 +12,7 @@ mod receipt;
 mod rejoin;
 mod ruling;
 mod scrubbing;
+mod signed;
 mod turns;
 
 use std::{
@@ -98,6 +99,12 @@ pub enum OfficeError {
          into another directory with `daybook recover`"
     )]
     OtherLog { home: PathBuf, identity: LogId, head: LogId },
+    #[error(
+        "the log in {home} is not the one of which the central node signed for {signed} entries, and nothing is written to it: \
+         `daybook verify` says what is wrong; keep this directory as evidence and take the log over into another one, with \
+         `daybook recover ADDRESS CODE --operator-key FILE --data NEW`"
+    )]
+    NotAsSigned { home: PathBuf, signed: u64 },
     #[error(
         "identity.toml is missing in {home}, which joined a central node: put it back from a backup, or keep this directory as \
          evidence and take the log over into another one: `daybook central invite --recover {log}` on the central node, then \
@@ -249,6 +256,7 @@ impl Office {
             let home = home.path().to_owned();
             return Err(OfficeError::OtherLog { home, identity: identity.log, head: head.log });
         }
+        signed::agrees(home, &identity, &store.reader())?;
         let fresh = head.frontier.count() == 0;
         let operator =
             if fresh && !key_path.exists() { OperatorKey::create(&key_path)? } else { OperatorKey::load(&key_path)? };

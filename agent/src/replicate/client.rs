@@ -137,7 +137,15 @@ pub enum TlsFilesError {
         /// Which file.
         path: PathBuf,
     },
-    /// They cannot be made or used.
+    /// They are damaged, or not of each other.
+    #[error("the key and certificates in {path} cannot be used: put that directory back from a backup")]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: TlsError,
+    },
+    /// They cannot be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
@@ -199,6 +207,7 @@ impl TlsFiles<'_> {
     pub(crate) fn connector(&self) -> Result<Connector, TlsFilesError> {
         let key = Zeroizing::new(Self::read(self.key_path())?);
         let credentials = Credentials { key, chain: vec![Self::read(self.certificate_path())?] };
-        Ok(Connector::certified(&credentials, &Self::read(self.authority_path())?)?)
+        let connector = Connector::certified(&credentials, &Self::read(self.authority_path())?);
+        connector.map_err(|source| TlsFilesError::Unusable { path: self.0.tls(), source })
     }
 }

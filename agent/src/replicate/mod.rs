@@ -11,6 +11,7 @@ mod join;
 mod link;
 #[cfg(test)]
 pub(crate) mod memory;
+mod position;
 mod recover;
 mod recovery;
 mod session;
@@ -37,11 +38,12 @@ pub use join::{JoinError, join};
 pub(crate) use link::{
     HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, Link, LinkError, Reader, Writer, farewell, read_hello, write_hello,
 };
+pub use position::{Position, kept_checkpoint};
 pub use recover::{Progress, RecoverError, Recovered, recover, settle};
 pub use recovery::Recovery;
 #[cfg(test)]
 pub(crate) use session::is_final;
-pub use session::{Mirroring, Position, SessionError, run_session};
+pub use session::{Mirroring, SessionError, run_session};
 
 /// The port of a central node, where an address names none.
 pub const PORT: u16 = 7310;

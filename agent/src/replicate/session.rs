@@ -4,10 +4,9 @@
 use std::{collections::VecDeque, io, path::PathBuf, sync::Arc, time::Duration};
 
 use daybook_protocol::{
-    checkpoint::{Checkpoint, CheckpointError, NOTE_BYTES_MAX, Verifier},
+    checkpoint::{CheckpointError, Verifier},
     date::Timestamp,
     event::Alarm,
-    ids::Sequence,
     wire::{Hello, Message, Refusal, Role, VERSION},
 };
 use tokio::{
@@ -18,9 +17,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ConnectError, CopyError, Exchange, Link, LinkError, Outbound, Reader, Refused, Stop, Writer,
+    ConnectError, CopyError, Exchange, Link, LinkError, Outbound, Position, Reader, Refused, Stop, Writer,
     client::{Stream, TlsFiles, TlsFilesError, connect},
-    farewell,
+    farewell, kept_checkpoint,
     link::PING_INTERVAL,
     now,
 };
@@ -37,25 +36,6 @@ const QUEUE_MESSAGES_MAX: usize = 8;
 /// An answer that was longer under way than this says nothing about the central node's clock: it lay about while the machine
 /// slept, or behind a large transfer. Short against the difference that counts.
 const CLOCK_WAY_MAX: Duration = Duration::from_mins(1);
-
-/// How far the central node is, as seen from the agent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Position {
-    /// So many entries are behind the central barrier, with the keys that open them.
-    pub log_through: u64,
-    /// Every original of an arrival before this place is there too.
-    pub originals_through: Sequence,
-    /// Whether the central node is connected now.
-    pub connected: bool,
-    /// Why one side turned the other away, if it did, and what to do.
-    pub refused: Option<Refused>,
-    /// Why there is no connection, for a person, where nobody was turned away.
-    pub trouble: Option<String>,
-    /// When the central node last said something, by this machine's clock.
-    pub last_contact: Option<Timestamp>,
-    /// How far the central node's clock was ahead of this machine's when it was last asked, in microseconds, the way included.
-    pub clock_ahead_us: Option<i64>,
-}
 
 /// What a session needs.
 pub struct Mirroring {
@@ -100,12 +80,10 @@ pub enum SessionError {
 
 /// Mirrors until `shutdown`, or until it has no sense to go on.
 pub async fn run_session(mirroring: Mirroring, shutdown: CancellationToken) -> Result<(), SessionError> {
-    let central = mirroring.identity.central.clone().ok_or(SessionError::NotJoined)?;
-    let verifier = central.verifier()?;
-    let connector = TlsFiles(&mirroring.home).connector()?;
-    let kept = kept_checkpoint(&mirroring, &verifier)?;
-    let mut session = Session { address: central.address, connector, verifier, acknowledged: kept, alarmed: None };
-    mirroring.position.send_modify(|position| position.log_through = kept);
+    let mut session = Session::prepared(&mirroring).inspect_err(|error| {
+        mirroring.position.send_modify(|position| position.trouble = Some(error.to_string()));
+    })?;
+    mirroring.position.send_modify(|position| position.log_through = session.acknowledged);
     let mut failures = 0_u32;
     loop {
         let ended = tokio::select! {
@@ -129,16 +107,6 @@ pub async fn run_session(mirroring: Mirroring, shutdown: CancellationToken) -> R
 fn pause(failures: u32, chance: u32) -> Duration {
     let doubled = PAUSE_FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(PAUSE_MAX);
     doubled.mul_f64(1.0 - f64::from(chance) / f64::from(u32::MAX) / 2.0)
-}
-
-/// The count of the checkpoint that was kept last; 0 if there is none that is good.
-fn kept_checkpoint(mirroring: &Mirroring, verifier: &Verifier) -> Result<u64, SessionError> {
-    let path = mirroring.home.checkpoint();
-    let note = durable::read_bounded(&path, NOTE_BYTES_MAX as u64)
-        .map_err(|source| SessionError::Checkpoint { path, source })?
-        .and_then(|note| String::from_utf8(note).ok());
-    let kept = note.and_then(|note| Checkpoint::open(&note, verifier).ok());
-    Ok(kept.filter(|kept| kept.log == mirroring.identity.log).map_or(0, |kept| kept.count))
 }
 
 /// Why one connection ended.
@@ -170,6 +138,17 @@ struct Session {
 }
 
 impl Session {
+    /// All that the home has for it; without that there is nothing to try.
+    fn prepared(mirroring: &Mirroring) -> Result<Self, SessionError> {
+        let central = mirroring.identity.central.clone().ok_or(SessionError::NotJoined)?;
+        let verifier = central.verifier()?;
+        let connector = TlsFiles(&mirroring.home).connector()?;
+        let kept = kept_checkpoint(&mirroring.home, mirroring.identity.log, &verifier);
+        let failed = |source| SessionError::Checkpoint { path: mirroring.home.checkpoint(), source };
+        let acknowledged = kept.map_err(failed)?.map_or(0, |kept| kept.count);
+        Ok(Self { address: central.address, connector, verifier, acknowledged, alarmed: None })
+    }
+
     /// One connection, from the beginning to the end.
     async fn converse(&mut self, mirroring: &Mirroring, shutdown: &CancellationToken, failures: &mut u32) -> Ended {
         match self.begin(mirroring).await {

@@ -42,13 +42,13 @@ pub enum TlsError {
     #[error("cannot make a key or certificate")]
     Make(#[source] rcgen::Error),
     /// A kept key or certificate cannot be read.
-    #[error("a private key or the authority's certificate is damaged: put it back from a backup")]
+    #[error("a private key or the authority's certificate is damaged")]
     Key(#[source] rcgen::Error),
     /// A request for a certificate is malformed or not signed by its key.
     #[error("the certificate request is malformed or not signed by its own key")]
     Request(#[source] rcgen::Error),
     /// Key and certificate do not belong together, or not to this authority.
-    #[error("key and certificate do not belong together: put the tls directory back from a backup")]
+    #[error("key and certificate do not belong together")]
     Mismatch(#[source] rustls::Error),
     /// A certificate cannot be used to check others.
     #[error("the authority's certificate cannot be used")]
