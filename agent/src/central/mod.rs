@@ -55,7 +55,7 @@ use crate::{
     replicate::{Refused, now},
     scrub::ScrubError,
     store::StoreReader,
-    tls::{Acceptor, Shown, SigningRequest, TlsError},
+    tls::{Shown, SigningRequest, TlsError},
 };
 
 /// Why the central node cannot do what it is asked.
