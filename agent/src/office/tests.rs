@@ -18,6 +18,7 @@ use crate::{
 
 mod corrections;
 mod known;
+mod rejoin;
 
 fn office() -> (TempDir, Location, Office) {
     let directory = tempfile::tempdir().expect("a directory");
