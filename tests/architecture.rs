@@ -102,6 +102,7 @@ fn each_outer_crate_has_one_home() {
         ("sled::", vec!["agent/src/store"]),
         ("rustls::", vec!["agent/src/tls"]),
         ("rcgen::", vec!["agent/src/tls"]),
+        ("x509_parser::", vec!["agent/src/tls"]),
         ("rusqlite::", vec!["agent/src/books"]),
         ("bincode::", vec!["protocol/src"]),
         ("notify::", vec!["agent/src/intake"]),

@@ -19,6 +19,7 @@ use crate::{
 mod corrections;
 mod known;
 mod layouts;
+mod rejoin;
 
 fn office() -> (TempDir, Location, Office) {
     let directory = tempfile::tempdir().expect("a directory");

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use daybook_agent::{
-    desk::{self, Cells, Context, NoTokens, Policy, Survey},
+    desk::{self, Cells, Context, Policy, Survey},
     reader::{self, COLUMNS_MAX, LINE_BYTES_MAX, Planned, ReadError, Row, Wanted},
 };
 use daybook_protocol::{
@@ -140,7 +140,7 @@ impl Desk {
             assert!(value.trim() == value && (value.is_empty() || row.raw().any(|cell| cell.contains(value))));
         }
         let today = Date::new(2026, 11, 21).expect("a date");
-        let context = Context { tokens: &NoTokens, policy: &self.policy, centre: "C1", brand: "", today };
+        let context = Context { tokens: None, policy: &self.policy, centre: "C1", brand: "", today };
         let cells = RowCells { row, columns };
         let looked = desk::look_at(self.kind, &cells, &context);
         let (findings, private) = match desk::read(self.kind, &cells, &context) {
@@ -179,6 +179,9 @@ impl Cells for RowCells<'_> {
     }
     fn raw(&self) -> String {
         self.row.raw().collect()
+    }
+    fn bytes(&self) -> usize {
+        self.row.bytes()
     }
     fn columns(&self) -> &[Option<Field>] {
         self.columns

@@ -184,7 +184,8 @@ impl Reading<'_> {
                 Some(What::Arrival { received: received.clone(), name, receipt: None })
             }
             Event::ReceiptIssued(issued) => {
-                let of_it = self.found.items.iter_mut().find(|item| item.at == issued.arrival);
+                let place = self.found.items.binary_search_by_key(&issued.arrival, |item| item.at).ok();
+                let of_it = place.and_then(|place| self.found.items.get_mut(place));
                 if let Some(Item { what: What::Arrival { receipt, .. }, .. }) = of_it {
                     *receipt = Some(issued.receipt);
                     return None;

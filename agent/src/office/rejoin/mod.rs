@@ -199,18 +199,24 @@ impl Rejudging<'_> {
     /// The branch answered a file whose arrival is in the log too. Where the log has not, its answer takes the other's place.
     fn answered(&mut self, arrival: Sequence, again: JudgedAgain) -> Result<(), OfficeError> {
         let state = self.office.journal.look(move |index| index.arrival(arrival).cloned())?;
+        let from = self.branch.rejoined.from;
         match state {
             Some(state) if state.replaces.is_some() => Ok(()),
+            // All that it spoke of is in the log: the same receipt is written, and is good.
+            Some(state) if state.receipt.is_none() && state.judged.is_some_and(|last| last < from) => {
+                self.proceed(arrival)
+            }
             Some(state) if state.receipt.is_none() => {
                 let again = JudgedAgain { entry: arrival, original: Some(state.received.sha256), ..again };
                 self.office.journal.note(Draft::of_file(arrival, Event::JudgedAgain(again)))?;
                 self.proceed(arrival)
             }
-            _ => {
+            state => {
+                let counts = state.and_then(|state| state.receipt);
+                let counts = counts.map_or_else(String::new, |receipt| format!(", and receipt {receipt} does"));
                 let receipt = again.receipt.unwrap_or(arrival);
                 self.told.left.push(format!(
-                    "receipt {receipt} about arrival {arrival} was issued by the branch, and another one by the log, which is \
-                     what counts: tell the sender"
+                    "receipt {receipt} of the branch, about arrival {arrival} of both logs, no longer counts{counts}: tell the sender"
                 ));
                 Ok(())
             }

@@ -1,0 +1,108 @@
+//! A branch that was given up, judged again.
+
+use std::fs;
+
+use daybook_protocol::{event::Verdict, field::Field, ids::RegistrationNo};
+
+use super::*;
+use crate::{
+    books::index::{Replaced, Stage},
+    desk::{self, Context, Given},
+    journal::today,
+};
+
+const HEADING: &str = "given_names,family_name,date_of_birth,qualification_number,start_date\n";
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory");
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).expect("copied");
+        }
+    }
+}
+
+fn processed(office: &Office, text: &str) -> Sequence {
+    let arrival = hand_over(office, text);
+    assert_eq!(office.proceed(arrival, &mut |_, _| {}).expect("done"), Waiting::Nothing);
+    arrival
+}
+
+/// The registration that a row of an arrival opened.
+fn opened(office: &Office, of: Sequence, on: u32) -> RegistrationNo {
+    let row = entries(office)
+        .into_iter()
+        .find(|entry| matches!(entry.source, Source::Row { arrival, line } if (arrival, line) == (of, on)));
+    row.and_then(|row| row.event.registration()).expect("it was enrolled")
+}
+
+/// An operator's order about a registration, by its number.
+fn order(office: &Office, kind: Kind, no: RegistrationNo, columns: &[(Field, &str)]) {
+    let mut row: Vec<(Field, String)> = columns.iter().map(|(field, text)| (*field, (*text).to_owned())).collect();
+    row.push((Field::RegistrationNo, no.to_string()));
+    row.extend([(Field::FamilyName, "Okafor".to_owned()), (Field::DateOfBirth, "2001-04-09".to_owned())]);
+    let (tokens, policy) = (office.tokens(), &office.config.policy);
+    let context = Context { tokens, policy, centre: "", brand: "", today: today() };
+    let command = desk::read(kind, &Given::new(row), &context).expect("it passes the checks of its fields");
+    let answer = office.journal.order(command, "clerk").expect("recorded");
+    assert_eq!(answer.event.verdict(), Verdict::Accepted, "{:?}", answer.findings);
+}
+
+/// Goal: a file that arrived in both logs and was answered by the branch alone is answered anew, by a receipt that takes the
+/// other's place and leaves it as it is; orders find their registrations though these have other numbers now; and what was done
+/// is not done twice. Method: the branch is a home that went on after its copy was made; the copy takes a file of its own first, and
+/// judges the branch again, twice.
+#[test]
+fn a_branch_is_judged_again_once() {
+    let (directory, place, office) = office();
+    let common = hand_over(&office, &enrolments(3));
+    office.close().expect("closed");
+    let log = Location { home: Home::new(directory.path().join("log")), ..place.clone() };
+    copy(place.home.path(), log.home.path());
+
+    let branch = Office::open(&place, false).expect("opened");
+    assert_eq!(branch.proceed(common, &mut |_, _| {}).expect("done"), Waiting::Nothing);
+    let own = processed(&branch, &format!("{HEADING}Ada,Okafor,2001-04-09,60158864,2024-09-02\n"));
+    let no = opened(&branch, own, 2);
+    let amended = [(Field::AmendedField, "given_names"), (Field::NewValue, "Adaeze"), (Field::Reason, "passport seen")];
+    order(&branch, Kind::Amendments, no, &amended);
+    let withdrawn = [(Field::WithdrawalDate, "2025-01-20"), (Field::WithdrawalReason, "ILLNESS")];
+    order(&branch, Kind::Withdrawals, no, &withdrawn);
+    branch.close().expect("closed");
+
+    let office = Office::open(&log, false).expect("opened");
+    copy(&place.home.receipts(), &log.home.receipts());
+    let earlier = fs::read_to_string(log.home.receipts().join(format!("{common}_a_receipt.txt"))).expect("a receipt");
+    processed(&office, &format!("{HEADING}Ben,Smith,2002-05-06,60158864,2024-09-02\n"));
+    let operator = OperatorKey::load(&log.home.operator_key()).expect("its key");
+    let again = |office: &Office| rejudge(office, &place.home, &operator, &mut |_, _, _| {}).expect("judged again");
+    let told = again(&office);
+    assert_eq!((told.files, told.orders, told.left.as_slice()), (2, 2, [].as_slice()));
+
+    let state = office.arrival(common).expect("an arrival");
+    assert_eq!((state.stage, state.replaces), (Stage::Filed, Some(Replaced { receipt: common, epoch: Epoch::FIRST })));
+    let now = entries(&office).into_iter().find_map(|entry| match entry.event {
+        Event::FileReceived(_) if entry.sequence > own => Some(entry.sequence),
+        _ => None,
+    });
+    let now = now.expect("the branch's own file arrived");
+    assert_ne!(opened(&office, now, 2), no, "its number is another");
+    let withdrawn = entries(&office).into_iter().find(|entry| matches!(entry.event, Event::LearnerWithdrawn(_)));
+    assert_eq!(withdrawn.and_then(|entry| entry.event.registration()), Some(opened(&office, now, 2)));
+    let text = fs::read_to_string(log.home.receipts().join(format!("{now}_a_receipt.txt"))).expect("a receipt");
+    let takes = |earlier: Sequence| format!("takes the place of receipt {earlier} of epoch 1");
+    assert!(text.contains(&takes(own)), "{text}");
+    // No epoch began here, as one does by a recover: so that this one is written over the other, whose number it has.
+    let text = fs::read_to_string(log.home.receipts().join(format!("{common}_a_receipt.txt"))).expect("a receipt");
+    assert!(text.contains(&takes(common)) && text != earlier, "{text}");
+
+    let before = office.reading.entries.count();
+    let told = again(&office);
+    assert_eq!((told.files, told.orders, told.left.as_slice()), (1, 0, [].as_slice()));
+    assert_eq!(office.reading.entries.count(), before);
+    office.close().expect("closed");
+}
