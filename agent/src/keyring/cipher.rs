@@ -1,4 +1,4 @@
-//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): HChaCha20 makes a key for each nonce, and what that key seals is
+//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03): `HChaCha20` makes a key for each nonce, and what that key seals is
 //! `ChaCha20-Poly1305` (RFC 8439), for which ring has the quickest code there is: half the time for the hundred bytes of
 //! an entry. Knows nothing of what is sealed.
 

@@ -373,7 +373,8 @@ impl Door {
     fn wait(&mut self, wait: Duration, heard: &mpsc::Receiver<HintKind>, shutdown: &Shutdown) {
         let until = Instant::now() + wait;
         while !shutdown.is_asked() && Instant::now() < until {
-            match heard.recv_timeout(STOP_NOTICED.min(wait)) {
+            // Who nudges this folder notices the wish to stop and goes, and with it the channel: nobody need wake up to see.
+            match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(hint) => {
                     // All that were heard meanwhile: one look is enough for them.
                     for hint in std::iter::once(hint).chain(heard.try_iter()) {
