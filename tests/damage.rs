@@ -115,9 +115,11 @@ fn done_brings_back_every_row() {
     fs::create_dir_all(&desk.data).expect("a new machine");
     let done = harness::files(&desk.folder.join("done"));
     desk.handed = std::mem::take(&mut desk.dropped);
-    for fixture in &desk.handed {
-        let came = |file: &PathBuf| fs::read(file).expect("a file") == fixture.bytes;
-        let file = done.iter().find(|file| came(file)).expect("it is in done/");
+    for at in 0..desk.handed.len() {
+        let fixture = &mut desk.handed[at];
+        let came = |file: &&PathBuf| fs::read(file).expect("a file") == fixture.bytes;
+        let file = done.iter().find(came).expect("it is in done/");
+        fixture.name = file.file_name().and_then(|name| name.to_str()).expect("text").to_owned();
         desk.told(&["import", "--centre", harness::CENTRE, file.to_str().expect("text")]);
     }
     desk.check_handed_log();

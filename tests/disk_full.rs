@@ -251,7 +251,7 @@ fn an_import_waits_for_room() {
     let path = desk.write(&file);
     let import = ["import", "--centre", harness::CENTRE, "--json", text(&path)];
     volume.fill_to(INTAKE_MIN);
-    for left in [INTAKE_MIN - MIB, INTAKE_MIN + file.bytes.len() as u64 + 26 * MIB] {
+    for left in [INTAKE_MIN - MIB, INTAKE_MIN + file.bytes.len() as u64 + 12 * MIB] {
         volume.clear();
         volume.fill_to(left);
         let refused = desk.ask(&import);

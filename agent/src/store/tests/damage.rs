@@ -8,8 +8,8 @@ use super::*;
 use crate::verify::verify;
 
 /// Goal: one flipped bit is found or changes nothing, and salvage brings everything back or says which batch is gone.
-/// Method: 200 flips at random places of the engine's file; salvage wherever one was found and for some others. Some are
-/// opened too, which must not break this process and must not open short.
+/// Method: 200 flips at random places of the engine's file, and salvage. Some are opened too, which must not break this
+/// process and must not open short.
 #[test]
 fn a_flipped_bit_is_found_or_changes_nothing() {
     let book = Book::closed(60);
@@ -39,9 +39,6 @@ fn a_flipped_bit_is_found_or_changes_nothing() {
                     refused += 1;
                 }
             }
-        }
-        if report.ok() && turn % 10 != 0 {
-            continue;
         }
         let copy = book.copy();
         match salvage(&copy.home(), &[], &mut |_, _| {}) {
