@@ -25,15 +25,6 @@ pub(super) struct Group {
     pub(super) answers: Vec<Answer>,
 }
 
-impl Group {
-    /// Takes in the group behind it.
-    fn join(&mut self, behind: Self) {
-        self.frames.extend(behind.frames);
-        self.frontier = behind.frontier;
-        self.answers.extend(behind.answers);
-    }
-}
-
 /// Commits groups as they come, until there is nobody left who could send one or something fails; then closes the store,
 /// also where it only found no room: what it has is good, and a store that was closed in order opens again on little room.
 pub(super) fn run(
@@ -42,11 +33,7 @@ pub(super) fn run(
     epoch: Epoch,
     coming: &Receiver<Group>,
 ) -> Result<(), JournalError> {
-    while let Ok(mut group) = coming.recv() {
-        // What has come in while the last barrier passed shares the next one.
-        while let Ok(behind) = coming.try_recv() {
-            group.join(behind);
-        }
+    while let Ok(group) = coming.recv() {
         if !group.frames.is_empty() {
             match commit(&mut store, keyring, epoch, &group) {
                 Ok(()) => {}

@@ -38,9 +38,8 @@ mod room;
 
 /// Runs that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some megabytes.
 const RUNS_MAX: usize = 32;
-/// Groups that may wait for the committer while it is busy with one; it commits them together. Each is a batch or two where
-/// many ask for little, and three megabytes in an import.
-const GROUPS_MAX: usize = 4;
+/// Groups that may wait for the committer while it is busy with one: no more, since the next one gathers meanwhile.
+const GROUPS_MAX: usize = 1;
 /// The index is written to disk after this many entries, so that the next start need not read the whole log.
 const SNAPSHOT_ENTRIES: u64 = 100_000;
 /// A clean stop leaves at most so many entries to be folded by the next start: some hundredths of a second.
