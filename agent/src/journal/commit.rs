@@ -1,6 +1,9 @@
 //! The committer's thread: keys, batches, barrier, head, and only then the answers. Owns the store.
 
-use std::sync::{Arc, mpsc::Receiver};
+use std::{
+    sync::{Arc, mpsc::Receiver},
+    time::{Duration, Instant},
+};
 
 use daybook_protocol::{batch::Frame, ids::Epoch, tree::Frontier};
 use tracing::{debug, warn};
@@ -11,6 +14,15 @@ use crate::{
     keyring::{Keyring, KeyringError},
     store::{self, Store, StoreError},
 };
+
+/// What is committed under one barrier at most, in entries: enough that the barrier's milliseconds hardly count, and
+/// little enough that an answer never waits for long.
+pub(super) const COMMIT_ENTRIES: u64 = 8_192;
+/// Whoever was answered together is likely to ask again at once: so long, at most, the next barrier waits for as many as shared
+/// the last one, and for whoever comes with them. Nobody waits who is alone.
+const GATHER_MAX: Duration = Duration::from_millis(2);
+/// When nobody has come for so long, those are all that come together.
+const GATHER_PAUSE: Duration = Duration::from_micros(200);
 
 /// What to say to whoever waits, once the barrier has passed; it is shown where the log then ends.
 pub(super) type Answer = Box<dyn FnOnce(&Frontier) + Send>;
@@ -25,6 +37,29 @@ pub(super) struct Group {
     pub(super) answers: Vec<Answer>,
 }
 
+impl Group {
+    /// Takes in what comes behind, until as many as `wanted` are to be answered or it takes too long.
+    fn gather(&mut self, coming: &Receiver<Self>, wanted: usize) {
+        let until = Instant::now() + GATHER_MAX;
+        while self.entries() < COMMIT_ENTRIES {
+            let left = until.saturating_duration_since(Instant::now());
+            let wait = match wanted {
+                1 => Duration::ZERO,
+                _ if self.answers.len() < wanted => left,
+                _ => left.min(GATHER_PAUSE),
+            };
+            let Ok(behind) = coming.recv_timeout(wait) else { return };
+            self.frames.extend(behind.frames);
+            self.frontier = behind.frontier;
+            self.answers.extend(behind.answers);
+        }
+    }
+
+    fn entries(&self) -> u64 {
+        self.frames.iter().map(|frame| u64::from(frame.header().count)).sum()
+    }
+}
+
 /// Commits groups as they come, until there is nobody left who could send one or something fails; then closes the store,
 /// also where it only found no room: what it has is good, and a store that was closed in order opens again on little room.
 pub(super) fn run(
@@ -33,7 +68,10 @@ pub(super) fn run(
     epoch: Epoch,
     coming: &Receiver<Group>,
 ) -> Result<(), JournalError> {
-    while let Ok(group) = coming.recv() {
+    let mut together = 1;
+    while let Ok(mut group) = coming.recv() {
+        group.gather(coming, together);
+        together = group.answers.len();
         if !group.frames.is_empty() {
             match commit(&mut store, keyring, epoch, &group) {
                 Ok(()) => {}

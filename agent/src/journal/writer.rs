@@ -15,7 +15,7 @@ use daybook_protocol::{
 
 use super::{
     JournalError,
-    commit::{Answer, Group},
+    commit::{Answer, COMMIT_ENTRIES, Group},
     failed, stopped,
 };
 use crate::keyring::{self, Key, Keyring};
@@ -23,9 +23,6 @@ use crate::keyring::{self, Key, Keyring};
 /// A batch is closed at this many entries: below the format's limit, because a frame must stay short enough for the
 /// store, and large enough that its header and the store's own cost hardly count.
 const BATCH_ENTRIES: u32 = 256;
-/// What is committed under one barrier at most, in entries: enough that the barrier's milliseconds hardly count, and
-/// little enough that an answer never waits for long.
-const COMMIT_ENTRIES: u64 = 8_192;
 
 /// An entry that has its place and is not yet sealed.
 pub(super) struct Open {
