@@ -142,7 +142,9 @@ impl Registry {
 
     /// The epoch of the agent that may write a log now; `None` if nobody ever did.
     pub fn epoch_of(&self, log: LogId) -> Option<Epoch> {
-        self.agents.iter().filter(|agent| agent.log == log).map(|agent| agent.epoch).max()
+        // One that was revoked before it was seen may be of a later epoch than the one that was let in since.
+        let agents = self.agents.iter().filter(|agent| agent.log == log);
+        agents.max_by_key(|agent| (agent.fenced_at.is_none(), agent.epoch)).map(|agent| agent.epoch)
     }
 
     /// Notes a new code.
@@ -288,11 +290,13 @@ impl Registry {
         Ok(agent)
     }
 
-    /// Revokes whoever may write a log now. Revoking again keeps the first reason.
+    /// Revokes whoever may write a log now; in a registry that was put back, also whoever is only learnt of later. Revoking
+    /// again keeps the first reason.
     pub fn revoke(&mut self, log: LogId, reason: &str, now: Timestamp) -> Result<Refused, Refused> {
-        let mut revoked = None;
+        let new = Revoked { at: now, reason: reason.to_owned() };
+        let mut revoked = self.revoke_unseen(log, &new);
         for agent in self.agents.iter_mut().filter(|agent| agent.log == log) {
-            revoked = Some(agent.revoked.get_or_insert_with(|| Revoked { at: now, reason: reason.to_owned() }).clone());
+            revoked = Some(agent.revoked.get_or_insert_with(|| new.clone()).clone());
         }
         match revoked {
             Some(revoked) => Ok(Refused::new(

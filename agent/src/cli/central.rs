@@ -45,7 +45,9 @@ pub enum Central {
     },
     /// Let agents in again after a restore, when they are known not to have been revoked since the backup
     #[command(
-        after_help = "Example:\n  daybook central confirm 0123456789abcdef0123456789abcdef\n  daybook central confirm --all"
+        after_help = "Example:\n  daybook central confirm 0123456789abcdef0123456789abcdef\n  daybook central confirm --all\n\n\
+                      Where another machine took a log over after the backup, first wait until `daybook central agents` \
+                      shows it: it shuts the old one out."
     )]
     Confirm {
         /// The agents' logs

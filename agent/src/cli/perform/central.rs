@@ -213,7 +213,12 @@ fn answer(node: &Node<'_>, what: &Central, json: bool, screen: &mut dyn Screen) 
             if json {
                 screen.out(&serde_json::json!({ "revoked": log }).to_string())?;
             } else {
-                screen.out(&format!("the agent of log {log} is shut out; what it sent is kept"))?;
+                let known = central.agents().iter().any(|agent| agent.log == *log);
+                screen.out(&if known {
+                    format!("the agent of log {log} is shut out; what it sent is kept")
+                } else {
+                    format!("no agent of log {log} is known here since the restore; one that comes is shut out")
+                })?;
                 screen.note(
                     "back the central node up now: one that is put back from an earlier backup does not know this",
                 );

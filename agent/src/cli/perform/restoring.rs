@@ -63,7 +63,12 @@ pub(super) fn restore(directory: &Path, home: &Home, json: bool, screen: &mut dy
         screen.out(&format!("  log {log}: {} entries; {standing}", number(entries)))?;
     }
     screen.out(
-        "who was revoked after that is not known here, nor who joined or took a log over. Revoke again whoever was, then:",
+        "who was revoked after that is not known here, nor who joined or took a log over. Revoke again whoever was, by \
+         `daybook central revoke`, also where the log is not listed.",
+    )?;
+    screen.out(
+        "Where another machine took a log over since, first start the central node and wait until `daybook central agents` \
+         shows that machine: a confirmation before that lets the old one write. Then:",
     )?;
     screen.out("  daybook central confirm LOG...    or    daybook central confirm --all")?;
     Ok(Exit::Good)
@@ -86,6 +91,10 @@ pub(super) fn confirm(
             screen
                 .out(&format!("the agent of log {log} is let in again; what this central node lacks it sends again"))?;
         }
+        screen.note(
+            "where another machine took a log over after the backup, and `daybook central agents` does not show it yet: \
+             start that machine now, since until it comes the old one may write",
+        );
     }
     Ok(())
 }
