@@ -23,17 +23,14 @@ impl CentralHandle {
 impl Inner {
     /// Notes a certificate that was issued since the backup from which the registry was put back.
     pub(super) fn learn(&self, registry: &mut registry::Kept, shown: &Shown) -> Result<(), Refused> {
-        let learnt = registry.change(|registry| {
-            registry.learn(shown, now());
-            Ok(())
-        });
-        learnt.map_err(unwritten)?;
-        if let Some((log, epoch, _)) =
-            shown.issued_for().filter(|(log, epoch, _)| registry.registry().epoch_of(*log) == Some(*epoch))
-        {
+        let learnt = registry.change(|registry| Ok(registry.learn(shown, now())));
+        let later = learnt.map_err(unwritten)?;
+        if let Some((log, epoch, _)) = shown.issued_for() {
             tracing::warn!(%log, %epoch, "an agent was certified since the backup from which this central node was put back");
-            // Whoever wrote the log until now is out.
-            self.end(log, keeper::fenced(epoch));
+            // Whoever wrote the log until now is out; but one that comes too late puts nobody out.
+            if later {
+                self.end(log, keeper::fenced(epoch));
+            }
         }
         Ok(())
     }
