@@ -25,8 +25,10 @@
 //! What the logs lack, their agents send again.
 
 mod manifest;
+mod reading;
 mod restore;
 mod saving;
+mod sweeping;
 mod writing;
 
 use std::{
@@ -208,6 +210,7 @@ fn vault_below(log: LogId) -> String {
 }
 
 const AUTHORITY_BELOW: &str = "authority/";
+const LOGS_BELOW: &str = "logs/";
 
 /// A digest's beginning, for a name.
 fn short(sha256: Digest) -> String {

@@ -8,9 +8,7 @@ use std::{
 };
 
 use daybook_protocol::{
-    batch::Frame,
     date::Timestamp,
-    event::Event,
     ids::{Digest, Epoch, LogId, Sequence},
     tree::Frontier,
 };
@@ -18,7 +16,10 @@ use daybook_protocol::{
 use super::{
     AUTHORITY_BELOW, BackupError, Saved, failed, frames_below, frames_place, keyring_below,
     manifest::{LogKept, Manifest, PIECE_BYTES},
-    short, vault_below,
+    reading::Reading,
+    short,
+    sweeping::sweep,
+    vault_below,
     writing::{UNFINISHED, Writing},
 };
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
     scrub::Work,
     store,
     vault::{Vault, VaultError},
-    verify::{self, Report, Watch},
+    verify::{self, Report},
 };
 
 /// So many bytes of keys are read at a time.
@@ -73,10 +74,10 @@ pub(super) fn save(
 }
 
 /// A backup being made.
-struct Saving<'a, 'b> {
-    directory: PathBuf,
+pub(super) struct Saving<'a, 'b> {
+    pub(super) directory: PathBuf,
     check: bool,
-    work: &'a Work<'b>,
+    pub(super) work: &'a Work<'b>,
     before: Manifest,
     now: Manifest,
     /// Directories in which names are not durable yet.
@@ -290,7 +291,7 @@ impl<'a, 'b> Saving<'a, 'b> {
         self.before.below(below).map(|(place, _)| place.to_owned()).collect()
     }
 
-    fn begin_file(&self) -> Result<Writing, BackupError> {
+    pub(super) fn begin_file(&self) -> Result<Writing, BackupError> {
         Writing::begin(&self.directory).map_err(failed(&self.directory))
     }
 
@@ -315,13 +316,7 @@ impl<'a, 'b> Saving<'a, 'b> {
         self.now.save(&self.directory)?;
         // DURABLE: the backup. The one before may lose what is not in this one.
         crash::point("central.backup.manifest.after");
-        for place in self.before.files.keys().filter(|place| !self.now.files.contains_key(*place)) {
-            let path = self.directory.join(place);
-            match fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&path)(error)),
-                _ => {}
-            }
-        }
+        sweep(&self.directory, &self.now.files).map_err(failed(&self.directory))?;
         Ok(Saved {
             made_at: self.now.made_at,
             logs: self.now.logs.len(),
@@ -330,56 +325,6 @@ impl<'a, 'b> Saving<'a, 'b> {
             new_bytes: self.new_bytes,
             damaged: self.damaged,
         })
-    }
-}
-
-/// Watches the auditor's code read a log: what is new goes into the backup.
-struct Reading<'s, 'a, 'b> {
-    saving: &'s Saving<'a, 'b>,
-    log: LogId,
-    /// Count and root of what the backup has so far.
-    end: (u64, Digest),
-    new: Option<Writing>,
-    originals: BTreeMap<Digest, Sequence>,
-    failed: Option<BackupError>,
-}
-
-impl Reading<'_, '_, '_> {
-    fn take(&mut self, frame: &Frame) -> Result<(), BackupError> {
-        let header = frame.header();
-        for entry in frame.entries().flatten() {
-            if let Event::FileReceived(arrival) = &entry.event {
-                self.originals.entry(arrival.sha256).or_insert(entry.sequence);
-            }
-        }
-        // A batch that is seen again, where the file changed meanwhile, was taken the first time.
-        if header.first.0 != self.end.0 {
-            return Ok(());
-        }
-        if header.previous_root != self.end.1 {
-            return Err(BackupError::OtherHistory { log: self.log });
-        }
-        let new = match self.new.take() {
-            Some(new) => new,
-            None => self.saving.begin_file()?,
-        };
-        let new = self.new.insert(new);
-        new.write_all(frame.bytes()).map_err(failed(&self.saving.directory))?;
-        self.end = (header.end().0, header.root);
-        Ok(())
-    }
-}
-
-impl Watch for Reading<'_, '_, '_> {
-    fn goes_on(&mut self, done: u64, total: u64) -> bool {
-        self.saving.work.progress(done, total, "bytes of the logs");
-        self.failed.is_none() && self.saving.work.goes_on()
-    }
-
-    fn batch(&mut self, frame: &Frame) {
-        if self.failed.is_none() {
-            self.failed = self.take(frame).err();
-        }
     }
 }
 
