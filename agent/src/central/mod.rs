@@ -40,7 +40,7 @@ use daybook_protocol::{
 use tokio::sync::watch;
 
 pub use authority::{Authority, AuthorityError};
-pub use backup::{BackupError, PutBack, Saved, restore};
+pub use backup::{BackupError, PutBack, Saved, is_backup, restore};
 use copies::Copies;
 pub use copies::{COPIES_OPEN_MAX, LINGER};
 pub use keeper::{Keeper, Sign};

@@ -138,7 +138,7 @@ impl Inner {
     }
 
     /// Before which place no original of a copy was missing: what came before is not on its way any more.
-    fn originals_due(&self, log: LogId, home: &Home) -> Sequence {
+    pub(super) fn originals_due(&self, log: LogId, home: &Home) -> Sequence {
         let noted = crate::durable::read_bounded(&home.originals(), NOTE_BYTES_MAX).ok().flatten();
         let noted = noted.and_then(|noted| String::from_utf8(noted).ok()?.trim().parse().ok()).map(Sequence);
         let position = locked(&self.positions).get(&log).map(|position| position.originals_through);

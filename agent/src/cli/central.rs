@@ -62,7 +62,8 @@ pub enum Central {
         after_help = "Example:\n  daybook central backup /mnt/backup/daybook-central\n\nIt may be running. The directory then holds \
                       the authority's private keys: keep it as safe as the central node itself. A central node that is put \
                       back does not know who was revoked after its last backup.\n\
-                      Exit status: 0 good, 1 something is damaged at the central node and not in the backup, 2 could not."
+                      Exit status: 0 good, 1 something is damaged at the central node and not in the backup, or a \
+                      log could not be saved, 2 could not."
     )]
     Backup {
         /// Where to: an empty directory, or that of an earlier backup

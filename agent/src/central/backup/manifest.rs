@@ -158,7 +158,7 @@ fn hash(from: &mut impl Read) -> io::Result<Kept> {
 }
 
 /// Where the manifest of a backup lies.
-fn path(directory: &Path) -> PathBuf {
+pub(super) fn path(directory: &Path) -> PathBuf {
     directory.join("manifest")
 }
 

@@ -8,7 +8,7 @@
 //! |----------------------------------|------------------------------------------------------------------------|
 //! | `manifest`                       | JSON: every file with length and SHA-256, the registry, the configuration, how far each log is; the last line is the SHA-256 of what stands before it |
 //! | `authority/`                     | the keys by which the central node certifies, shows itself and signs   |
-//! | `logs/LOG/log/FIRST.frames`      | batches from the entry FIRST on, as many as one backup found new        |
+//! | `logs/LOG/log/FIRST.frames`      | batches from the entry FIRST on, as many as one backup found new; `FIRST-HASH.frames` where they were written anew |
 //! | `logs/LOG/keyring/EPOCH-HASH.keys` | the wrapped keys of an epoch; HASH begins their SHA-256               |
 //! | `logs/LOG/vault/XX/SHA-256`      | originals, sealed as they are in the vault                             |
 //!
@@ -19,6 +19,8 @@
 //! Each log is read by the auditor's code, from the bytes on the disk, up to the head that its own barrier wrote, whoever
 //! has it open; a damaged one is not taken, and what the backup had of it is kept. Keys are copied after the batches that
 //! use them, and the registry last, so that it knows every agent whose log is there.
+//!
+//! A log that cannot be saved is named, and keeps no other log out of the backup.
 //!
 //! # The rule of a restore
 //! A registry from a backup does not know who was revoked, or whose log was taken over, since: see `registry/restored.rs`.
@@ -44,12 +46,13 @@ use daybook_protocol::{
 };
 use serde::Serialize;
 
-pub use restore::restore;
+pub use restore::{is_backup, restore};
 
-use saving::Target;
+use saving::{Source, Target};
 
 use super::{CentralError, CentralHandle, locked};
 use crate::{
+    home::Home,
     keyring::KeyringError,
     replicate::{CopyError, now},
     scrub::Work,
@@ -79,6 +82,20 @@ pub enum BackupError {
     /// The directory holds other things.
     #[error("{path} holds something else than a backup: name an empty directory, or that of an earlier backup")]
     NoBackup {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// There is none.
+    #[error("there is no backup in {path}: name the directory that was given to `daybook central backup`")]
+    Nothing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory is a part of what is backed up.
+    #[error(
+        "{path} lies in the central node's own data directory, and is lost with it: name a directory on another disk"
+    )]
+    Inside {
         /// The directory.
         path: PathBuf,
     },
@@ -162,6 +179,8 @@ pub struct Saved {
     pub new_bytes: u64,
     /// What is damaged at the central node and was therefore not taken.
     pub damaged: Vec<String>,
+    /// The logs that could not be saved for another reason, with that; what the backup had of them is as it was.
+    pub not_saved: Vec<String>,
 }
 
 /// What was put back.
@@ -186,15 +205,31 @@ impl CentralHandle {
             Err(TryLockError::Poisoned(one)) => one.into_inner(),
             Err(TryLockError::WouldBlock) => return Err(BackupError::Busy.into()),
         };
+        if lies_in(directory, self.0.home.path()).map_err(failed(directory))? {
+            return Err(BackupError::Inside { path: directory.to_owned() }.into());
+        }
         let (logs, verifier) = (self.0.kept()?, self.0.authority.signer().verifier().to_string());
-        let registry = || (locked(&self.0.registry).registry().clone(), now());
-        Ok(saving::save(&self.0.home, &verifier, &logs, registry, Target { directory, check }, work)?)
+        let due = |log, copy: &Home| self.0.originals_due(log, copy);
+        let source = Source { home: &self.0.home, verifier: &verifier, logs: &logs, due: &due };
+        let registry = || {
+            // Before the copy is taken, not after: what is changed in between may be missing there.
+            let made_at = now();
+            (locked(&self.0.registry).registry().clone(), made_at)
+        };
+        Ok(saving::save(source, registry, Target { directory, check }, work)?)
     }
 }
 
+/// Whether a path, which need not be there, leads into a directory.
+fn lies_in(path: &Path, directory: &Path) -> io::Result<bool> {
+    let (path, directory) = (std::path::absolute(path)?, directory.canonicalize()?);
+    Ok(path.ancestors().find_map(|part| part.canonicalize().ok()).is_some_and(|there| there.starts_with(&directory)))
+}
+
 /// Where the batches of a log from entry `first` on lie in a backup.
-fn frames_place(log: LogId, first: u64) -> String {
-    format!("{}{first:020}.frames", frames_below(log))
+fn frames_place(log: LogId, first: u64, anew: Option<Digest>) -> String {
+    let hash = anew.map_or_else(String::new, |sha256| format!("-{}", short(sha256)));
+    format!("{}{first:020}{hash}.frames", frames_below(log))
 }
 
 fn frames_below(log: LogId) -> String {

@@ -15,6 +15,10 @@ use crate::verify::Watch;
 pub(super) struct Reading<'s, 'a, 'b> {
     pub(super) saving: &'s Saving<'a, 'b>,
     pub(super) log: LogId,
+    /// Count and root of what the earlier backup says that it has.
+    pub(super) before: (u64, Digest),
+    /// Whether that is a part of this log, as far as it was read.
+    pub(super) passed: bool,
     /// Count and root of what the backup has so far.
     pub(super) end: (u64, Digest),
     pub(super) new: Option<Writing>,
@@ -44,6 +48,7 @@ impl Reading<'_, '_, '_> {
         let new = self.new.insert(new);
         new.write_all(frame.bytes()).map_err(failed(&self.saving.directory))?;
         self.end = (header.end().0, header.root);
+        self.passed |= self.end == self.before;
         Ok(())
     }
 }

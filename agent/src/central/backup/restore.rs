@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufReader, Read},
+    io::{BufReader, ErrorKind, Read},
     path::Path,
 };
 
@@ -18,7 +18,7 @@ use daybook_protocol::{
 
 use super::{
     AUTHORITY_BELOW, BackupError, PutBack, failed, frames_below, keyring_below,
-    manifest::{LogKept, Manifest},
+    manifest::{self, LogKept, Manifest},
     saving::epoch_of,
     vault_below,
 };
@@ -39,9 +39,22 @@ const AUTHORITY_BYTES_MAX: u64 = 64 * 1024;
 /// The note is a digest.
 const NOTE_BYTES_MAX: u64 = 128;
 
+/// Fails where `directory` holds no backup; for before anything is made for one.
+pub fn is_backup(directory: &Path) -> Result<(), BackupError> {
+    let path = manifest::path(directory);
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(BackupError::Nothing { path: directory.to_owned() }),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            Err(BackupError::Nothing { path: directory.to_owned() })
+        }
+        Err(error) => Err(failed(&path)(error)),
+    }
+}
+
 /// Puts the backup in `directory` back into `home`, which has nothing yet, or a part of the same backup.
 pub fn restore(directory: &Path, home: &Home, work: &Work<'_>) -> Result<PutBack, BackupError> {
-    let none = || BackupError::NoBackup { path: directory.to_owned() };
+    let none = || BackupError::Nothing { path: directory.to_owned() };
     let (manifest, sha256) = Manifest::load(directory)?.ok_or_else(none)?;
     let _lock = lock(home).map_err(Box::new)?;
     begin(home, sha256)?;

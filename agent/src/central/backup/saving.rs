@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Read as _, Write as _},
+    iter,
     path::{Path, PathBuf},
 };
 
@@ -14,13 +15,13 @@ use daybook_protocol::{
 };
 
 use super::{
-    AUTHORITY_BELOW, BackupError, Saved, failed, frames_below, frames_place, keyring_below,
-    manifest::{LogKept, Manifest, PIECE_BYTES},
+    AUTHORITY_BELOW, BackupError, LOGS_BELOW, Saved, failed, frames_below, frames_place, keyring_below,
+    manifest::{Kept, LogKept, Manifest, PIECE_BYTES},
     reading::Reading,
     short,
     sweeping::sweep,
     vault_below,
-    writing::{UNFINISHED, Writing},
+    writing::{self, UNFINISHED, Writing},
 };
 use crate::{
     central::Registry,
@@ -48,11 +49,19 @@ pub(super) struct Target<'a> {
     pub(super) check: bool,
 }
 
-/// Backs up the central node in `home`: `logs`, then whatever `registry` puts into the manifest.
+/// What is backed up.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) home: &'a Home,
+    pub(super) verifier: &'a str,
+    pub(super) logs: &'a [LogId],
+    /// Before which place of a log no original was missing.
+    pub(super) due: &'a dyn Fn(LogId, &Home) -> Sequence,
+}
+
+/// Backs up a central node: its logs, then whatever `registry` puts into the manifest.
 pub(super) fn save(
-    home: &Home,
-    verifier: &str,
-    logs: &[LogId],
+    Source { home, verifier, logs, due }: Source<'_>,
     registry: impl FnOnce() -> (Registry, Timestamp),
     target: Target<'_>,
     work: &Work<'_>,
@@ -60,7 +69,9 @@ pub(super) fn save(
     let mut saving = Saving::begin(target, verifier, work)?;
     saving.authority(home)?;
     for log in logs {
-        saving.log(&home.copy_of(*log), *log)?;
+        let copy = home.copy_of(*log);
+        // Asked before the log is read: what is due by then is there by now.
+        saving.log_or_kept(&copy, *log, due(*log, &copy))?;
     }
     // A log whose copy is no longer here is still in the backup.
     let gone: Vec<_> = saving.before.logs.iter().map(|kept| kept.log).filter(|log| !logs.contains(log)).collect();
@@ -84,6 +95,7 @@ pub(super) struct Saving<'a, 'b> {
     touched: BTreeSet<PathBuf>,
     new_bytes: u64,
     damaged: Vec<String>,
+    not_saved: Vec<String>,
 }
 
 impl<'a, 'b> Saving<'a, 'b> {
@@ -107,6 +119,7 @@ impl<'a, 'b> Saving<'a, 'b> {
         if foreign && before.files.is_empty() {
             return Err(BackupError::NoBackup { path: path() });
         }
+        writing::shut(directory);
         Ok(Self {
             directory: path(),
             check,
@@ -116,6 +129,7 @@ impl<'a, 'b> Saving<'a, 'b> {
             touched: BTreeSet::new(),
             new_bytes: 0,
             damaged: Vec::new(),
+            not_saved: Vec::new(),
         })
     }
 
@@ -129,14 +143,35 @@ impl<'a, 'b> Saving<'a, 'b> {
         Ok(())
     }
 
-    /// Adds what is new of a log; of a damaged one, keeps what was there.
-    fn log(&mut self, home: &Home, log: LogId) -> Result<(), BackupError> {
-        let (entries, root) =
-            self.before.log(log).map_or((0, Frontier::default().root()), |kept| (kept.entries, kept.root));
-        let mut reading =
-            Reading { saving: self, log, end: (entries, root), new: None, originals: BTreeMap::new(), failed: None };
+    /// Backs up a log. What stands against that in this log alone is named, and keeps no other log out of the backup.
+    fn log_or_kept(&mut self, home: &Home, log: LogId, due: Sequence) -> Result<(), BackupError> {
+        match self.log(home, log, due) {
+            Err(error @ (BackupError::OtherHistory { .. } | BackupError::Keyring(_) | BackupError::Vault(_))) => {
+                self.not_saved.push(format!("log {log}: {}", in_full(&error)));
+                self.keep_log(log)
+            }
+            done => done,
+        }
+    }
+
+    /// Adds what is new of a log; of a damaged one, keeps what was there. Batches that the earlier backup does not have any
+    /// more as they were are written anew from the first on, beside those that are left.
+    fn log(&mut self, home: &Home, log: LogId, due: Sequence) -> Result<(), BackupError> {
+        let none = (0, Frontier::default().root());
+        let before = self.before.log(log).map_or(none, |kept| (kept.entries, kept.root));
+        let begin = if self.has_all(&frames_below(log))? { before } else { none };
+        let mut reading = Reading {
+            saving: self,
+            log,
+            before,
+            passed: begin == before,
+            end: begin,
+            new: None,
+            originals: BTreeMap::new(),
+            failed: None,
+        };
         let checked = verify::verify_watched(&store::places(home), None, &mut reading);
-        let Reading { end, new, originals, failed: broken, .. } = reading;
+        let Reading { passed, end, new, originals, failed: broken, .. } = reading;
         if let Some(error) = broken {
             return Err(error);
         }
@@ -152,18 +187,19 @@ impl<'a, 'b> Saving<'a, 'b> {
             Err(error) => return self.keep_damaged(log, &error.to_string()),
         };
         // What the backup has must be a part of what is here: either what is new follows it, or nothing is.
-        if (report.entries, report.root) != end {
+        if (report.entries, report.root) != end || !passed {
             return Err(BackupError::OtherHistory { log });
         }
-        for place in self.places_before(&frames_below(log)) {
-            self.keep(&place)?;
-        }
         if let Some(new) = new {
-            self.finish_file(frames_place(log, entries), new)?;
+            let plain = frames_place(log, begin.0, None);
+            // A name that the earlier backup has given stays its own until this one is durable.
+            let taken = self.before.files.contains_key(&plain);
+            let place = if taken { frames_place(log, begin.0, Some(new.sha256())) } else { plain };
+            self.finish_file(place, new)?;
         }
         self.now.logs.push(LogKept { log, entries: report.entries, root: report.root });
         self.keyring(home, log)?;
-        self.originals(home, log, &originals)
+        self.originals(home, log, &originals, due)
     }
 
     fn keep_damaged(&mut self, log: LogId, what: &str) -> Result<(), BackupError> {
@@ -171,13 +207,27 @@ impl<'a, 'b> Saving<'a, 'b> {
         self.keep_log(log)
     }
 
-    /// Keeps what the earlier backup has of a log.
+    /// Keeps what the earlier backup has of a log, and nothing else of it. What is not good there stays named, and is left as it
+    /// is: it may be all that there is of that log.
     fn keep_log(&mut self, log: LogId) -> Result<(), BackupError> {
-        if let Some(kept) = self.before.log(log).copied() {
-            self.now.logs.push(kept);
+        let below = format!("{LOGS_BELOW}{log}/");
+        self.now.logs.retain(|kept| kept.log != log);
+        self.now.logs.extend(self.before.log(log).copied());
+        self.now.files.retain(|place, _| !place.starts_with(&below));
+        let mut bad = Vec::new();
+        for (place, kept) in self.files_before(&below) {
+            if !self.has(&place)? {
+                self.now.files.insert(place.clone(), kept);
+                bad.push(place);
+            }
         }
-        for place in self.places_before(&format!("logs/{log}/")) {
-            self.keep(&place)?;
+        if let Some(first) = bad.first() {
+            let (path, count) = (self.directory.join(first), bad.len());
+            self.not_saved.push(format!(
+                "log {log}: {} in the backup is missing, or is not what was put there, and cannot be copied anew ({count} such \
+                 files): make a backup in another directory",
+                path.display()
+            ));
         }
         Ok(())
     }
@@ -206,7 +256,13 @@ impl<'a, 'b> Saving<'a, 'b> {
         Ok(())
     }
 
-    fn originals(&mut self, home: &Home, log: LogId, named: &BTreeMap<Digest, Sequence>) -> Result<(), BackupError> {
+    fn originals(
+        &mut self,
+        home: &Home,
+        log: LogId,
+        named: &BTreeMap<Digest, Sequence>,
+        due: Sequence,
+    ) -> Result<(), BackupError> {
         let vault = Vault::to_check(&home.vault());
         for (sha256, arrival) in named {
             let lies_at = Vault::place_of(*sha256);
@@ -217,8 +273,12 @@ impl<'a, 'b> Saving<'a, 'b> {
             match vault.check_sealed_while(&|| self.work.goes_on(), *sha256) {
                 Ok(()) => self.copy(place, &home.vault().join(lies_at))?,
                 // It is on its way, and is sent again to a node that was put back.
-                Err(VaultError::Missing { .. }) => {}
+                Err(VaultError::Missing { .. }) if *arrival >= due => {}
                 Err(VaultError::BrokenOff) => return Err(BackupError::Stopped),
+                Err(VaultError::Missing { .. }) => {
+                    self.damaged
+                        .push(format!("log {log}, arrival {arrival}: its original {sha256} was here and is missing"));
+                }
                 Err(error @ VaultError::Damaged { .. }) => {
                     self.damaged.push(format!("log {log}, arrival {arrival}: {error}"));
                 }
@@ -278,17 +338,19 @@ impl<'a, 'b> Saving<'a, 'b> {
         }
     }
 
-    /// Takes over a file that cannot be made again.
-    fn keep(&mut self, place: &str) -> Result<(), BackupError> {
-        if self.has(place)? {
-            return Ok(());
+    /// Whether the earlier backup has every file below a place still; only then are they in this one too.
+    fn has_all(&mut self, below: &str) -> Result<bool, BackupError> {
+        for (place, _) in self.files_before(below) {
+            if !self.has(&place)? {
+                self.now.files.retain(|place, _| !place.starts_with(below));
+                return Ok(false);
+            }
         }
-        let why = "it is missing, or is not what was put there".to_owned();
-        Err(BackupError::Damaged { path: self.directory.join(place), why })
+        Ok(true)
     }
 
-    fn places_before(&self, below: &str) -> Vec<String> {
-        self.before.below(below).map(|(place, _)| place.to_owned()).collect()
+    fn files_before(&self, below: &str) -> Vec<(String, Kept)> {
+        self.before.below(below).map(|(place, kept)| (place.to_owned(), kept)).collect()
     }
 
     pub(super) fn begin_file(&self) -> Result<Writing, BackupError> {
@@ -324,8 +386,15 @@ impl<'a, 'b> Saving<'a, 'b> {
             files: self.now.files.len(),
             new_bytes: self.new_bytes,
             damaged: self.damaged,
+            not_saved: self.not_saved,
         })
     }
+}
+
+/// An error with all that it stands for, in one line.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 /// Where a keyring's file of a backup says that it is from.

@@ -15,6 +15,30 @@ use crate::crash;
 /// How the names of files begin that have no place yet. What a process that was killed has left of them, the next one removes.
 pub(super) const UNFINISHED: &str = ".unfinished-";
 
+/// Lets the owner alone into a directory that was there before. Where that cannot be, such as on a disk that knows no owners,
+/// the files in it and the directories of the backup have modes of their own.
+pub(super) fn shut(directory: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let shut = std::fs::metadata(directory).and_then(|found| {
+            let mode = found.permissions().mode() & 0o777;
+            let its_own = mode & 0o700;
+            if mode == its_own {
+                Ok(())
+            } else {
+                std::fs::set_permissions(directory, PermissionsExt::from_mode(its_own))
+            }
+        });
+        if let Err(error) = shut {
+            let path = directory.display();
+            tracing::warn!(%path, error = &error as &dyn std::error::Error, "others may enter the backup's directory");
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = directory;
+}
+
 /// A file that has no place yet; one that is dropped is gone.
 pub(super) struct Writing {
     file: BufWriter<NamedTempFile>,

@@ -24,7 +24,7 @@ pub(super) fn back_up(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let saved = node.central.back_up(directory, check, &Work::new(&mut Seen(screen), node.running))?;
-    let Saved { made_at, logs, entries, files, new_bytes, damaged } = &saved;
+    let Saved { made_at, logs, entries, files, new_bytes, damaged, not_saved } = &saved;
     if json {
         screen.out(&serde_json::to_string(&saved)?)?;
     } else {
@@ -39,13 +39,18 @@ pub(super) fn back_up(
         for damaged in damaged {
             screen.out(&format!("damaged, and not in the backup: {damaged}; next: daybook scrub"))?;
         }
+        for log in not_saved {
+            screen.out(&format!("not saved: {log}"))?;
+        }
         screen.note("it holds the authority's private keys: keep it as safe as the central node itself");
     }
-    Ok(if damaged.is_empty() { Exit::Good } else { Exit::Problem })
+    Ok(if damaged.is_empty() && not_saved.is_empty() { Exit::Good } else { Exit::Problem })
 }
 
 /// Puts a central node back into an empty data directory.
 pub(super) fn restore(directory: &Path, home: &Home, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    // Before anything is made in the data directory, which may be named wrongly too.
+    central::is_backup(directory)?;
     let _held = hold::take(home)?;
     let put_back = central::restore(directory, home, &Work::new(&mut Seen(screen), false))?;
     if json {
