@@ -122,8 +122,18 @@ fn a_damaged_backup_is_not_put_back() {
     agent.start();
     agent.drop_file("first.csv", &enrolments(1, 20));
     same(&agent, &central);
-    let backup = place.path().join("backup");
+    let (backup, nowhere) = (place.path().join("backup"), place.path().join("nowhere"));
+    fs::create_dir(&backup).expect("made, as others may enter it");
+    let why = refused(&[&"central", &"restore", &backup, &"--data", &nowhere]);
+    assert!(why.contains("no backup in") && !nowhere.exists(), "{why}");
+    let why = refused(&[&"central", &"restore", &nowhere, &"--data", &nowhere]);
+    assert!(why.contains("no backup in") && !nowhere.exists(), "{why}");
     good(&[&"central", &"backup", &backup, &"--data", &central.data]);
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&backup.metadata().expect("it").permissions()) & 0o777, 0o700);
+    for asked in [["backup", text_of(&nowhere)], ["confirm", "--all"]] {
+        let why = refused(&[&"central", &asked[0], &asked[1], &"--data", &agent.data]);
+        assert!(why.contains("name the central node's data directory"), "{why}");
+    }
     let files = tree(&backup);
     assert!(files.len() >= 9, "{:?}", files.keys());
     for (number, (path, bytes)) in files.iter().enumerate() {

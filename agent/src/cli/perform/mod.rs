@@ -144,7 +144,11 @@ fn served(
             ruling::rule(office, Word::Refuse, ruling, operator, json, screen)
         }
         Command::Rebuild => upkeep::refold(reading, json, screen),
-        other => Err(anyhow::anyhow!("{other:?} is not for a running agent; stop it first")),
+        Command::Central { .. } => Err(anyhow::anyhow!(
+            "an agent runs in {}, and this is for a central node: name the central node's data directory with --data",
+            office.reading.home.path().display()
+        )),
+        _ => Err(anyhow::anyhow!("this is not for a running agent: stop it first")),
     }
 }
 
