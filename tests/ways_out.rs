@@ -172,7 +172,7 @@ fn a_damaged_backup_is_not_put_back() {
 }
 
 /// Goal: nobody is un-revoked and no machine un-fenced by a central node that was put back from a backup of before that.
-/// Method: agents revoked before and after the backup, one whose log was taken over after it, one that joined after it; all
+/// Method: agents revoked before and after the backup, one whose log was taken over after it, two that joined after it; all
 /// come to the central node that was put back, before and after its operator has confirmed.
 #[test]
 fn who_was_shut_out_stays_out() {
@@ -197,6 +197,8 @@ fn who_was_shut_out_stays_out() {
 
     revoke(after);
     late.join(&central.address, &central.invite());
+    let mut sold = Agent::new(&place.path().join("sold"), "local");
+    sold.join(&central.address, &central.invite());
     late.import("first.csv", &enrolments(4, 20));
     let new = place.path().join("new");
     let code = central.invite_to_recover(&old.log);
@@ -229,6 +231,11 @@ fn who_was_shut_out_stays_out() {
 
     // What the operator knows of goes first; the rest is let in. The old machine was shut out by the certificate of the new one.
     good(&[&"central", &"revoke", &after.log, &"--reason", &"laptop stolen", &"--data", &central.data]);
+    // One that joined after the backup is revoked before it was ever seen.
+    let told = good(&[&"central", &"revoke", &sold.log, &"--reason", &"laptop sold", &"--data", &central.data]);
+    assert!(told.out.contains("one that comes is shut out"), "{}", told.out);
+    sold.start();
+    assert!(sold.refused().contains("laptop sold"), "{}", sold.refused());
     let confirmed = object(&[&"central", &"confirm", &"--all", &"--json", &"--data", &central.data]);
     assert_eq!(list(&confirmed, "confirmed").len(), 2, "{confirmed}");
     for agent in [late, &mut new] {
