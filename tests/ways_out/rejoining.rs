@@ -142,7 +142,9 @@ fn killed_at_each_point(forked: &Agent, address: &str, code: &str, kept: &BTreeM
         assert_eq!(noted, point != "rejoin.fetched", "{point}");
         if noted {
             let why = refused(&[&"run", &"--data", &forked.data]);
-            assert!(why.contains("run the same command again"), "{point}: {why}");
+            assert!(why.contains("recover --rejoin") && why.contains("run the same command again"), "{point}: {why}");
+            let plain = refused(&[&"recover", &address, &code, &"--data", &forked.data]);
+            assert!(plain.contains("recover --rejoin"), "{point}: {plain}");
         } else {
             assert!(tree(&forked.data.join("log")) == *kept, "{point}: the log was touched");
         }

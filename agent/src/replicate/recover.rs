@@ -75,7 +75,7 @@ pub enum RecoverError {
     /// There is something in the data directory already.
     #[error(
         "this data directory has a log already: recover needs an empty one, and the old one is evidence; name another by \
-         --data"
+         --data. Where it has work that only it has: `daybook recover --rejoin`, with the same code"
     )]
     NotEmpty,
     /// The code is for another log than the one that is half recovered here.

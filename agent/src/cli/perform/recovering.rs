@@ -18,7 +18,7 @@ use crate::{
     crash, durable,
     home::Home,
     keyring::{Keyring, OperatorKey},
-    office::{self, Location, Office},
+    office::{self, Location, Office, OfficeError},
     replicate::{self, Recovered},
 };
 
@@ -35,6 +35,9 @@ pub(super) fn recover(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let invite: Invite = code.parse()?;
+    if place.home.rejoining().exists() {
+        return Err(OfficeError::Rejoining { home: place.home.path().to_owned() }.into());
+    }
     // Before the code is spent and the old machine shut out: a file that is no key can be known now.
     place.operator_key.as_ref().map(|path| OperatorKey::load(path)).transpose()?;
     let recovered = bring_back(&place.home, address, invite, named(name), None, screen)?;
