@@ -112,11 +112,12 @@ pub(super) fn rejoin(
     let closed = office.close();
     let rejudged = rejudged?;
     closed?;
+    // Before the note goes: what a person has to see to is found again as long as the command can be run again.
+    tell(&rejudged, branch.path(), json, screen)?;
     crash::point("rejoin.note.before");
     let settled = fs::remove_file(home.rejoining()).and_then(|()| durable::sync_directory(home.path()));
     settled.with_context(|| format!("cannot remove {}", home.rejoining().display()))?;
     // DURABLE: the rejoin is over; the agent may start.
-    tell(&rejudged, branch.path(), json, screen)?;
     let verified = upkeep::verify_home(home, json, &mut Remarks(screen))?;
     Ok(if rejudged.left.is_empty() { verified } else { Exit::Problem })
 }
