@@ -32,7 +32,8 @@ use crate::{
     identity::Identity,
     keyring::{Keyring, OperatorKey},
     office::{self, Location, Office, Rejudged},
-    replicate, store,
+    replicate::{self, Recovered},
+    store,
     verify::{self, Watch},
 };
 
@@ -197,7 +198,8 @@ fn fetch(
     let recovered = recovered.context(UNTOUCHED)?;
     Keyring::open_to_read(&beside.keyring(), operator).context(UNTOUCHED)?;
     crash::point("rejoin.fetched");
-    recovering::tell(&recovered, false, &mut Remarks(screen))?;
+    // What the central node never had is looked for in the branch, later.
+    recovering::tell(&Recovered { missing: Vec::new(), ..recovered }, false, &mut Remarks(screen))?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 mod branch;
 mod done;
 mod orders;
+mod originals;
 
 use std::collections::BTreeMap;
 
@@ -27,7 +28,7 @@ use crate::{
     home::Home,
     journal::{Draft, today},
     keyring::OperatorKey,
-    vault::{Preserved, VaultError},
+    vault::Preserved,
 };
 use branch::{Branch, Item, What};
 use orders::Named;
@@ -65,6 +66,7 @@ pub fn rejudge(
     if !rejudging.look_back()? {
         office.journal.note(Draft::plain(Event::LogRejoined(rejoined)))?;
     }
+    rejudging.originals_of_both()?;
     let total = items.len() as u64;
     for (done, item) in (1..).zip(items) {
         office.take_nothing_while_closed()?;
@@ -193,22 +195,6 @@ impl Rejudging<'_> {
         }
         self.told.files += 1;
         Ok(())
-    }
-
-    /// Keeps an original of the branch in the vault, which may have it already; `None` if nobody has it whole.
-    fn preserve(&self, received: &FileReceived) -> Result<Option<Preserved>, OfficeError> {
-        let Office { vault, keyring, .. } = self.office;
-        for (vault, keyring) in [(&self.branch.vault, &self.branch.keyring), (&**vault, &**keyring)] {
-            match vault.check(received.sha256, keyring) {
-                Ok(bytes) => {
-                    let mut original = vault.read(received.sha256, keyring)?;
-                    return self.office.preserve(&mut original, bytes).map(Some);
-                }
-                Err(VaultError::Missing { .. } | VaultError::Damaged { .. } | VaultError::Key { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(None)
     }
 
     /// The branch answered a file whose arrival is in the log too. Where the log has not, its answer takes the other's place.
