@@ -41,6 +41,8 @@ impl Home {
         restoring = "restoring";
         /// Which branch of the log was moved aside, while a `recover --rejoin` is under way.
         rejoining = "rejoining.toml";
+        /// The log as the central node has it, while a `recover --rejoin` fetches it: a home of its own, until it takes this one's place.
+        rejoined = "rejoined";
         /// The configuration, unless `--config` names another.
         config = "daybook.toml";
         /// The directory of the log's store.

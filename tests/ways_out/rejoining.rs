@@ -1,6 +1,10 @@
 //! A log that parted from the central one goes back to it.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{
     harness::{self, Desk, Fixture},
@@ -92,6 +96,63 @@ fn enrolment(uln_of: (u32, u32), of: (u32, u32)) -> String {
     format!("{uln},{},{},{},RIVER1,601/5886/4,2026-09-07,REF\n", person.given, person.family, person.born)
 }
 
+/// Withdraws a learner by an operator's order.
+fn withdraw(agent: &Agent, salt: u32, row: u32, reason: &str) {
+    let person = oulad::stranger(salt, row);
+    let born = person.born.to_string();
+    agent.good(&[
+        &"record",
+        &"withdraw",
+        &"--uln",
+        &person.uln,
+        &"--family-name",
+        &person.family,
+        &"--date-of-birth",
+        &born,
+        &"--on",
+        &"2026-10-01",
+        &"--reason",
+        &reason,
+        &"--operator",
+        &"clerk",
+    ]);
+}
+
+/// Kills a rejoin at each of its crash points, one after the other.
+fn killed_at_each_point(forked: &Agent, address: &str, code: &str, kept: &BTreeMap<PathBuf, Vec<u8>>) {
+    let points = [
+        "fetched",
+        "aside",
+        "place",
+        "announce.before",
+        "announce.after",
+        "receive.after",
+        "ruling.after",
+        "order.after",
+        "note.before",
+    ];
+    let mut points = points.map(|point| format!("rejoin.{point}")).to_vec();
+    for point in &points {
+        let rejoin = ["recover", "--rejoin", address, code];
+        let mut command = Desk::command_in(&forked.data, &rejoin);
+        let doomed = command.env("DAYBOOK_CRASH_AT", point).output().expect("it runs");
+        let signal = std::os::unix::process::ExitStatusExt::signal(&doomed.status);
+        assert_eq!(signal, Some(9), "{point}: {}", said(&doomed));
+        let noted = forked.data.join("rejoining.toml").exists();
+        assert_eq!(noted, point != "rejoin.fetched", "{point}");
+        if noted {
+            let why = refused(&[&"run", &"--data", &forked.data]);
+            assert!(why.contains("recover --rejoin") && why.contains("run the same command again"), "{point}: {why}");
+            let plain = refused(&[&"recover", &address, &code, &"--data", &forked.data]);
+            assert!(plain.contains("recover --rejoin"), "{point}: {plain}");
+        } else {
+            assert!(tree(&forked.data.join("log")) == *kept, "{point}: the log was touched");
+        }
+    }
+    points.sort_unstable();
+    assert_eq!(points, points_of("rejoin."));
+}
+
 /// Goal: files, orders and rulings of a branch are judged again on the central log, each once, wherever the rejoin is killed; the
 /// machine that wrote it until then is shut out. Method: both copies of a data directory go on; the older one, with a folder's
 /// file, an imported one, a row released after it was held, and orders about learners of both branches, rejoins through a death
@@ -105,26 +166,6 @@ fn files_orders_and_rulings_are_judged_again() {
     agent.import("first.csv", &enrolments(1, 20));
     let mut forked = agent.copy(&place.path().join("forked"));
     agent.start();
-    let withdraw = |agent: &Agent, salt, row, reason: &str| {
-        let person = oulad::stranger(salt, row);
-        let born = person.born.to_string();
-        agent.good(&[
-            &"record",
-            &"withdraw",
-            &"--uln",
-            &person.uln,
-            &"--family-name",
-            &person.family,
-            &"--date-of-birth",
-            &born,
-            &"--on",
-            &"2026-10-01",
-            &"--reason",
-            &reason,
-            &"--operator",
-            &"clerk",
-        ]);
-    };
     withdraw(&agent, 1, 1, "ILLNESS");
     agent.drop_file("second.csv", &enrolments(2, 20));
     same(&agent, &central);
@@ -155,23 +196,15 @@ fn files_orders_and_rulings_are_judged_again() {
     let receipts = tree(&forked.data.join("drop/receipts"));
     let kept = tree(&forked.data.join("log"));
     let code = central.invite_to_recover(&agent.log);
-    let points =
-        ["aside", "announce.before", "announce.after", "receive.after", "ruling.after", "order.after", "note.before"];
-    let mut points = points.map(|point| format!("rejoin.{point}")).to_vec();
-    for point in &points {
-        let rejoin = ["recover", "--rejoin", &central.address, &code];
-        let mut command = Desk::command_in(&forked.data, &rejoin);
-        let doomed = command.env("DAYBOOK_CRASH_AT", point).output().expect("it runs");
-        let signal = std::os::unix::process::ExitStatusExt::signal(&doomed.status);
-        assert_eq!(signal, Some(9), "{point}: {}", said(&doomed));
-        let why = refused(&[&"run", &"--data", &forked.data]);
-        assert!(why.contains("run the same command again"), "{point}: {why}");
-    }
-    points.sort_unstable();
-    assert_eq!(points, points_of("rejoin."));
+    killed_at_each_point(&forked, &central.address, &code, &kept);
     let rejoined = object(&[&"recover", &"--rejoin", &central.address, &code, &"--json", &"--data", &forked.data]);
     assert!(list(&rejoined, "left").is_empty(), "{rejoined}");
     assert!(tree(&forked.data.join("evidence/branch-1/log")) == kept, "the branch is not what it was");
+
+    // What has gone back is not moved aside again.
+    let why = refused(&[&"recover", &"--rejoin", &central.address, &code, &"--data", &forked.data]);
+    assert!(why.contains("nothing has parted"), "{why}");
+    assert!(!forked.data.join("evidence/branch-2").exists());
 
     forked.start();
     forked.drop_file("fifth.csv", &enrolments(5, 5));
@@ -203,4 +236,52 @@ fn files_orders_and_rulings_are_judged_again() {
     assert_eq!(texts.iter().filter(|text| text.contains("takes the place of receipt")).count(), 1, "{texts:?}");
     assert!(forked.verify().get("ok") == Some(&true.into()));
     forked.stop();
+}
+
+/// Goal: a rejoin that cannot be, or need not be, leaves the home as it was, and the code good. Method: by a wrong address, by codes of
+/// the wrong kind, of another log and of nobody, and of a log that is mirrored whole.
+#[test]
+fn a_rejoin_that_fails_touches_nothing() {
+    let place = scratch();
+    let central = Central::start(&place.path().join("central"));
+    let mut agent = Agent::new(&place.path().join("a"), "local");
+    agent.join(&central.address, &central.invite());
+    agent.import("first.csv", &enrolments(1, 20));
+    let lost = agent.copy(&place.path().join("lost"));
+    agent.start();
+    agent.drop_file("second.csv", &enrolments(2, 20));
+    same(&agent, &central);
+    agent.stop();
+    let mut other = Agent::new(&place.path().join("other"), "local");
+    other.join(&central.address, &central.invite());
+    other.start();
+    same(&other, &central);
+    other.stop();
+
+    let code = central.invite_to_recover(&agent.log);
+    let (of_other, to_join) = (central.invite_to_recover(&other.log), central.invite());
+    let nowhere = "127.0.0.1:1";
+    let wrong = [
+        (nowhere, &code, "nothing of this data directory was moved"),
+        (&*central.address, &code, "nothing has parted"),
+    ];
+    let whole = wrong.map(|wrong| (&agent, wrong));
+    let parted = [(nowhere, &code), (&*central.address, &of_other), (&*central.address, &to_join)];
+    let parted = parted.map(|(address, code)| (&lost, (address, code, "nothing of this data directory was moved")));
+    for (agent, (address, code, words)) in whole.into_iter().chain(parted) {
+        let of_the_log = || {
+            let trees = ["log", "keyring", "vault", "tls"].map(|part| tree(&agent.data.join(part)));
+            (trees, ["head", "closed", "identity.toml"].map(|part| fs::read(agent.data.join(part)).ok()))
+        };
+        let before = of_the_log();
+        let why = refused(&[&"recover", &"--rejoin", &address, code, &"--data", &agent.data]);
+        assert!(why.contains(words), "{why}");
+        assert!(of_the_log() == before, "something was moved: {why}");
+        assert!(!agent.data.join("rejoining.toml").exists() && !agent.data.join("evidence").exists());
+    }
+    agent.start();
+    agent.drop_file("third.csv", &enrolments(3, 5));
+    same(&agent, &central);
+    agent.stop();
+    object(&[&"recover", &"--rejoin", &central.address, &code, &"--json", &"--data", &lost.data]);
 }

@@ -97,16 +97,25 @@ pub(super) fn run(
 
 /// Why a group was not committed.
 enum Failed {
-    /// There was no room for it; the store is as it was.
+    /// There was no room for all of it. The store is good, but has the batches that went in before: closing syncs them, the next
+    /// start takes them over, and whoever waited was told that it failed. Sent again, they are duplicates.
     Full(JournalError),
     /// Nothing is known of the store.
     Broken(JournalError),
 }
 
+impl Failed {
+    fn full(error: &StoreError) -> Self {
+        Self::Full(JournalError::Stopped(format!(
+            "{error}; what was being recorded may be in the log then all the same: where it is given again, that is told as a duplicate"
+        )))
+    }
+}
+
 impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
         let full = matches!(error, StoreError::NoSpace { .. });
-        if full { Self::Full(failed(&error)) } else { Self::Broken(failed(&error)) }
+        if full { Self::full(&error) } else { Self::Broken(failed(&error)) }
     }
 }
 

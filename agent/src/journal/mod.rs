@@ -111,7 +111,8 @@ pub struct Answer {
 /// Why something was not recorded.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
-    /// The writer has stopped: store or keyring failed, or the program is stopping.
+    /// The writer has stopped: store or keyring failed, or the program is stopping. What it was given last may be found in the log
+    /// by the next start all the same.
     #[error("the journal has stopped: {0}")]
     Stopped(String),
     /// An entry would be over its limit; nothing was written.

@@ -23,7 +23,9 @@ pub(super) const NEARLY_FULL: &str = "the disk is nearly full: make room, intake
 const DAMAGED: &str =
     "the log is damaged: stop the agent and run `daybook salvage`; `daybook status` says what was found";
 /// What is said of a machine that was replaced.
-const REPLACED: &str = "another machine has taken over this log; whatever is recorded here is in no log that counts";
+const REPLACED: &str = "another machine has taken over this log; whatever is recorded here is in no log that counts. Where \
+                        there is work here that only this machine has: stop it, and run `daybook recover --rejoin ADDRESS CODE` here, with a \
+                        code from `daybook central invite --recover`";
 /// What is said of a log that is not the one that the central node has.
 const PARTED: &str = "this log is not as the central node has it: `daybook status` says why, and what to do";
 /// Intake begins again when so large a part more is free than it stops below, so that it does not stop and begin with every

@@ -113,6 +113,11 @@ pub enum OfficeError {
     IdentityMissing { home: PathBuf, log: String },
     #[error("a `daybook recover` into {home} was begun and not finished: run the same command again")]
     Recovering { home: PathBuf },
+    #[error(
+        "a `daybook recover --rejoin` in {home} was begun and not finished: run the same command again, `daybook recover --rejoin \
+         ADDRESS CODE`"
+    )]
+    Rejoining { home: PathBuf },
     #[error("cannot read or write {path}: see that this user may")]
     Disk { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
@@ -236,7 +241,10 @@ impl Office {
     fn open_with(place: &Location, how: How, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, OfficeError> {
         let (mut config, text) = place.config()?;
         let home = &place.home;
-        if home.recovering().exists() || (home.rejoining().exists() && !how.rejoins) {
+        if !how.rejoins && home.rejoining().exists() {
+            return Err(OfficeError::Rejoining { home: home.path().to_owned() });
+        }
+        if home.recovering().exists() {
             return Err(OfficeError::Recovering { home: home.path().to_owned() });
         }
         let key_path = place.operator_key(&config);

@@ -146,6 +146,9 @@ pub fn scrub_closed(
     if !store::exists(home) {
         return Err(OfficeError::NoLog { home: home.path().to_owned() });
     }
+    if home.rejoining().exists() {
+        return Err(OfficeError::Rejoining { home: home.path().to_owned() });
+    }
     if home.recovering().exists() {
         return Err(OfficeError::Recovering { home: home.path().to_owned() });
     }

@@ -37,7 +37,9 @@ pub enum JoinError {
         address: String,
     },
     /// A recover was begun here.
-    #[error("a recover is under way in this data directory: finish it by `daybook recover`, or use another directory")]
+    #[error(
+        "a recover is under way in this data directory: finish it by the `daybook recover` that was begun, or use another directory"
+    )]
     Recovering,
     /// There is a log, but its head cannot be read.
     #[error("the head of the log in this data directory cannot be read: run `daybook verify` first")]
@@ -87,7 +89,7 @@ pub async fn join(address: &str, invite: &Invite, home: &Home, name: &str) -> Re
 
 /// The log that a home has already.
 fn known_log(home: &Home) -> Result<Option<(LogId, Epoch)>, JoinError> {
-    if home.recovering().exists() {
+    if home.recovering().exists() || home.rejoining().exists() {
         return Err(JoinError::Recovering);
     }
     match Identity::load(home)? {

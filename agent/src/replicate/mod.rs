@@ -9,6 +9,7 @@ mod copy;
 mod exchange;
 mod join;
 mod link;
+mod look;
 #[cfg(test)]
 pub(crate) mod memory;
 mod position;
@@ -38,8 +39,9 @@ pub use join::{JoinError, join};
 pub(crate) use link::{
     HANDSHAKE_TIMEOUT, HELLO_TIMEOUT, Link, LinkError, Reader, Writer, farewell, read_hello, write_hello,
 };
+pub use look::mirrored;
 pub use position::{Position, kept_checkpoint};
-pub use recover::{Progress, RecoverError, Recovered, recover, settle};
+pub use recover::{Progress, RecoverError, Recovered, recover, settle, take_over};
 pub use recovery::Recovery;
 #[cfg(test)]
 pub(crate) use session::is_final;

@@ -75,7 +75,7 @@ pub enum RecoverError {
     /// There is something in the data directory already.
     #[error(
         "this data directory has a log already: recover needs an empty one, and the old one is evidence; name another by \
-         --data"
+         --data. Where it has work that only it has: `daybook recover --rejoin`, with the same code"
     )]
     NotEmpty,
     /// The code is for another log than the one that is half recovered here.
@@ -119,10 +119,23 @@ pub async fn recover(
     name: &str,
     progress: impl Fn(Progress) + Send + Sync + 'static,
 ) -> Result<Recovered, RecoverError> {
+    take_over(address, invite, home, name, None, progress).await
+}
+
+/// The same, where it is known which log it is to be: a code for anything else is refused, and is not spent.
+pub async fn take_over(
+    address: &str,
+    invite: &Invite,
+    home: &Home,
+    name: &str,
+    of: Option<LogId>,
+    progress: impl Fn(Progress) + Send + Sync + 'static,
+) -> Result<Recovered, RecoverError> {
     let progress: Arc<dyn Fn(Progress) + Send + Sync> = Arc::new(progress);
     let mut identity = match half_recovered(home)? {
+        Some(half) if of.is_some_and(|of| of != half.log) => return Err(RecoverError::AnotherLog { half: half.log }),
         Some(half) => half,
-        None => begin(address, invite, home, name, None).await?,
+        None => begin(address, invite, home, name, of).await?,
     };
     let mut failures = 0;
     loop {
@@ -187,6 +200,11 @@ async fn begin(
     let certified = certify(address, invite, home, name, hello).await?;
     if let Some(half) = half.filter(|half| *half != certified.log) {
         return Err(RecoverError::AnotherLog { half });
+    }
+    if half.is_some() && certified.epoch == Epoch::FIRST {
+        let unknown =
+            "it has never had this log: ask for a code by `daybook central invite --recover` on the node that has";
+        return Err(JoinError::Answer(unknown).into());
     }
     let verifier = certified.verifier.to_string();
     let central = CentralNode { address: address.to_owned(), name: name.to_owned(), verifier };

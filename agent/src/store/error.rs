@@ -13,6 +13,11 @@ use daybook_protocol::{batch::BatchError, ids::Sequence};
 const TAKE_OVER: &str = "bring the log back from the central node into another directory, with `daybook recover ADDRESS CODE \
                          --operator-key FILE --data NEW`";
 
+/// What mends it where the central node has less of the log than there was here.
+const GO_BACK: &str = "the central node has not signed for all that was here, so run `daybook recover --rejoin ADDRESS CODE` in this data \
+                       directory, with a code from `daybook central invite --recover`: it takes the central log over and judges \
+                       again what is left of the rest";
+
 /// Why the store cannot be opened, written or read. Of these [`StoreError::Busy`] and [`StoreError::NoSpace`] may pass by
 /// themselves; the others need a person, and their texts name the command.
 #[derive(Debug, thiserror::Error)]
@@ -103,14 +108,17 @@ pub enum StoreError {
     },
     /// Salvage cannot find everything that was acknowledged.
     #[error(
-        "not every entry up to the head can be found in {home}; missing: {}. Nothing was touched: {TAKE_OVER}",
-        ranges(missing)
+        "not every entry up to the head can be found in {home}; missing: {}. Nothing was touched: {}",
+        ranges(missing),
+        if *only_here { GO_BACK } else { TAKE_OVER }
     )]
     Incomplete {
         /// The data directory.
         home: PathBuf,
         /// The places without an entry.
         missing: Vec<Range<u64>>,
+        /// Whether the home has more of the log than its central node signed for, which a copy from there would lack.
+        only_here: bool,
     },
     /// A durable entry cannot be read back.
     #[error("the batch at entry {at} cannot be read back: check the log with `daybook verify --data {home}`")]

@@ -101,7 +101,7 @@ fn choose(home: &Home, index: &Index, head: Option<&Head>) -> Result<Vec<Found>,
     let (count, root) = (head.frontier.count(), head.frontier.root());
     let chain = index.back_from(count, root);
     if !chain.missing.is_empty() {
-        return Err(StoreError::Incomplete { home: home.path().to_owned(), missing: chain.missing });
+        return Err(StoreError::Incomplete { home: home.path().to_owned(), missing: chain.missing, only_here: false });
     }
     let mut run = chain.batches;
     run.extend(index.forward_from(count, root));
@@ -134,7 +134,7 @@ fn build(
                 drop(engine);
                 disk::remove_tree(&making)?;
                 let missing = std::iter::once(found.header.first.0..found.header.end().0).collect();
-                return Err(StoreError::Incomplete { home: home.path().to_owned(), missing });
+                return Err(StoreError::Incomplete { home: home.path().to_owned(), missing, only_here: false });
             }
             // Nobody was told of it, so the log may end before it.
             Err(_) => break,

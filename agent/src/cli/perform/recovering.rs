@@ -7,7 +7,7 @@
 use std::{path::Path, thread};
 
 use anyhow::Context as _;
-use daybook_protocol::invite::Invite;
+use daybook_protocol::{ids::LogId, invite::Invite};
 
 use super::{
     running::{block_on, named},
@@ -16,8 +16,9 @@ use super::{
 use crate::{
     cli::{Exit, Screen},
     crash, durable,
+    home::Home,
     keyring::{Keyring, OperatorKey},
-    office::{self, Location, Office},
+    office::{self, Location, Office, OfficeError},
     replicate::{self, Recovered},
 };
 
@@ -34,9 +35,12 @@ pub(super) fn recover(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let invite: Invite = code.parse()?;
+    if place.home.rejoining().exists() {
+        return Err(OfficeError::Rejoining { home: place.home.path().to_owned() }.into());
+    }
     // Before the code is spent and the old machine shut out: a file that is no key can be known now.
     place.operator_key.as_ref().map(|path| OperatorKey::load(path)).transpose()?;
-    let recovered = bring_back(place, address, invite, named(name), screen)?;
+    let recovered = bring_back(&place.home, address, invite, named(name), None, screen)?;
     tell(&recovered, json, screen)?;
     if let Some(path) = office::restore_config(place)? {
         screen.note(&format!("the configuration is back: {}", path.display()));
@@ -52,19 +56,20 @@ pub(super) fn recover(
     verified
 }
 
-/// Brings the log back, with keys and originals.
+/// Brings the log back into `home`, with keys and originals; `of` says which log, where that is known.
 pub(super) fn bring_back(
-    place: &Location,
+    home: &Home,
     address: &str,
     invite: Invite,
     name: String,
+    of: Option<LogId>,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Recovered> {
     let (tell, told) = std::sync::mpsc::channel();
-    let (home, at) = (place.home.clone(), address.to_owned());
+    let (home, at) = (home.clone(), address.to_owned());
     let work = thread::spawn(move || {
         block_on(async {
-            replicate::recover(&at, &invite, &home, &name, move |progress| {
+            replicate::take_over(&at, &invite, &home, &name, of, move |progress| {
                 // Nobody looks any more when the screen is gone; the work goes on.
                 let _ = tell.send(progress);
             })

@@ -13,9 +13,10 @@ use crate::{
     cli::{Exit, Globals, Screen, status::VerifyStatus},
     durable,
     home::Home,
-    identity::{CentralNode, verifier_of},
+    identity::{CentralNode, Identity, verifier_of},
     office::{Location, Office, Reading},
-    store,
+    replicate::kept_checkpoint,
+    store::{self, StoreError},
     verify::{self, Report},
 };
 
@@ -24,6 +25,9 @@ const OF_HOME: (&str, &str) = (
     "good: nothing of the log was lost or changed (originals and keys are another matter: daybook scrub)",
     "stop the agent and run daybook salvage; where that finds too little, daybook recover into another directory",
 );
+/// What to do about one that has more than its central node signed for.
+const OF_BEHIND: &str = "stop the agent and run daybook salvage; where that finds too little, daybook recover --rejoin ADDRESS CODE in this data \
+                         directory, which keeps what the central node does not have";
 /// What to do where a start does it.
 const OF_HEAD: &str = "start the agent again, or ask anything of the log; there is nothing to salvage";
 /// The same of an export.
@@ -85,7 +89,8 @@ pub(super) fn verify_home(home: &Home, json: bool, screen: &mut dyn Screen) -> a
         // An auditor may not write here, and need not: only `status` would then not know of it.
         let _ = serde_json::to_vec(&found).map(|found| durable::write_whole(&home.verified(), &found));
     }
-    tell(checked, json, OF_HOME, screen)
+    let (good, next) = OF_HOME;
+    tell(checked, json, (good, if has_more_than_signed(home) { OF_BEHIND } else { next }), screen)
 }
 
 fn tell(
@@ -206,9 +211,22 @@ fn counts(reading: &Reading, json: bool, screen: &mut dyn Screen) -> anyhow::Res
     Ok(Exit::Good)
 }
 
+/// Whether a home had more of its log than the central node that it joined has signed for, as far as head and checkpoint tell.
+fn has_more_than_signed(home: &Home) -> bool {
+    let Some(Identity { log, central: Some(central), .. }) = Identity::load(home).ok().flatten() else { return false };
+    let kept = central.verifier().ok().and_then(|verifier| kept_checkpoint(home, log, &verifier).ok().flatten());
+    store::durable_count(home) > kept.map_or(0, |kept| kept.count)
+}
+
 /// Brings back what a damaged store still holds.
 pub(super) fn salvage(home: &Home, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    let salvaged = store::salvage(home, &[], &mut |done, total| screen.progress(done, total, "bytes"))?;
+    let salvaged = store::salvage(home, &[], &mut |done, total| screen.progress(done, total, "bytes"));
+    let salvaged = salvaged.map_err(|error| match error {
+        StoreError::Incomplete { home: at, missing, .. } => {
+            StoreError::Incomplete { home: at, missing, only_here: has_more_than_signed(home) }
+        }
+        other => other,
+    })?;
     // What the last scrub found is mended, or is not: the next one says, and is due as if that one had not been.
     let _ = fs::remove_file(home.scrubbed());
     tell_salvaged(&salvaged, json, screen)?;
@@ -243,6 +261,12 @@ fn tell_salvaged(salvaged: &store::Salvaged, json: bool, screen: &mut dyn Screen
 
 #[cfg(test)]
 mod tests {
+    use daybook_protocol::{
+        checkpoint::{Checkpoint, Signer},
+        head::Head,
+        ids::{Digest, Epoch, LogId},
+    };
+
     use super::*;
     use crate::cli::screen::Kept;
 
@@ -260,6 +284,34 @@ mod tests {
                 screen.out.iter().any(|line| line.contains("\"head_was_missing\":true")),
                 head_was_missing && json
             );
+        }
+    }
+
+    /// Goal: a home that has more than the central node signed for is not sent to a copy that lacks it. Method: a head before
+    /// and behind what is signed, of a home that joined and of one that did not.
+    #[test]
+    fn what_only_this_home_has_is_not_given_up() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (home, log) = (Home::new(directory.path()), LogId([5; 16]));
+        let signer = Signer::new("central", &[7; 32]);
+        let root = Digest([1; 32]);
+        let frontier = Frontier::from_parts(4, vec![root]).expect("a frontier");
+        let head = Head { generation: 0, log, epoch: Epoch::FIRST, frontier }.encode();
+        fs::write(home.head(), [head, head].concat()).expect("written");
+        assert_eq!(store::durable_count(&home), 4);
+        let verifier = signer.verifier().to_string();
+        let central = CentralNode { address: "central.example".into(), name: "post room".into(), verifier };
+        for (central, signed, rejoins) in
+            [(None, 3, false), (Some(central.clone()), 3, true), (Some(central), 4, false)]
+        {
+            Identity { log, epoch: Epoch::FIRST, central }.save(&home).expect("saved");
+            fs::write(home.checkpoint(), Checkpoint { log, count: signed, root }.sign(&signer)).expect("written");
+            let why = salvage(&home, false, &mut Kept::default()).expect_err("there is no store").to_string();
+            assert!(why.contains("Nothing was touched") && why.contains("--rejoin") == rejoins, "{signed}: {why}");
+            let mut screen = Kept::default();
+            verify_home(&home, false, &mut screen).expect("checked");
+            let last = screen.out.last().expect("a line");
+            assert!(last.starts_with("DAMAGED") && last.contains("--rejoin") == rejoins, "{signed}: {last}");
         }
     }
 

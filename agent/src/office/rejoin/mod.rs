@@ -7,13 +7,15 @@
 mod branch;
 mod done;
 mod orders;
+mod originals;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use daybook_protocol::{
     entry::{Actor, Entry, Source},
     event::{Event, FileReceived, JudgedAgain},
     field::{Field, Kind},
+    finding::Finding,
     ids::{RegistrationNo, Sequence},
 };
 use serde::Serialize;
@@ -26,7 +28,7 @@ use crate::{
     home::Home,
     journal::{Draft, today},
     keyring::OperatorKey,
-    vault::{Preserved, VaultError},
+    vault::Preserved,
 };
 use branch::{Branch, Item, What};
 use orders::Named;
@@ -60,10 +62,11 @@ pub fn rejudge(
     let (branch, items) = Branch::read(home, operator, entries, &mut read)?;
     let rejoined = branch.rejoined;
     let told = Rejudged { from: rejoined.from, entries: rejoined.entries, ..Rejudged::default() };
-    let mut rejudging = Rejudging { office, branch, arrivals: BTreeMap::new(), given: BTreeSet::new(), told };
+    let mut rejudging = Rejudging { office, branch, arrivals: BTreeMap::new(), given: BTreeMap::new(), told };
     if !rejudging.look_back()? {
         office.journal.note(Draft::plain(Event::LogRejoined(rejoined)))?;
     }
+    rejudging.originals_of_both()?;
     let total = items.len() as u64;
     for (done, item) in (1..).zip(items) {
         office.take_nothing_while_closed()?;
@@ -76,13 +79,16 @@ pub fn rejudge(
     Ok(rejudging.told)
 }
 
+/// The entry that refuses an order, and the codes of why.
+type Refusal = (Sequence, Vec<String>);
+
 struct Rejudging<'a> {
     office: &'a Office,
     branch: Branch,
     /// Arrivals of the branch, and which ones in the log take their places.
     arrivals: BTreeMap<Sequence, Sequence>,
-    /// Orders and rulings of the branch that were given again.
-    given: BTreeSet<Sequence>,
+    /// Orders and rulings of the branch that were given again, and which entry refused one, and why.
+    given: BTreeMap<Sequence, Option<Refusal>>,
     told: Rejudged,
 }
 
@@ -101,7 +107,11 @@ impl Rejudging<'_> {
                         let again = announced.take().filter(|again| again.original == Some(received.sha256));
                         self.arrivals.extend(again.map(|again| (again.entry, entry.sequence)));
                     }
-                    _ if ordered => self.given.extend(announced.take().map(|again| again.entry)),
+                    _ if ordered => {
+                        let refusal = matches!(entry.event, Event::RowRejected(_))
+                            .then(|| (entry.sequence, codes_of(&entry.findings)));
+                        self.given.extend(announced.take().map(|again| (again.entry, refusal)));
+                    }
                     _ => {}
                 }
             }
@@ -119,7 +129,14 @@ impl Rejudging<'_> {
             What::Answered { arrival, receipt } => {
                 self.answered(arrival, JudgedAgain { receipt: Some(receipt), ..again })
             }
-            What::Order { .. } | What::Ruling { .. } if self.given.contains(&at) => Ok(()),
+            What::Order { operator, event, .. } if self.given.contains_key(&at) => {
+                let refusal = self.given.get(&at).cloned().flatten();
+                self.told
+                    .left
+                    .extend(refusal.map(|(now, codes)| refused(&whose(at, event, &operator), Some(now), &codes)));
+                Ok(())
+            }
+            What::Ruling { .. } if self.given.contains_key(&at) => Ok(()),
             What::Order { operator, event, row } => self.order(again, &operator, event, row),
             What::Ruling { held, word, operator, reason } => self.ruling(again, held, word, &operator, &reason),
         }
@@ -180,22 +197,6 @@ impl Rejudging<'_> {
         Ok(())
     }
 
-    /// Keeps an original of the branch in the vault, which may have it already; `None` if nobody has it whole.
-    fn preserve(&self, received: &FileReceived) -> Result<Option<Preserved>, OfficeError> {
-        let Office { vault, keyring, .. } = self.office;
-        for (vault, keyring) in [(&self.branch.vault, &self.branch.keyring), (&**vault, &**keyring)] {
-            match vault.check(received.sha256, keyring) {
-                Ok(bytes) => {
-                    let mut original = vault.read(received.sha256, keyring)?;
-                    return self.office.preserve(&mut original, bytes).map(Some);
-                }
-                Err(VaultError::Missing { .. } | VaultError::Damaged { .. } | VaultError::Key { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(None)
-    }
-
     /// The branch answered a file whose arrival is in the log too. Where the log has not, its answer takes the other's place.
     fn answered(&mut self, arrival: Sequence, again: JudgedAgain) -> Result<(), OfficeError> {
         let state = self.office.journal.look(move |index| index.arrival(arrival).cloned())?;
@@ -230,7 +231,7 @@ impl Rejudging<'_> {
         event: &str,
         row: Option<(Kind, Named)>,
     ) -> Result<(), OfficeError> {
-        let whose = format!("the order that was entry {} of the branch ({event}, by {operator})", again.entry);
+        let whose = whose(again.entry, event, operator);
         let Some((kind, named)) = row else {
             self.told.left.push(format!("{whose} cannot be opened: give it again by `daybook record`"));
             return Ok(());
@@ -253,9 +254,7 @@ impl Rejudging<'_> {
                 (answer.findings, Some(answer.sequence))
             }
         };
-        let codes: Vec<_> = findings.iter().map(|finding| finding.code.to_string()).collect();
-        let now = entry.map_or_else(String::new, |entry| format!(" as entry {entry}"));
-        self.told.left.push(format!("{whose} is refused now{now}: {}", codes.join(", ")));
+        self.told.left.push(refused(&whose, entry, &codes_of(&findings)));
         Ok(())
     }
 
@@ -331,4 +330,17 @@ impl Rejudging<'_> {
         self.told.rulings += 1;
         self.office.proceed(arrival, &mut |_, _| {}).map(drop)
     }
+}
+
+fn whose(entry: Sequence, event: &str, operator: &str) -> String {
+    format!("the order that was entry {entry} of the branch ({event}, by {operator})")
+}
+
+fn refused(whose: &str, now: Option<Sequence>, codes: &[String]) -> String {
+    let now = now.map_or_else(String::new, |entry| format!(" as entry {entry}"));
+    format!("{whose} is refused now{now}: {}", codes.join(", "))
+}
+
+fn codes_of(findings: &[Finding]) -> Vec<String> {
+    findings.iter().map(|finding| finding.code.to_string()).collect()
 }

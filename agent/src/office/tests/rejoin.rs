@@ -106,3 +106,34 @@ fn a_branch_is_judged_again_once() {
     assert_eq!(office.reading.entries.count(), before);
     office.close().expect("closed");
 }
+
+/// Goal: an order that is refused now is listed by every run, and an original that only the branch kept comes back. Method: both
+/// logs withdraw the same learner; the copy's vault loses the file that both have.
+#[test]
+fn what_a_person_has_to_see_to_is_told_again() {
+    let (directory, place, office) = office();
+    let text = format!("{HEADING}Ada,Okafor,2001-04-09,60158864,2024-09-02\n");
+    let common = processed(&office, &text);
+    let no = opened(&office, common, 2);
+    office.close().expect("closed");
+    let log = Location { home: Home::new(directory.path().join("log")), ..place.clone() };
+    copy(place.home.path(), log.home.path());
+    for (place, on) in [(&place, "2025-01-20"), (&log, "2025-01-21")] {
+        let office = Office::open(place, false).expect("opened");
+        order(&office, Kind::Withdrawals, no, &[(Field::WithdrawalDate, on), (Field::WithdrawalReason, "ILLNESS")]);
+        office.close().expect("closed");
+    }
+    fs::remove_dir_all(log.home.vault()).expect("lost");
+
+    let office = Office::open(&log, false).expect("opened");
+    let operator = OperatorKey::load(&log.home.operator_key()).expect("its key");
+    let again = |office: &Office| rejudge(office, &place.home, &operator, &mut |_, _, _| {}).expect("judged again");
+    let first = again(&office);
+    assert_eq!((first.orders, first.left.len()), (1, 1), "{:?}", first.left);
+    assert!(first.left[0].contains("LearnerWithdrawn") && first.left[0].contains("is refused now as entry"));
+    let second = again(&office);
+    assert_eq!((second.orders, second.left), (0, first.left));
+    let received = office.arrival(common).expect("an arrival").received;
+    assert_eq!(office.vault.check(received.sha256, &office.keyring).expect("it is back"), text.len() as u64);
+    office.close().expect("closed");
+}

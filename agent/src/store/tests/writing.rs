@@ -210,3 +210,16 @@ fn places_are_taken_ahead_and_given_back() {
     assert!(most == 0 || (most > 8 << 20 && rest < 1 << 20), "{most} while open, {rest} at rest");
     drop(book.check());
 }
+
+/// Goal: nobody takes what was appended without a barrier for undone. Method: a store that is closed in order, as where the disk has no
+/// room for the next batch, and opened again.
+#[test]
+fn what_was_appended_is_found_though_nothing_was_acknowledged() {
+    let (mut book, mut store) = Book::new();
+    book.append(&mut store, 2);
+    assert_eq!(store.head().frontier.count(), 0);
+    store.close().expect("closed");
+    let store = Store::open(&book.home(), CACHE).expect("opened");
+    assert_eq!(store.head().frontier.count(), 16);
+    store.close().expect("closed");
+}

@@ -1,0 +1,53 @@
+//! Originals that the branch's vault has whole: of its own arrivals, and of those in both logs that the central node never had.
+
+use daybook_protocol::{
+    event::{Event, FileReceived},
+    ids::Sequence,
+};
+
+use super::Rejudging;
+use crate::{
+    office::{Office, OfficeError},
+    vault::{Preserved, VaultError},
+};
+
+impl Rejudging<'_> {
+    /// Takes over what arrivals in both logs name and the vault lacks.
+    pub(super) fn originals_of_both(&mut self) -> Result<(), OfficeError> {
+        for frame in self.office.reading.entries.frames(Sequence(0)) {
+            let frame = frame?;
+            if frame.header().first >= self.branch.rejoined.from {
+                break;
+            }
+            for entry in frame.entries() {
+                let entry = entry?;
+                let Event::FileReceived(received) = &entry.event else { continue };
+                if self.office.vault.contains(received.sha256) || self.preserve(received)?.is_some() {
+                    continue;
+                }
+                self.told.left.push(format!(
+                    "the original of arrival {} of both logs, SHA-256 {}, is neither at the central node nor in the branch's vault: look \
+                     for it in done/, and hand it over by `daybook import`",
+                    entry.sequence, received.sha256
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps an original of the branch in the vault, which may have it already; `None` if nobody has it whole.
+    pub(super) fn preserve(&self, received: &FileReceived) -> Result<Option<Preserved>, OfficeError> {
+        let Office { vault, keyring, .. } = self.office;
+        for (vault, keyring) in [(&self.branch.vault, &self.branch.keyring), (&**vault, &**keyring)] {
+            match vault.check(received.sha256, keyring) {
+                Ok(bytes) => {
+                    let mut original = vault.read(received.sha256, keyring)?;
+                    return self.office.preserve(&mut original, bytes).map(Some);
+                }
+                Err(VaultError::Missing { .. } | VaultError::Damaged { .. } | VaultError::Key { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+}
