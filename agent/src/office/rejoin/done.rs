@@ -44,12 +44,12 @@ impl Rejudging<'_> {
 
     fn filed(&mut self, folder: &Folder, name: &str, mut file: File, identity: Identity) -> Result<(), OfficeError> {
         let sha256 = hash(&mut file).map_err(|source| disk(folder, source))?;
-        if self.office.journal.look(move |index| index.first_arrival(&sha256))?.is_some() {
-            return Ok(());
+        let (receipt, name) = numbered(name);
+        if let Some(arrival) = self.office.journal.look(move |index| index.first_arrival(&sha256))? {
+            return self.put_away(arrival, receipt);
         }
         file.rewind().map_err(|source| disk(folder, source))?;
         let preserved = self.office.preserve(&mut file, identity.bytes)?;
-        let (receipt, name) = numbered(name);
         let entry = receipt.unwrap_or(self.branch.rejoined.from);
         let again = JudgedAgain { entry, epoch: self.branch.rejoined.epoch, original: Some(sha256), receipt };
         let handed = Handed {
@@ -63,6 +63,19 @@ impl Rejudging<'_> {
             completed_by: Completion::Quiet,
         };
         self.receive(again, &handed, &preserved)
+    }
+
+    /// The log knows an original that was put away here. A first receipt has the number of its arrival, and a file is put away once it
+    /// has one: where the log has none, the branch issued it behind the place to which it can be read.
+    fn put_away(&mut self, arrival: Sequence, receipt: Option<Sequence>) -> Result<(), OfficeError> {
+        let state = self.office.arrival(arrival)?;
+        if receipt != Some(arrival) || state.receipt.is_some() {
+            return Ok(());
+        }
+        self.answered(
+            arrival,
+            JudgedAgain { entry: arrival, epoch: self.branch.rejoined.epoch, original: None, receipt },
+        )
     }
 }
 

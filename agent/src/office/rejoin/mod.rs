@@ -66,7 +66,7 @@ pub fn rejudge(
     if !rejudging.look_back()? {
         office.journal.note(Draft::plain(Event::LogRejoined(rejoined)))?;
     }
-    rejudging.originals_of_both()?;
+    rejudging.missing_originals()?;
     let total = items.len() as u64;
     for (done, item) in (1..).zip(items) {
         office.take_nothing_while_closed()?;

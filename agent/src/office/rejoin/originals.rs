@@ -1,4 +1,6 @@
-//! Originals that the branch's vault has whole: of its own arrivals, and of those in both logs that the central node never had.
+//! Originals that the branch's vault has whole: of its own arrivals, and of those in the log that the central node never had.
+
+use std::collections::HashSet;
 
 use daybook_protocol::{
     event::{Event, FileReceived},
@@ -12,22 +14,22 @@ use crate::{
 };
 
 impl Rejudging<'_> {
-    /// Takes over what arrivals in both logs name and the vault lacks.
-    pub(super) fn originals_of_both(&mut self) -> Result<(), OfficeError> {
+    /// Takes over what arrivals name and the vault lacks.
+    pub(super) fn missing_originals(&mut self) -> Result<(), OfficeError> {
+        let mut seen = HashSet::new();
         for frame in self.office.reading.entries.frames(Sequence(0)) {
-            let frame = frame?;
-            if frame.header().first >= self.branch.rejoined.from {
-                break;
-            }
-            for entry in frame.entries() {
+            for entry in frame?.entries() {
                 let entry = entry?;
                 let Event::FileReceived(received) = &entry.event else { continue };
-                if self.office.vault.contains(received.sha256) || self.preserve(received)?.is_some() {
+                if !seen.insert(received.sha256)
+                    || self.office.vault.contains(received.sha256)
+                    || self.preserve(received)?.is_some()
+                {
                     continue;
                 }
                 self.told.left.push(format!(
-                    "the original of arrival {} of both logs, SHA-256 {}, is neither at the central node nor in the branch's vault: look \
-                     for it in done/, and hand it over by `daybook import`",
+                    "the original of arrival {}, SHA-256 {}, is neither at the central node nor in the branch's vault: look \
+                     for it in done/, here or on the machine that took it, and hand it over by `daybook import`",
                     entry.sequence, received.sha256
                 ));
             }

@@ -137,3 +137,45 @@ fn what_a_person_has_to_see_to_is_told_again() {
     assert_eq!(office.vault.check(received.sha256, &office.keyring).expect("it is back"), text.len() as u64);
     office.close().expect("closed");
 }
+
+/// Goal: a receipt that the branch issued behind the place to which it can be read is named by the new one all the same. Method: the
+/// branch answers a file that both logs have, puts it away, and loses its store.
+#[test]
+fn a_receipt_behind_a_gap_is_told_of() {
+    told_of_behind_a_gap(true);
+    told_of_behind_a_gap(false);
+}
+
+fn told_of_behind_a_gap(something_left: bool) {
+    let (directory, place, office) = office();
+    let common = hand_over(&office, &enrolments(3));
+    let unanswered = hand_over(&office, &enrolments(4));
+    office.close().expect("closed");
+    let log = Location { home: Home::new(directory.path().join("log")), ..place.clone() };
+    copy(place.home.path(), log.home.path());
+    let branch = Office::open(&place, false).expect("opened");
+    assert_eq!(branch.proceed(common, &mut |_, _| {}).expect("done"), Waiting::Nothing);
+    branch.close().expect("closed");
+    fs::remove_dir_all(place.home.log()).expect("lost");
+    if something_left {
+        // What the store still has is what both have.
+        copy(&log.home.log(), &place.home.log());
+    }
+
+    let done = log.home.path().join("drop/done/2026-01");
+    fs::create_dir_all(&done).expect("made");
+    fs::write(done.join(format!("{common}_a.csv")), enrolments(3)).expect("put away");
+    // This one has another's name, and says nothing of a receipt.
+    fs::write(done.join(format!("{common}_b.csv")), enrolments(4)).expect("put away");
+    fs::write(log.home.config(), "[[folder]]\nname = \"a\"\npath = \"drop\"\ncentre = \"C1\"\n").expect("written");
+    let office = Office::open(&log, false).expect("opened");
+    let operator = OperatorKey::load(&log.home.operator_key()).expect("its key");
+    for _ in 0..2 {
+        rejudge(&office, &place.home, &operator, &mut |_, _, _| {}).expect("judged again");
+        let state = office.arrival(common).expect("an arrival");
+        let replaced = Replaced { receipt: common, epoch: Epoch::FIRST };
+        assert_eq!((state.stage, state.replaces), (Stage::Filed, Some(replaced)));
+        assert_eq!(office.arrival(unanswered).expect("an arrival").stage, Stage::Received);
+    }
+    office.close().expect("closed");
+}
