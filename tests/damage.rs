@@ -25,15 +25,17 @@ use harness::{
 
 /// So many files are damaged where `DAYBOOK_DAMAGE` asks for no other number: each kind twice.
 const DAMAGES: u64 = 2 * KINDS.len() as u64;
+/// And these are the same each time: a change that is tested must not fail for a damage that nobody had tried before.
+const FIRST: u64 = 6200;
 
 /// Goal: whatever becomes of any stored file of agent or central node, it changes no entry, or it is found, and what is said of it
 /// says where and brings everything back; nothing is ever written to a damaged log. Method: damage one file of a kind, chosen with
 /// the place by a seed; verify, start, scrub, drop a file; do what is said until all is well, and check everything.
-/// `DAYBOOK_DAMAGE=500` asks for five hundred; a table of what came of them is printed.
+/// `DAYBOOK_DAMAGE=500` asks for five hundred others; a table of what came of them is printed.
 #[test]
 fn damage_is_found_or_changes_nothing() {
-    let damages = number("DAYBOOK_DAMAGE").unwrap_or(DAMAGES);
-    let first = first_seed();
+    let asked = number("DAYBOOK_DAMAGE");
+    let (damages, first) = asked.map_or((DAMAGES, FIRST), |damages| (damages, first_seed()));
     println_of(&format!("{damages} damages, DAYBOOK_SEED={first}"));
     let goods = Mutex::new(HashMap::new());
     let (outcomes, failed) = each_round((first, damages), "DAYBOOK_DAMAGE=1", |place, seed| {
