@@ -1,11 +1,17 @@
-//! Small files that are written whole: after a crash there is the old content or the new one, never half of either.
-//! Knows nothing of what the files mean.
+//! Small files that are written whole: after a crash there is the old content or the new one, never half of either. And the hash
+//! of large ones. Knows nothing of what the files mean.
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, Read, Write as _},
     path::{Path, PathBuf},
 };
+
+use daybook_protocol::ids::Digest;
+use sha2::{Digest as _, Sha256};
+
+/// So many bytes of a file are read, hashed or copied at a time.
+pub(crate) const PIECE_BYTES: usize = 256 * 1024;
 
 /// Replaces the file at `path` by `bytes`, readable by its owner only. When this returns, file and name are durable.
 /// There is one writer for each such file, so that a fixed temporary name beside it is enough.
@@ -84,6 +90,20 @@ pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Option<Vec
         return Err(io::Error::new(io::ErrorKind::InvalidData, why));
     }
     Ok(Some(bytes))
+}
+
+/// Length, in bytes, and SHA-256 of what is left to be read.
+pub(crate) fn hash(from: &mut impl Read) -> io::Result<(u64, Digest)> {
+    let (mut hasher, mut bytes, mut piece) = (Sha256::new(), 0, vec![0; PIECE_BYTES]);
+    loop {
+        match from.read(&mut piece)? {
+            0 => return Ok((bytes, Digest(hasher.finalize().into()))),
+            read => {
+                hasher.update(piece.get(..read).unwrap_or_default());
+                bytes += read as u64;
+            }
+        }
+    }
 }
 
 #[cfg(all(test, unix))]

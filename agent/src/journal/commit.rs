@@ -15,8 +15,8 @@ use crate::{
     store::{self, Store, StoreError},
 };
 
-/// What is committed under one barrier at most, in entries: enough that the barrier's milliseconds hardly count, and
-/// little enough that an answer never waits for long.
+/// With so many entries a group is not added to any more, so that a barrier carries less than twice as many: enough that its
+/// milliseconds hardly count, and little enough that an answer never waits for long.
 pub(super) const COMMIT_ENTRIES: u64 = 8_192;
 /// Whoever was answered together is likely to ask again at once: so long, at most, the next barrier waits for as many as shared
 /// the last one, and for whoever comes with them. Nobody waits who is alone.

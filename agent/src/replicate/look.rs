@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{home::Home, identity::Identity};
 
-/// What the central node at `address` has of a log that ends at `count` entries with `root`, in its own signed words; `None` where it
-/// turns this machine away, be it for that end, or because another has taken its place, and where the two do not know each other.
+/// What the central node at `address` says that it has of a log that ends at `count` entries with `root`; `None` where it turns
+/// this machine away, be it for that end, or because another has taken its place, and where the two do not know each other.
 pub async fn mirrored(
     address: &str,
     home: &Home,

@@ -138,11 +138,7 @@ impl Watch for Gathering<'_, '_> {
 /// A slot of the head that was written and cannot be read any more. The other one is then the present head, and what the log
 /// has beyond it is taken over by the next start.
 fn head_damage(home: &Home) -> Option<Damage> {
-    let never = |slot: &[u8]| slot.len() == SLOT_BYTES && slot.iter().all(|byte| *byte == 0);
-    let damaged = |bytes: &[u8]| {
-        bytes.len() != 2 * SLOT_BYTES
-            || bytes.chunks(SLOT_BYTES).any(|slot| Head::decode(slot).is_none() && !never(slot))
-    };
+    let damaged = |bytes: &[u8]| bytes.len() != 2 * SLOT_BYTES || Head::spoilt_slot(bytes).is_some();
     for _ in 0..HEAD_LOOKS {
         match fs::read(home.head()) {
             // Where there is no good head at all the log itself cannot be judged: the check of the log says so.

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, Read, Seek as _},
+    io::{self, Seek as _},
     path::{Path, PathBuf},
 };
 
@@ -13,7 +13,6 @@ use daybook_protocol::{
     ids::{Digest, LogId},
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::{BackupError, failed};
 use crate::{central::registry::Registry, durable};
@@ -21,8 +20,6 @@ use crate::{central::registry::Registry, durable};
 const FORMAT: u32 = 1;
 /// A manifest has at most this many bytes: about a million and a half of files.
 const BYTES_MAX: u64 = 256 << 20;
-/// So many bytes are hashed or copied at a time.
-pub(super) const PIECE_BYTES: usize = 256 * 1024;
 
 /// A file of the backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,26 +131,11 @@ impl Manifest {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(damaged("it is missing")),
             opened => opened.map_err(failed(&path))?,
         };
-        let found = hash(&mut file).map_err(failed(&path))?;
-        if found != *kept {
+        if durable::hash(&mut file).map_err(failed(&path))? != (kept.bytes, kept.sha256) {
             return Err(damaged("its bytes are not those that the manifest names"));
         }
         file.rewind().map_err(failed(&path))?;
         Ok(file)
-    }
-}
-
-/// Length and SHA-256 of what is left to be read.
-fn hash(from: &mut impl Read) -> io::Result<Kept> {
-    let (mut hasher, mut bytes, mut piece) = (Sha256::new(), 0, vec![0; PIECE_BYTES]);
-    loop {
-        match from.read(&mut piece)? {
-            0 => return Ok(Kept { bytes, sha256: Digest(hasher.finalize().into()) }),
-            read => {
-                hasher.update(piece.get(..read).unwrap_or_default());
-                bytes += read as u64;
-            }
-        }
     }
 }
 

@@ -16,7 +16,7 @@ use daybook_protocol::{
 
 use super::{
     AUTHORITY_BELOW, BackupError, LOGS_BELOW, Saved, failed, frames_below, frames_place, keyring_below,
-    manifest::{Kept, LogKept, Manifest, PIECE_BYTES},
+    manifest::{Kept, LogKept, Manifest},
     reading::Reading,
     short,
     sweeping::sweep,
@@ -295,7 +295,7 @@ impl<'a, 'b> Saving<'a, 'b> {
         }
         let mut source = File::open(from).map_err(failed(from))?;
         let mut file = self.begin_file()?;
-        let mut piece = vec![0; PIECE_BYTES];
+        let mut piece = vec![0; durable::PIECE_BYTES];
         loop {
             if !self.work.goes_on() {
                 return Err(BackupError::Stopped);

@@ -9,8 +9,8 @@ use daybook_protocol::ids::Digest;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
-use super::manifest::{Kept, PIECE_BYTES};
-use crate::crash;
+use super::manifest::Kept;
+use crate::{crash, durable};
 
 /// How the names of files begin that have no place yet. What a process that was killed has left of them, the next one removes.
 pub(super) const UNFINISHED: &str = ".unfinished-";
@@ -50,7 +50,7 @@ impl Writing {
     /// Begins a file of the backup in `directory`, readable by its owner only.
     pub(super) fn begin(directory: &Path) -> io::Result<Self> {
         let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(directory)?;
-        let file = BufWriter::with_capacity(PIECE_BYTES, file);
+        let file = BufWriter::with_capacity(durable::PIECE_BYTES, file);
         Ok(Self { file, hasher: Sha256::new(), bytes: 0 })
     }
 

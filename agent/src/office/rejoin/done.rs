@@ -3,24 +3,21 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek as _},
+    io::{self, Seek as _},
 };
 
 use daybook_protocol::{
     event::{Completion, JudgedAgain},
-    ids::{Digest, Sequence},
+    ids::Sequence,
 };
-use sha2::{Digest as _, Sha256};
 
 use super::Rejudging;
 use crate::{
     config::Folder,
+    durable,
     intake::{Dir, Identity, What},
     office::{Handed, OfficeError},
 };
-
-/// So many bytes are hashed at a time.
-const PIECE_BYTES: usize = 256 * 1024;
 
 impl Rejudging<'_> {
     /// Takes from every folder what the log does not know.
@@ -43,7 +40,7 @@ impl Rejudging<'_> {
     }
 
     fn filed(&mut self, folder: &Folder, name: &str, mut file: File, identity: Identity) -> Result<(), OfficeError> {
-        let sha256 = hash(&mut file).map_err(|source| disk(folder, source))?;
+        let (_, sha256) = durable::hash(&mut file).map_err(|source| disk(folder, source))?;
         let (receipt, name) = numbered(name);
         if let Some(arrival) = self.office.journal.look(move |index| index.first_arrival(&sha256))? {
             return self.put_away(arrival, receipt);
@@ -103,16 +100,6 @@ fn in_done(folder: &Folder) -> io::Result<Vec<(String, String)>> {
 fn numbered(name: &str) -> (Option<Sequence>, &str) {
     let parts = name.split_once('_').and_then(|(number, name)| Some((Sequence(number.parse().ok()?), name)));
     parts.map_or((None, name), |(number, name)| (Some(number), name))
-}
-
-fn hash(from: &mut impl Read) -> io::Result<Digest> {
-    let (mut hasher, mut piece) = (Sha256::new(), vec![0; PIECE_BYTES]);
-    loop {
-        match from.read(&mut piece)? {
-            0 => return Ok(Digest(hasher.finalize().into())),
-            read => hasher.update(piece.get(..read).unwrap_or_default()),
-        }
-    }
 }
 
 fn disk(folder: &Folder, source: io::Error) -> OfficeError {
