@@ -1,9 +1,12 @@
 //! Who may know whom. Reads the sources and holds the rules of the design, so that they cannot wear away.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
+
+use toml::{Table, Value};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_path_buf()
@@ -161,4 +164,33 @@ fn files_stay_short() {
             assert!(text.lines().count() <= 450, "{} has {} lines", path.display(), text.lines().count());
         }
     }
+}
+
+fn table(path: &str) -> Table {
+    fs::read_to_string(root().join(path)).expect("a file").parse().expect("TOML")
+}
+
+/// The packages of a lock file, each with its version.
+fn locked(path: &str) -> Vec<(String, String, Value)> {
+    let packages = table(path)["package"].as_array().expect("packages").clone();
+    let text = |package: &Value, key: &str| package[key].as_str().expect("text").to_owned();
+    packages.into_iter().map(|package| (text(&package, "name"), text(&package, "version"), package)).collect()
+}
+
+/// Goal: the fuzz targets, which are a workspace of their own, can be built, and of what the program is built of. Method: their
+/// lock file has the program's dependencies, in the versions of its own lock file.
+#[test]
+fn what_is_fuzzed_is_what_is_built() {
+    let (ours, fuzzed) = (locked("Cargo.lock"), locked("tests/fuzz/Cargo.lock"));
+    for (name, version, _) in &fuzzed {
+        let only_there = ["daybook-fuzz", "libfuzzer-sys", "arbitrary"].contains(&name.as_str());
+        let here = ours.iter().any(|(ours, of, _)| (ours, of) == (name, version));
+        assert!(only_there || here, "{name} {version}: copy Cargo.lock to tests/fuzz, and run cargo metadata there");
+    }
+    let agent = fuzzed.iter().find(|(name, ..)| name == "daybook-agent").expect("it is fuzzed");
+    let locked: BTreeSet<_> =
+        agent.2["dependencies"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    let cargo = table("agent/Cargo.toml");
+    let needed: BTreeSet<_> = cargo["dependencies"].as_table().expect("a table").keys().map(String::as_str).collect();
+    assert_eq!(locked, needed, "copy Cargo.lock to tests/fuzz, and run cargo metadata there");
 }
