@@ -10,8 +10,8 @@ use daybook_protocol::{
     ids::{RegistrationNo, Token},
 };
 
-/// Makes look-up values. The desk knows no keys: whoever calls it does.
-pub trait Tokenizer {
+/// Makes look-up values, for several threads at once. The desk knows no keys: whoever calls it does.
+pub trait Tokenizer: Sync {
     /// The look-up value of some normalised texts; `domain` keeps values of different meaning apart.
     fn token(&self, domain: &str, parts: &[&str]) -> Token;
 }

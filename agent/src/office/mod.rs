@@ -5,14 +5,16 @@ mod door;
 mod founding;
 mod gate;
 mod heeding;
+mod judging;
 mod opening;
-mod passes;
+
 mod reading;
 mod receipt;
 mod rejoin;
 mod ruling;
 mod scrubbing;
 mod signed;
+mod surveying;
 mod turns;
 
 use std::{

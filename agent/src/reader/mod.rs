@@ -12,6 +12,7 @@
 //! without counting them, lets one record grow until memory ends, counts a line at each line feed only, and says nothing
 //! of a quotation mark that is never closed. The tests hold the two against each other.
 
+mod block;
 mod encoding;
 mod header;
 mod plan;
@@ -28,6 +29,7 @@ use daybook_protocol::{
 };
 
 pub use self::{
+    block::Block,
     header::normalise,
     plan::plan,
     rows::{Row, Rows, rows},

@@ -18,9 +18,10 @@ use super::{
 /// One record of a file, borrowed from the [`Records`] that read it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Record<'a> {
-    text: &'a str,
-    unescaped: &'a str,
-    cells: &'a [Cell],
+    pub(super) text: &'a str,
+    /// The cells with doubled quotation marks, made single.
+    pub(super) unescaped: &'a str,
+    pub(super) cells: &'a [Cell],
     /// The physical line on which it begins, from 1.
     pub(super) line: u32,
     /// Text stands after a closing quotation mark: where a cell ends is anyone's guess.
@@ -54,7 +55,7 @@ impl<'a> Record<'a> {
 
 /// Where a cell's text lies.
 #[derive(Debug, Clone, Copy)]
-struct Cell {
+pub(super) struct Cell {
     begin: usize,
     end: usize,
     /// In [`Records::unescaped`] rather than in the text as sent.
@@ -115,6 +116,7 @@ impl Records {
                     self.misquoted = misquoted;
                     self.record = self.passed..self.passed + bytes;
                     self.passed += bytes;
+                    self.unescaped.clear();
                     if doubled {
                         self.unescape();
                     }
@@ -182,7 +184,6 @@ impl Records {
 
     /// Moves the cells with doubled quotation marks aside and makes them single.
     fn unescape(&mut self) {
-        self.unescaped.clear();
         let text = self.buffer.get(self.record.clone()).unwrap_or_default();
         for cell in self.cells.iter_mut().filter(|cell| cell.unescaped) {
             let begin = self.unescaped.len();

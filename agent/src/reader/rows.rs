@@ -162,9 +162,9 @@ impl Rows {
 /// A row of data, borrowed from the [`Rows`] that read it.
 #[derive(Clone, Copy)]
 pub struct Row<'a> {
-    record: Record<'a>,
-    places: &'a [Option<usize>; Field::ALL.len()],
-    shifted: bool,
+    pub(super) record: Record<'a>,
+    pub(super) places: &'a [Option<usize>; Field::ALL.len()],
+    pub(super) shifted: bool,
 }
 
 impl<'a> Row<'a> {

@@ -34,7 +34,7 @@ mod pieces;
 use std::{
     fs::{self, File},
     hash::{BuildHasher as _, Hasher as _, RandomState},
-    io::{self, Read, Write},
+    io::{self, BufRead as _, BufReader, Read, Write},
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock, PoisonError},
 };
@@ -54,7 +54,9 @@ use paced::Paced;
 
 /// The level of zstd: the fastest that still halves a table, so that preserving keeps up with the disk.
 const ZSTD_LEVEL: i32 = 1;
-/// How much of an original is read at a time.
+/// Threads that compress a large original while it is read and hashed; a small one is sooner done without.
+const ZSTD_WORKERS: u32 = 2;
+/// How much of an original is read at a time; one that has as much is large.
 const READ_BYTES: usize = 256 * 1024;
 
 /// Why an original cannot be kept or given back.
@@ -205,7 +207,12 @@ impl Vault {
         let (id, key) = keyring.allocate().map_err(VaultError::Keyring)?;
         let sealer = Sealer::new(Paced::new(file.as_file()), id, &key, keyring.nonce()).map_err(io_failed)?;
         let mut zstd = zstd::Encoder::new(sealer, ZSTD_LEVEL).map_err(io_failed)?;
-        let (sha256, bytes) = copy(wanted, original, &mut zstd, bytes_max, &temporary)?;
+        let mut original = BufReader::with_capacity(READ_BYTES, original);
+        // An error here is met again, and told, by `copy`.
+        if original.fill_buf().is_ok_and(|begin| begin.len() == READ_BYTES) {
+            zstd.multithread(ZSTD_WORKERS).map_err(io_failed)?;
+        }
+        let (sha256, bytes) = copy(wanted, &mut original, &mut zstd, bytes_max, &temporary)?;
         zstd.finish().and_then(Sealer::finish).map_err(io_failed)?;
 
         if let Some(key) = self.usable(wanted, sha256, keyring)? {

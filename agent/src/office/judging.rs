@@ -1,12 +1,10 @@
-//! The two passes over an arrival's original. Pass one finds out how the file is to be read and whether it can be judged row
-//! by row; pass two takes every row to the desk. Both read from the vault only.
+//! Pass two over an arrival's original: every row to the desk. It reads from the vault only, as pass one does.
 
-use std::{collections::VecDeque, io};
+use std::collections::VecDeque;
 
 use daybook_protocol::{
-    event::{Event, FileClosed, FileParsed, FileProcessed, FileReceived, Level, Lines, Totals, Verdict},
+    event::{Event, FileProcessed, FileReceived, Level, Totals, Verdict},
     field::Field,
-    finding::{Code, Finding, Severity, worst},
     ids::Sequence,
 };
 
@@ -16,9 +14,9 @@ use super::{
 };
 use crate::{
     books::index::Arrival,
-    desk::{self, Cells, Context, Survey, Tokenizer},
+    desk::{self, Cells, Context, Tokenizer},
     journal::{Draft, Judged, Pending, ReadRow, today},
-    reader::{self, Planned, ReadError, Row, Wanted},
+    reader::{self, Row},
 };
 
 /// Rows handed to the journal at a time.
@@ -27,53 +25,6 @@ const CHUNK_ROWS: usize = 1024;
 const CHUNKS_MAX: usize = 32;
 
 impl Office {
-    /// Pass one: finds out how the file is to be read and whether it can be judged row by row.
-    pub(super) fn first_pass(&self, state: &Arrival) -> Result<(), OfficeError> {
-        let wanted = Wanted { kind: state.received.kind, header_map: &[] };
-        let open = || self.original(state).map_err(io::Error::other);
-        let draft = match reader::plan(&open, &wanted) {
-            Err(ReadError::Refused { findings, .. }) => closing(state, findings, Lines::default(), false),
-            Err(error) => return Err(error.into()),
-            Ok(planned) => self.survey(state, planned)?,
-        };
-        self.journal.note(draft)?;
-        // DURABLE: the plan, or the verdict on the whole file.
-        Ok(())
-    }
-
-    /// Reads the whole file by its plan and checks the fields of every row, to see whether it is what it seems.
-    fn survey(&self, state: &Arrival, planned: Planned) -> Result<Draft, OfficeError> {
-        let Planned { plan, mut findings } = planned;
-        let mut rows = reader::rows(self.original(state)?, &plan);
-        let context = self.context(state, None);
-        let mut survey = Survey::new(plan.kind);
-        loop {
-            self.go_on()?;
-            match rows.next() {
-                Ok(Some(row)) => {
-                    let cells = RowCells { row, columns: &plan.columns };
-                    survey.add(&cells, &desk::look_at(plan.kind, &cells, &context));
-                }
-                Ok(None) => break,
-                Err(ReadError::Refused { findings, .. }) => return Ok(closing(state, findings, rows.lines(), false)),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        findings.extend(survey.finish(&self.config.policy));
-        if self.folder(state).is_some_and(|folder| !folder.expects(plan.kind)) {
-            findings.push(Code::KIND_NOT_ALLOWED.into());
-        }
-        let lines = rows.lines();
-        match worst(&findings) {
-            Some(Severity::Error) => Ok(closing(state, findings, lines, false)),
-            Some(Severity::Query) if !state.released => Ok(closing(state, findings, lines, true)),
-            _ => {
-                let parsed = FileParsed { arrival: state.arrival, plan, lines };
-                Ok(Draft { findings, ..Draft::of_file(state.arrival, Event::FileParsed(parsed)) })
-            }
-        }
-    }
-
     /// Pass two: every row to the desk, by the plan that the log has, from the first row that has no verdict yet. Gives the
     /// report on the rows if it could be written along.
     pub(super) fn second_pass(
@@ -90,11 +41,13 @@ impl Office {
         let mut under_way: VecDeque<(Identifiers, Pending<Vec<Judged>>)> = VecDeque::new();
         let (mut chunk, mut identifiers) = (Vec::with_capacity(CHUNK_ROWS), Identifiers::default());
         loop {
-            // Whatever was sent is committed before the journal stops.
-            self.go_on()?;
-            if chunk.is_empty() && !self.has_room()? {
-                // What was sent is recorded; the rest is judged when there is room.
-                self.take_nothing_while_closed()?;
+            if chunk.is_empty() {
+                // Whatever was sent is committed before the journal stops.
+                self.go_on()?;
+                if !self.has_room()? {
+                    // What was sent is recorded; the rest is judged when there is room.
+                    self.take_nothing_while_closed()?;
+                }
             }
             let row = rows.next()?;
             let end = row.is_none();
@@ -161,7 +114,7 @@ impl Office {
         Err(unsteady("that line is no row of it"))
     }
 
-    fn context<'a>(&'a self, state: &'a Arrival, tokens: Option<&'a dyn Tokenizer>) -> Context<'a> {
+    pub(super) fn context<'a>(&'a self, state: &'a Arrival, tokens: Option<&'a dyn Tokenizer>) -> Context<'a> {
         let FileReceived { centre, brand, .. } = &state.received;
         Context { tokens, policy: &self.config.policy, centre, brand, today: today() }
     }
@@ -188,17 +141,10 @@ impl Settled<'_> {
     }
 }
 
-/// The verdict on a whole file: refused, or held for a person.
-fn closing(state: &Arrival, findings: Vec<Finding>, lines: Lines, held: bool) -> Draft {
-    let closed = FileClosed { arrival: state.arrival, lines };
-    let event = if held { Event::FileHeld(closed) } else { Event::FileRejected(closed) };
-    Draft { findings, ..Draft::of_file(state.arrival, event) }
-}
-
 /// A row, as the desk sees it.
-struct RowCells<'a> {
-    row: Row<'a>,
-    columns: &'a [Option<Field>],
+pub(super) struct RowCells<'a> {
+    pub(super) row: Row<'a>,
+    pub(super) columns: &'a [Option<Field>],
 }
 
 impl Cells for RowCells<'_> {
