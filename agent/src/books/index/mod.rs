@@ -2,6 +2,7 @@
 //! hold ten million learners, and it holds nothing personal: tokens, ids, codes and dates.
 
 mod arrivals;
+mod flat;
 mod people;
 mod snapshot;
 

@@ -6,11 +6,11 @@ use daybook_protocol::{
     date::Date,
     entry::Entry,
     event::{Event, LearnerEnrolled, PersonTokens},
-    ids::{KeyId, RegistrationNo, Sequence, Token},
+    ids::{Epoch, KeyId, RegistrationNo, Sequence, Token},
 };
 use hashbrown::HashTable;
 
-use super::arrival_of;
+use super::{arrival_of, flat::Flat};
 use crate::desk::{Action, Change, Learner, Registration, Step};
 
 /// No slot: the end of a chain.
@@ -30,17 +30,42 @@ pub(super) struct LearnerSlot {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RegistrationSlot {
-    pub(super) no: RegistrationNo,
-    pub(super) arrival: Option<Sequence>,
+    /// Its `LearnerEnrolled`.
+    pub(super) sequence: Sequence,
+    pub(super) arrival: Maybe,
     pub(super) learner: u32,
-    pub(super) centre: u32,
-    pub(super) brand: u32,
-    pub(super) qualification: u32,
+    /// What it has in common with others: a place in [`People::terms`].
+    pub(super) terms: u32,
     pub(super) starts_on: Date,
     pub(super) expires_on: Date,
     pub(super) previous: u32,
     /// The latest step behind the enrolment; each names the one before it.
     pub(super) steps: u32,
+}
+
+/// What an office's registrations have in common; there are few of these. The last three are places in [`People::texts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Terms {
+    pub(super) epoch: Epoch,
+    pub(super) centre: u32,
+    pub(super) brand: u32,
+    pub(super) qualification: u32,
+}
+
+/// An entry, or none, in eight bytes: an `Option` takes sixteen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Maybe(u64);
+
+impl From<Option<Sequence>> for Maybe {
+    fn from(sequence: Option<Sequence>) -> Self {
+        Self(sequence.map_or(u64::MAX, |sequence| sequence.0))
+    }
+}
+
+impl From<Maybe> for Option<Sequence> {
+    fn from(Maybe(number): Maybe) -> Self {
+        (number != u64::MAX).then_some(Sequence(number))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +77,10 @@ pub(super) struct StepSlot {
 /// See the module's description.
 #[derive(Debug, Default)]
 pub(super) struct People {
-    pub(super) learners: Vec<LearnerSlot>,
-    pub(super) registrations: Vec<RegistrationSlot>,
-    pub(super) steps: Vec<StepSlot>,
+    pub(super) learners: Flat<LearnerSlot>,
+    pub(super) registrations: Flat<RegistrationSlot>,
+    pub(super) steps: Flat<StepSlot>,
+    pub(super) terms: TermsTable,
     pub(super) changes: HashMap<u32, Vec<Change>>,
     pub(super) texts: Texts,
     /// Whose a ULN's or person's token was until an amendment: few, so that these cost a learner nothing.
@@ -84,6 +110,26 @@ impl Texts {
 
     fn text(&self, place: u32) -> String {
         self.all.get(place as usize).cloned().unwrap_or_default()
+    }
+}
+
+/// [`Terms`], each once.
+#[derive(Debug, Default)]
+pub(super) struct TermsTable {
+    pub(super) all: Vec<Terms>,
+    places: hashbrown::HashMap<Terms, u32>,
+}
+
+impl TermsTable {
+    pub(super) fn place(&mut self, terms: Terms) -> u32 {
+        *self.places.entry(terms).or_insert_with(|| {
+            self.all.push(terms);
+            slot_number(self.all.len() - 1)
+        })
+    }
+
+    fn get(&self, place: u32) -> Option<&Terms> {
+        self.all.get(place as usize)
     }
 }
 
@@ -137,13 +183,17 @@ impl People {
         let slot = slot_number(self.registrations.len());
         let Some(record) = self.learners.get_mut(learner as usize) else { return };
         let previous = std::mem::replace(&mut record.registrations, slot);
-        self.registrations.push(RegistrationSlot {
-            no: enrolled.registration,
-            arrival: arrival_of(entry),
-            learner,
+        let terms = Terms {
+            epoch: enrolled.registration.epoch,
             centre: self.texts.place(&enrolled.centre),
             brand: self.texts.place(&enrolled.brand),
             qualification: self.texts.place(&enrolled.qualification),
+        };
+        self.registrations.push(RegistrationSlot {
+            sequence: enrolled.registration.sequence,
+            arrival: arrival_of(entry).into(),
+            learner,
+            terms: self.terms.place(terms),
             starts_on,
             expires_on: enrolled.expires_on,
             previous,
@@ -218,13 +268,14 @@ impl People {
     fn learner_slot(&self, id: KeyId) -> Option<u32> {
         // Most who are asked for are new.
         self.learners.last().filter(|latest| id <= latest.id)?;
-        self.learners.binary_search_by_key(&id, |learner| learner.id).ok().map(slot_number)
+        self.learners.find(&id, |learner| learner.id).map(slot_number)
     }
 
     /// Registrations are in the order of their entries.
     fn registration_slot(&self, no: RegistrationNo) -> Option<usize> {
-        let place = self.registrations.binary_search_by_key(&no.sequence, |it| it.no.sequence).ok()?;
-        self.registrations.get(place).filter(|it| it.no == no).map(|_| place)
+        let place = self.registrations.find(&no.sequence, |it| it.sequence)?;
+        let terms = self.terms.get(self.registrations.get(place)?.terms)?;
+        (terms.epoch == no.epoch).then_some(place)
     }
 
     fn find(&self, table: &HashTable<u32>, token: &Token, of: impl Fn(&LearnerSlot) -> Token) -> Option<u32> {
@@ -260,7 +311,7 @@ impl People {
         let mut registrations = Vec::new();
         let mut next = learner.registrations;
         while let Some(registration) = self.registrations.get(next as usize) {
-            registrations.push(self.registration(registration));
+            registrations.extend(self.registration(registration));
             next = registration.previous;
         }
         registrations.reverse();
@@ -269,23 +320,24 @@ impl People {
         Some(Learner { id: learner.id, tokens, registrations, changes })
     }
 
-    fn registration(&self, slot: &RegistrationSlot) -> Registration {
+    fn registration(&self, slot: &RegistrationSlot) -> Option<Registration> {
+        let terms = self.terms.get(slot.terms)?;
         let mut steps = Vec::new();
         let mut next = slot.steps;
         while let Some(step) = self.steps.get(next as usize) {
             steps.push(step.step);
             next = step.previous;
         }
-        let (effective_on, sequence) = (slot.starts_on, slot.no.sequence);
-        steps.push(Step { effective_on, sequence, arrival: slot.arrival, action: Action::Enrolled });
+        let (effective_on, sequence) = (slot.starts_on, slot.sequence);
+        steps.push(Step { effective_on, sequence, arrival: slot.arrival.into(), action: Action::Enrolled });
         steps.sort_unstable_by_key(|step| (step.effective_on, step.sequence));
-        Registration {
-            no: slot.no,
-            centre: self.texts.text(slot.centre),
-            brand: self.texts.text(slot.brand),
-            qualification: self.texts.text(slot.qualification),
+        Some(Registration {
+            no: RegistrationNo { epoch: terms.epoch, sequence },
+            centre: self.texts.text(terms.centre),
+            brand: self.texts.text(terms.brand),
+            qualification: self.texts.text(terms.qualification),
             expires_on: slot.expires_on,
             steps,
-        }
+        })
     }
 }

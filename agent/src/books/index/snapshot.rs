@@ -7,7 +7,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufReader, Read, Write},
+    io::{self, BufRead as _, BufReader, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -23,16 +23,18 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Held, Index, LastScrub, OpenAlarm,
     arrivals::Arrival,
-    people::{LearnerSlot, RegistrationSlot, StepSlot},
+    people::{LearnerSlot, RegistrationSlot, StepSlot, Terms},
 };
 use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
 const MAGIC: [u8; 8] = *b"DBKINDEX";
 /// Raised with every change of the layout; an older snapshot is then ignored.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
-/// Written and hashed in pieces of this size.
+/// The SHA-256 at the end.
+const HASH_BYTES: u64 = 32;
+/// Written, read and hashed in pieces of this size.
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// Why an index was not saved.
@@ -114,7 +116,9 @@ pub(super) fn save(index: &Index, log: LogId, root: Digest, path: &Path) -> Resu
 
 pub(super) fn load(path: &Path, log: LogId, root_at: impl FnOnce(u64) -> Option<Digest>) -> Option<Index> {
     let file = File::open(path).ok()?;
-    let mut from = In { inner: BufReader::with_capacity(1 << 20, file), hash: Sha256::new() };
+    let hashed = file.metadata().ok()?.len().checked_sub(HASH_BYTES)?;
+    let hashing = Hashing { inner: file.take(hashed), hash: Sha256::new() };
+    let mut from = In { inner: BufReader::with_capacity(BUFFER_BYTES, hashing) };
     let known = from.take().ok()? == MAGIC && from.small().ok()? == VERSION;
     let of = known.then(|| from.take().map(LogId)).transpose().ok()?;
     let (applied, root) = (from.number().ok()?, Digest(from.take().ok()?));
@@ -122,9 +126,12 @@ pub(super) fn load(path: &Path, log: LogId, root_at: impl FnOnce(u64) -> Option<
         return None;
     }
     let index = read_index(&mut from, applied).ok()?;
-    let found: [u8; 32] = from.hash.finalize().into();
-    let mut expected = [0; 32];
-    from.inner.read_exact(&mut expected).ok()?;
+    if !from.inner.fill_buf().ok()?.is_empty() {
+        return None;
+    }
+    let Hashing { inner, hash } = from.inner.into_inner();
+    let (found, mut expected): ([u8; 32], _) = (hash.finalize().into(), [0; 32]);
+    inner.into_inner().read_exact(&mut expected).ok()?;
     (found == expected).then_some(index)
 }
 
@@ -163,17 +170,29 @@ impl<T: Write> Out<T> {
     }
 }
 
-/// Hashes what is read.
-struct In<T> {
+/// Hashes what is read: a megabyte at a time, since most of it is asked for four bytes at a time.
+struct Hashing<T> {
     inner: T,
     hash: Sha256,
+}
+
+impl<T: Read> Read for Hashing<T> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(to)?;
+        self.hash.update(to.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+}
+
+/// Reads the parts of a snapshot.
+struct In<T> {
+    inner: T,
 }
 
 impl<T: Read> In<T> {
     fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.inner.read_exact(&mut bytes)?;
-        self.hash.update(bytes);
         Ok(bytes)
     }
     fn number(&mut self) -> io::Result<u64> {
@@ -201,7 +220,7 @@ fn maybe(sequence: Option<Sequence>) -> u64 {
 fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
     let people = &index.people;
     out.number(people.learners.len() as u64)?;
-    for LearnerSlot { id, uln, person, identity, registrations } in &people.learners {
+    for LearnerSlot { id, uln, person, identity, registrations } in people.learners.iter() {
         out.small(id.epoch.0)?;
         out.small(id.number)?;
         for token in [uln, person, identity] {
@@ -209,19 +228,24 @@ fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
         }
         out.small(*registrations)?;
     }
+    out.number(people.terms.all.len() as u64)?;
+    for Terms { epoch, centre, brand, qualification } in &people.terms.all {
+        for number in [epoch.0, *centre, *brand, *qualification] {
+            out.small(number)?;
+        }
+    }
     out.number(people.registrations.len() as u64)?;
-    for slot in &people.registrations {
-        out.small(slot.no.epoch.0)?;
-        out.number(slot.no.sequence.0)?;
-        out.number(maybe(slot.arrival))?;
-        for number in [slot.learner, slot.centre, slot.brand, slot.qualification, slot.previous, slot.steps] {
+    for slot in people.registrations.iter() {
+        out.number(slot.sequence.0)?;
+        out.number(maybe(slot.arrival.into()))?;
+        for number in [slot.learner, slot.terms, slot.previous, slot.steps] {
             out.small(number)?;
         }
         out.date(slot.starts_on)?;
         out.date(slot.expires_on)?;
     }
     out.number(people.steps.len() as u64)?;
-    for StepSlot { step, previous } in &people.steps {
+    for StepSlot { step, previous } in people.steps.iter() {
         out.date(step.effective_on)?;
         out.number(step.sequence.0)?;
         out.number(maybe(step.arrival))?;
@@ -298,23 +322,15 @@ fn read_index<T: Read>(from: &mut In<T>, applied: u64) -> io::Result<Index> {
         index.people.restore(LearnerSlot { id, uln, person, identity, registrations: from.small()? });
     }
     for _ in 0..from.number()? {
-        let no = RegistrationNo { epoch: Epoch(from.small()?), sequence: from.sequence()? };
-        let arrival = from.maybe()?;
-        let [learner, centre, brand, qualification, previous, steps] =
-            [from.small()?, from.small()?, from.small()?, from.small()?, from.small()?, from.small()?];
+        let (epoch, centre) = (Epoch(from.small()?), from.small()?);
+        index.people.terms.place(Terms { epoch, centre, brand: from.small()?, qualification: from.small()? });
+    }
+    for _ in 0..from.number()? {
+        let (sequence, arrival) = (from.sequence()?, from.maybe()?.into());
+        let [learner, terms, previous, steps] = [from.small()?, from.small()?, from.small()?, from.small()?];
         let (starts_on, expires_on) = (from.date()?, from.date()?);
-        index.people.registrations.push(RegistrationSlot {
-            no,
-            arrival,
-            learner,
-            centre,
-            brand,
-            qualification,
-            starts_on,
-            expires_on,
-            previous,
-            steps,
-        });
+        let slot = RegistrationSlot { sequence, arrival, learner, terms, starts_on, expires_on, previous, steps };
+        index.people.registrations.push(slot);
     }
     for _ in 0..from.number()? {
         let (effective_on, sequence, arrival) = (from.date()?, from.sequence()?, from.maybe()?);
@@ -338,7 +354,6 @@ fn read_index<T: Read>(from: &mut In<T>, applied: u64) -> io::Result<Index> {
     }
     let mut rest = Vec::new();
     (&mut from.inner).take(length).read_to_end(&mut rest)?;
-    from.hash.update(&rest);
     restore(&mut index, serde_json::from_slice(&rest).map_err(io::Error::other)?);
     Ok(index)
 }
