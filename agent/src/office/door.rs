@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, mpsc},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -16,7 +16,10 @@ use daybook_protocol::{
 };
 use tracing::{error, info, warn};
 
-use super::{Handed, Office, OfficeError, Waiting};
+use super::{
+    Handed, Office, OfficeError, Waiting,
+    ear::{Ear, Ears},
+};
 use crate::{
     books::index::{self, Index, Stage},
     config::Folder,
@@ -29,9 +32,6 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(5);
 /// How soon a stop is noticed by a folder that waits.
 const STOP_NOTICED: Duration = Duration::from_millis(200);
-/// So many hints wait while a folder is busy. A rename that is forgotten costs its file, and what came after it, the quiet
-/// period.
-const HEARD_MAX: usize = 4096;
 
 /// Watches every folder of the configuration until `shutdown`. Each thread ends by itself; the caller waits for them.
 pub fn watch_folders(office: &Arc<Office>, shutdown: &Shutdown) -> Result<Vec<thread::JoinHandle<()>>, OfficeError> {
@@ -41,12 +41,11 @@ pub fn watch_folders(office: &Arc<Office>, shutdown: &Shutdown) -> Result<Vec<th
     }
     let (mut watcher, hints) = Watcher::new(folders.iter().map(Folder::drop).collect());
     let mut threads = Vec::new();
-    let mut ears = Vec::new();
+    let mut ears = Ears::default();
     for folder in folders {
-        let (ear, heard) = mpsc::sync_channel(HEARD_MAX);
-        ears.push(ear);
+        let ear = ears.add();
         let (office, shutdown) = (Arc::clone(office), shutdown.clone());
-        threads.push(thread::spawn(move || Door::new(office, folder).attend(&heard, &shutdown)));
+        threads.push(thread::spawn(move || Door::new(office, folder).attend(&ear, &shutdown)));
     }
     let mut mirror = office.mirror.subscribe();
     let (shutdown, rescan) = (shutdown.clone(), Duration::from_secs(office.config.agent.rescan_seconds.max(1)));
@@ -54,28 +53,21 @@ pub fn watch_folders(office: &Arc<Office>, shutdown: &Shutdown) -> Result<Vec<th
         let mut renewed = Instant::now();
         while !shutdown.is_asked() {
             if let Ok(hint) = hints.recv_timeout(STOP_NOTICED) {
-                nudge(&ears, hint.folder, hint.kind);
+                ears.nudge(hint.folder, hint.kind);
             }
             if mirror.has_changed().unwrap_or(false) {
                 mirror.mark_unchanged();
-                (0..ears.len()).for_each(|folder| nudge(&ears, folder, HintKind::Changed));
+                ears.nudge_all();
             }
             if renewed.elapsed() >= rescan {
                 for folder in watcher.refresh() {
-                    nudge(&ears, folder, HintKind::Changed);
+                    ears.nudge(folder, HintKind::Changed);
                 }
                 renewed = Instant::now();
             }
         }
     }));
     Ok(threads)
-}
-
-/// Tells a folder's thread to look. One that has so many hints to read will look anyway.
-fn nudge(ears: &[mpsc::SyncSender<HintKind>], folder: usize, kind: HintKind) {
-    if let Some(ear) = ears.get(folder) {
-        let _ = ear.try_send(kind);
-    }
 }
 
 /// The name of the alarm that says that an arrival cannot be handled.
@@ -125,12 +117,12 @@ impl Door {
         }
     }
 
-    fn attend(mut self, heard: &mpsc::Receiver<HintKind>, shutdown: &Shutdown) {
+    fn attend(mut self, ear: &Ear, shutdown: &Shutdown) {
         let mut looked = self.remember().map(|()| Duration::ZERO);
         while !shutdown.is_asked() {
             let wait = looked.or_else(|error| self.trouble(error).map(|()| RETRY));
             match wait {
-                Ok(wait) => self.wait(wait, heard, shutdown),
+                Ok(wait) => self.wait(wait, ear, shutdown),
                 Err(OfficeError::Stopping) => return,
                 // The journal takes nothing more.
                 Err(_) => return shutdown.ask(),
@@ -370,22 +362,22 @@ impl Door {
         Ok(())
     }
 
-    fn wait(&mut self, wait: Duration, heard: &mpsc::Receiver<HintKind>, shutdown: &Shutdown) {
+    fn wait(&mut self, wait: Duration, ear: &Ear, shutdown: &Shutdown) {
         let until = Instant::now() + wait;
         while !shutdown.is_asked() && Instant::now() < until {
-            // Who nudges this folder notices the wish to stop and goes, and with it the channel: nobody need wake up to see.
-            match heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(hint) => {
-                    // All that were heard meanwhile: one look is enough for them.
-                    for hint in std::iter::once(hint).chain(heard.try_iter()) {
+            // Who nudges this folder notices the wish to stop and goes, which closes the ear: nobody need wake up to see.
+            match ear.listen(until.saturating_duration_since(Instant::now())) {
+                Some(hints) if hints.is_empty() => {}
+                // One look is enough for all that were heard meanwhile.
+                Some(hints) => {
+                    for hint in hints {
                         if let HintKind::RenamedIn(name) = hint {
                             self.scanner.renamed_in(&name);
                         }
                     }
                     return;
                 }
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
-                Err(mpsc::RecvTimeoutError::Disconnected) => thread::sleep(STOP_NOTICED.min(wait)),
+                None => thread::sleep(STOP_NOTICED.min(wait)),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod door;
+mod ear;
 mod founding;
 mod gate;
 mod heeding;
