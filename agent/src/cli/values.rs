@@ -162,6 +162,34 @@ pub(super) fn one_of<const N: usize>(codes: [&'static str; N]) -> impl TypedValu
     PossibleValuesParser::new(codes).map(|code| code.to_ascii_uppercase())
 }
 
+/// What `why` explains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// An entry.
+    Entry(Sequence),
+    /// Whatever was decided about a row.
+    Row {
+        /// The arrival of its file, which is the number of the file's first receipt.
+        file: Sequence,
+        /// The physical line on which it begins, counted from 1.
+        line: u32,
+    },
+}
+
+impl std::str::FromStr for About {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let entry = |text: &str| text.parse().map(Sequence).ok();
+        let about = match text.split_once(':') {
+            None => entry(text).map(Self::Entry),
+            Some((file, line)) => entry(file).zip(line.parse().ok()).map(|(file, line)| Self::Row { file, line }),
+        };
+        about.ok_or_else(|| "an entry such as 4711, or a file's receipt and a line such as 4700:12".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
