@@ -223,4 +223,14 @@ mod tests {
             assert!(address(wrong).is_err(), "{wrong}");
         }
     }
+
+    /// Goal: an entry and a line of a file are told apart, and nothing else is taken for either. Method: good and bad texts.
+    #[test]
+    fn what_is_to_be_explained() {
+        assert_eq!("4711".parse(), Ok(About::Entry(Sequence(4711))));
+        assert_eq!("4700:12".parse(), Ok(About::Row { file: Sequence(4700), line: 12 }));
+        for bad in ["", ":", "4700:", ":12", "a.csv:12", "4700:-1", "1:2:3"] {
+            assert!(bad.parse::<About>().is_err(), "{bad}");
+        }
+    }
 }
