@@ -108,6 +108,15 @@ pub enum Command {
                             daybook history --registration R1-48213 --as-of 2026-06-30 --on 2013-10-01\n\n\
                             --as-of asks what was known then, --on what held on that day: the two are independent.")]
     History(History),
+    /// Say why an entry, or what became of a row of a file, is as it is
+    #[command(after_help = "Example:\n  daybook why 4711\n  daybook why 4700:12\n\n\
+                            FILE is the number of the file's first receipt. With --json: sequence, type, policy (the entry of the \
+                            configuration it was judged under), against, findings and facts (what was known of the learner).")]
+    Why {
+        /// An entry, or a file's receipt and a line of it
+        #[arg(value_name = "ENTRY|FILE:LINE")]
+        about: values::About,
+    },
     /// Show on one screen how things stand and whether anything is wrong
     #[command(after_help = "Example:\n  daybook status --check && echo all is well")]
     Status {
@@ -340,6 +349,7 @@ impl Command {
             | Self::Record { .. }
             | Self::Entries(_)
             | Self::History(_)
+            | Self::Why { .. }
             | Self::Status { .. }
             | Self::Held { .. }
             | Self::Verify { export: None, .. }

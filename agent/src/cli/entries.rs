@@ -180,7 +180,8 @@ pub fn held(entry: &Entry, look: &Look<'_>) -> Vec<String> {
     lines
 }
 
-fn in_brief(finding: Finding) -> String {
+/// A finding as its code and field.
+pub fn in_brief(finding: Finding) -> String {
     finding.field.map_or_else(|| finding.code.to_string(), |field| format!("{} {field}", finding.code))
 }
 

@@ -162,6 +162,34 @@ pub(super) fn one_of<const N: usize>(codes: [&'static str; N]) -> impl TypedValu
     PossibleValuesParser::new(codes).map(|code| code.to_ascii_uppercase())
 }
 
+/// What `why` explains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// An entry.
+    Entry(Sequence),
+    /// Whatever was decided about a row.
+    Row {
+        /// The arrival of its file, which is the number of the file's first receipt.
+        file: Sequence,
+        /// The physical line on which it begins, counted from 1.
+        line: u32,
+    },
+}
+
+impl std::str::FromStr for About {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let entry = |text: &str| text.parse().map(Sequence).ok();
+        let about = match text.split_once(':') {
+            None => entry(text).map(Self::Entry),
+            Some((file, line)) => entry(file).zip(line.parse().ok()).map(|(file, line)| Self::Row { file, line }),
+        };
+        about.ok_or_else(|| "an entry such as 4711, or a file's receipt and a line such as 4700:12".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +221,16 @@ mod tests {
         assert_eq!(address("[::1]:9"), Ok("[::1]:9".to_owned()));
         for wrong in ["", ":7310", "::1", "host:port", "host:70000", "host:0", "https://host"] {
             assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// Goal: an entry and a line of a file are told apart, and nothing else is taken for either. Method: good and bad texts.
+    #[test]
+    fn what_is_to_be_explained() {
+        assert_eq!("4711".parse(), Ok(About::Entry(Sequence(4711))));
+        assert_eq!("4700:12".parse(), Ok(About::Row { file: Sequence(4700), line: 12 }));
+        for bad in ["", ":", "4700:", ":12", "a.csv:12", "4700:-1", "1:2:3"] {
+            assert!(bad.parse::<About>().is_err(), "{bad}");
         }
     }
 }

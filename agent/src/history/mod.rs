@@ -187,7 +187,7 @@ impl History {
 }
 
 /// Whether it is a fact about a learner, which holds from a day.
-fn is_fact(event: &Event) -> bool {
+pub(crate) fn is_fact(event: &Event) -> bool {
     event.learner().is_some() && !matches!(event, Event::RowRejected(_) | Event::RowHeld(_))
 }
 

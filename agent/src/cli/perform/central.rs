@@ -145,6 +145,7 @@ fn at_copy(reading: &Reading, request: &Request, screen: &mut dyn Screen) -> any
     match &request.command {
         Command::Entries(entries) => asking::entries(reading, entries, request.json, screen),
         Command::History(history) => asking::history(reading, history, request.json, screen),
+        Command::Why { about } => super::why::why(reading, *about, request.json, screen),
         Command::Export { directory } => upkeep::export(reading, None, directory, request.json, screen),
         Command::Rebuild => upkeep::refold(reading, request.json, screen),
         _ => Err(anyhow::anyhow!("on a copy there are entries, history, verify, export and rebuild")),

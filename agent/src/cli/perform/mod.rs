@@ -14,6 +14,7 @@ mod sample;
 mod scrubbing;
 mod standing;
 mod upkeep;
+mod why;
 
 use std::sync::Arc;
 
@@ -128,6 +129,7 @@ fn served(
         Command::Record { what } => doing::record(office, what, operator, json, screen),
         Command::Entries(entries) => asking::entries(reading, entries, json, screen),
         Command::History(history) => asking::history(reading, history, json, screen),
+        Command::Why { about } => why::why(reading, *about, json, screen),
         Command::Export { directory } => {
             upkeep::export(reading, office.identity.central.as_ref(), directory, json, screen)
         }
