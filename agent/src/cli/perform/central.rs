@@ -148,7 +148,7 @@ fn at_copy(reading: &Reading, request: &Request, screen: &mut dyn Screen) -> any
         Command::Why { about } => super::why::why(reading, *about, request.json, screen),
         Command::Export { directory } => upkeep::export(reading, None, directory, request.json, screen),
         Command::Rebuild => upkeep::refold(reading, request.json, screen),
-        _ => Err(anyhow::anyhow!("on a copy there are entries, history, verify, export and rebuild")),
+        _ => Err(anyhow::anyhow!("on a copy there are entries, history, why, verify, export and rebuild")),
     }
 }
 
