@@ -1,12 +1,17 @@
 //! The committer's thread: keys, batches, barrier, head, and only then the answers. Owns the store.
 
 use std::{
-    sync::{Arc, mpsc::Receiver},
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
     time::{Duration, Instant},
 };
 
 use daybook_protocol::{batch::Frame, ids::Epoch, tree::Frontier};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{JournalError, failed};
 use crate::{
@@ -23,14 +28,16 @@ pub(super) const COMMIT_ENTRIES: u64 = 8_192;
 const GATHER_MAX: Duration = Duration::from_millis(2);
 /// When nobody has come for so long, those are all that come together.
 const GATHER_PAUSE: Duration = Duration::from_micros(200);
+/// How long it takes, at most, until room on a full disk is noticed.
+const ROOM_PAUSE: Duration = Duration::from_secs(1);
 
 /// What to say to whoever waits, once the barrier has passed; it is shown where the log then ends.
 pub(super) type Answer = Box<dyn FnOnce(&Frontier) + Send>;
 
 /// What is committed under one barrier.
 pub(super) struct Group {
-    /// Batches in their order.
-    pub(super) frames: Vec<Frame>,
+    /// Batches in their order, those left out that the store has already.
+    pub(super) frames: VecDeque<Frame>,
     /// Where the log ends with them.
     pub(super) frontier: Frontier,
     /// What to say then.
@@ -49,10 +56,14 @@ impl Group {
                 _ => left.min(GATHER_PAUSE),
             };
             let Ok(behind) = coming.recv_timeout(wait) else { return };
-            self.frames.extend(behind.frames);
-            self.frontier = behind.frontier;
-            self.answers.extend(behind.answers);
+            self.take_in(behind);
         }
+    }
+
+    fn take_in(&mut self, behind: Self) {
+        self.frames.extend(behind.frames);
+        self.frontier = behind.frontier;
+        self.answers.extend(behind.answers);
     }
 
     fn entries(&self) -> u64 {
@@ -60,45 +71,92 @@ impl Group {
     }
 }
 
-/// Commits groups as they come, until there is nobody left who could send one or something fails; then closes the store,
-/// also where it only found no room: what it has is good, and a store that was closed in order opens again on little room.
-pub(super) fn run(
-    mut store: Store,
-    keyring: &Arc<Keyring>,
-    epoch: Epoch,
-    coming: &Receiver<Group>,
-) -> Result<(), JournalError> {
-    let mut together = 1;
-    while let Ok(mut group) = coming.recv() {
-        group.gather(coming, together);
-        together = group.answers.len();
-        if !group.frames.is_empty() {
-            match commit(&mut store, keyring, epoch, &group) {
-                Ok(()) => {}
-                Err(Failed::Full(full)) => {
-                    // What closing fails by is found by the next start; why it came to that is what a person must know.
-                    if let Err(error) = store.close() {
-                        warn!(error = &error as &dyn std::error::Error, "the log was not closed in order");
+/// See the module's description.
+pub(super) struct Committer {
+    pub(super) store: Store,
+    pub(super) keyring: Arc<Keyring>,
+    pub(super) epoch: Epoch,
+    /// Whether what finds no room waits for it.
+    pub(super) waits_for_room: Arc<AtomicBool>,
+}
+
+impl Committer {
+    /// Commits groups as they come, until there is nobody left who could send one or something fails; then closes the store,
+    /// also where it only found no room: what it has is good, and a store that was closed in order opens again on little room.
+    pub(super) fn run(mut self, coming: &Receiver<Group>) -> Result<(), JournalError> {
+        let mut together = 1;
+        while let Ok(mut group) = coming.recv() {
+            group.gather(coming, together);
+            together = group.answers.len();
+            if !group.frames.is_empty() {
+                match self.commit_with_room(&mut group, coming) {
+                    Ok(()) => {}
+                    Err(Failed::Full(full)) => {
+                        // What closing fails by is found by the next start; why it came to that is what a person must know.
+                        if let Err(error) = self.store.close() {
+                            warn!(error = &error as &dyn std::error::Error, "the log was not closed in order");
+                        }
+                        return Err(full);
                     }
-                    return Err(full);
+                    Err(Failed::Broken(error)) => return Err(error),
                 }
-                Err(Failed::Broken(error)) => return Err(error),
+            }
+            for answer in group.answers {
+                answer(&group.frontier);
             }
         }
-        for answer in group.answers {
-            answer(&group.frontier);
+        let entries = self.store.head().frontier.count();
+        self.store.close().map_err(|error| failed(&error))?;
+        debug!(entries, "the journal is closed");
+        Ok(())
+    }
+
+    /// Commits a group; where a full disk is to be waited for, again and again until there is room, together with whatever
+    /// comes meanwhile.
+    fn commit_with_room(&mut self, group: &mut Group, coming: &Receiver<Group>) -> Result<(), Failed> {
+        let mut waited = false;
+        loop {
+            let full = match self.commit(group) {
+                Err(Failed::Full(full)) if self.waits_for_room.load(Ordering::Relaxed) => full,
+                done => {
+                    if waited && done.is_ok() {
+                        info!("there is room again: the log goes on");
+                    }
+                    return done;
+                }
+            };
+            if !std::mem::replace(&mut waited, true) {
+                warn!(error = &full as &dyn std::error::Error, "the log waits for room on the disk");
+            }
+            match coming.recv_timeout(ROOM_PAUSE) {
+                Ok(behind) => group.take_in(behind),
+                Err(RecvTimeoutError::Timeout) => {}
+                // This is a stop.
+                Err(RecvTimeoutError::Disconnected) => return Err(Failed::Full(full)),
+            }
         }
     }
-    let entries = store.head().frontier.count();
-    store.close().map_err(|error| failed(&error))?;
-    debug!(entries, "the journal is closed");
-    Ok(())
+
+    fn commit(&mut self, group: &mut Group) -> Result<(), Failed> {
+        crash::point("journal.commit.before");
+        // The keys go first: the store may make a batch durable at any time once it has it, and an entry whose key was lost
+        // would be an entry that nobody can read.
+        self.keyring.sync()?;
+        while let Some(frame) = group.frames.front() {
+            self.store.append(frame)?;
+            group.frames.pop_front();
+        }
+        self.store.barrier(&group.frontier, self.epoch)?;
+        // DURABLE: every entry of the group. Whoever waits may forget what they sent.
+        crash::point("journal.commit.after");
+        Ok(())
+    }
 }
 
 /// Why a group was not committed.
 enum Failed {
-    /// There was no room for all of it. The store is good, but has the batches that went in before: closing syncs them, the next
-    /// start takes them over, and whoever waited was told that it failed. Sent again, they are duplicates.
+    /// There was no room for all of it. The store is good, but may have the batches that went in before: closing syncs them, the
+    /// next start takes them over, and whoever waited was told that it failed. Sent again, they are duplicates.
     Full(JournalError),
     /// Nothing is known of the store.
     Broken(JournalError),
@@ -128,18 +186,4 @@ impl From<KeyringError> for Failed {
             Self::Broken(failed(&error))
         }
     }
-}
-
-fn commit(store: &mut Store, keyring: &Keyring, epoch: Epoch, group: &Group) -> Result<(), Failed> {
-    crash::point("journal.commit.before");
-    // The keys go first: the store may make a batch durable at any time once it has it, and an entry whose key was lost
-    // would be an entry that nobody can read.
-    keyring.sync()?;
-    for frame in &group.frames {
-        store.append(frame)?;
-    }
-    store.barrier(&group.frontier, epoch)?;
-    // DURABLE: every entry of the group. Whoever waits may forget what they sent.
-    crash::point("journal.commit.after");
-    Ok(())
 }

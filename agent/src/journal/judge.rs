@@ -3,8 +3,11 @@
 
 use std::{
     path::PathBuf,
-    sync::Arc,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        atomic::AtomicBool,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     thread::{self, JoinHandle},
 };
 
@@ -22,7 +25,8 @@ use tracing::error;
 use super::{
     Answer, Draft, JournalError, Judged, ReadRow, Reply, Work,
     clock::Clock,
-    commit, failed, stopped, today,
+    commit::Committer,
+    failed, stopped, today,
     writer::{Open, Run, Writer},
 };
 use crate::{
@@ -83,16 +87,20 @@ pub struct Opening {
     pub desk: Desk,
 }
 
-/// Runs judge and writer until they are told to stop or something fails.
-pub(super) fn run(opening: Opening, waiting: &Receiver<Work>) -> Result<(), JournalError> {
+/// Runs judge, writer and committer until they are told to stop or something fails.
+pub(super) fn run(
+    opening: Opening,
+    waiting: &Receiver<Work>,
+    waits_for_room: Arc<AtomicBool>,
+) -> Result<(), JournalError> {
     let Opening { store, index, snapshot, home, saved_through, keyring, log, epoch, last_recorded_at, desk } = opening;
     let entries = store.reader();
     let (runs, runs_coming) = sync_channel(RUNS_MAX);
     let (groups, groups_coming) = sync_channel(GROUPS_MAX);
     let writer = Writer::new(Arc::clone(&keyring), log, epoch, store.head().frontier.clone(), groups);
     let sealing = spawn("writer", move || writer.run(&runs_coming))?;
-    let keys = Arc::clone(&keyring);
-    let committing = spawn("committer", move || commit::run(store, &keys, epoch, &groups_coming))?;
+    let last = Committer { store, keyring: Arc::clone(&keyring), epoch, waits_for_room };
+    let committing = spawn("committer", move || last.run(&groups_coming))?;
     let mut judge = Judge {
         clock: Clock::new(last_recorded_at),
         // An earlier run's alarm is still open: this one has to clear it.
@@ -224,13 +232,19 @@ impl Judge {
         }
     }
 
-    /// Hands entries to the writer, and what to say once they are durable.
+    /// Hands entries to the writer, and what to say once they are durable. What is refused claims nothing durable, and is said
+    /// at once: on a full disk whatever is in front may wait for long.
     fn send<T: Send + 'static>(
         &self,
         entries: Vec<Open>,
         reply: Reply<T>,
         result: Result<T, JournalError>,
     ) -> Result<(), JournalError> {
+        if result.is_err() && entries.is_empty() {
+            // Whoever asked may have gone.
+            let _ = reply.send(result);
+            return Ok(());
+        }
         let answer = Box::new(move |_: &Frontier| {
             // Whoever asked may have gone; what they asked for is recorded all the same.
             let _ = reply.send(result);

@@ -7,7 +7,8 @@
 //! has come in while the last one passed goes into the next.
 //!
 //! Architecture invariant: there is no second way to append, and no answer before the barrier. After any failure of store
-//! or keyring all three stop for good; what was not answered is judged again by the next start.
+//! or keyring all three stop for good; what was not answered is judged again by the next start. A full disk is such a failure
+//! to a command, which can be given again; an agent waits for room.
 
 mod clock;
 mod commit;
@@ -15,7 +16,11 @@ mod judge;
 mod writer;
 
 use std::{
-    sync::mpsc::{self, SyncSender},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, SyncSender},
+    },
     thread,
 };
 
@@ -149,6 +154,8 @@ enum Work {
 pub struct Journal {
     work: SyncSender<Work>,
     log: StoreReader,
+    /// Whether what finds no room on the disk waits for it.
+    waits_for_room: Arc<AtomicBool>,
 }
 
 /// The threads, to be awaited at the end.
@@ -171,15 +178,24 @@ impl Journal {
     pub fn start(opening: Opening) -> (Self, Writing) {
         let (work, waiting) = mpsc::sync_channel(WAITING_MAX);
         let log = opening.store.reader();
-        let thread = thread::Builder::new().name("judge".into()).spawn(move || judge::run(opening, &waiting));
+        let waits_for_room = Arc::new(AtomicBool::new(false));
+        let waits = Arc::clone(&waits_for_room);
+        let thread = thread::Builder::new().name("judge".into()).spawn(move || judge::run(opening, &waiting, waits));
+        let journal = Self { work, log, waits_for_room };
         match thread {
-            Ok(thread) => (Self { work, log }, Writing(thread)),
+            Ok(thread) => (journal, Writing(thread)),
             // No thread can be had: every request will find the channel closed and say so.
             Err(error) => {
                 let failed = JournalError::Stopped(error.to_string());
-                (Self { work, log }, Writing(thread::spawn(move || Err(failed))))
+                (journal, Writing(thread::spawn(move || Err(failed))))
             }
         }
+    }
+
+    /// Whether from now on what finds no room on the disk waits until there is some, together with whoever is to be answered:
+    /// for an agent, until it is to stop. Otherwise the journal stops then.
+    pub fn wait_for_room(&self, wait: bool) {
+        self.waits_for_room.store(wait, Ordering::Relaxed);
     }
 
     /// Records one event and answers when it is durable.
@@ -190,6 +206,11 @@ impl Journal {
     /// The same, with the time of recording.
     pub fn note_at(&self, draft: Draft) -> Result<(Sequence, Timestamp), JournalError> {
         self.send(|reply| Work::Note(Box::new(draft), reply))?.wait()
+    }
+
+    /// Records one event; does not wait until it is durable, which on a full disk may be long.
+    pub fn tell(&self, draft: Draft) -> Result<(), JournalError> {
+        self.send(|reply| Work::Note(Box::new(draft), reply)).map(drop)
     }
 
     /// Hands over rows of a file, in order, to be judged; the answer, a pending one, says what became of them once they

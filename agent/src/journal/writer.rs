@@ -1,9 +1,12 @@
 //! The writer's thread: seals, encodes, and puts into batches what the judge sends. Decides nothing, and knows nothing of
 //! the store: the committer behind it does.
 
-use std::sync::{
-    Arc,
-    mpsc::{Receiver, SyncSender},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender},
+    },
 };
 
 use daybook_protocol::{
@@ -49,7 +52,7 @@ pub(super) struct Writer {
     frontier: Frontier,
     batch: Option<Builder>,
     /// Finished batches that the committer has not got yet.
-    frames: Vec<Frame>,
+    frames: VecDeque<Frame>,
     /// How many entries there are in `batch` and `frames`.
     waiting: u64,
     answers: Vec<Answer>,
@@ -69,7 +72,7 @@ impl Writer {
         frontier: Frontier,
         groups: SyncSender<Group>,
     ) -> Self {
-        let (frames, answers, scratch) = (Vec::new(), Vec::new(), Vec::with_capacity(1024));
+        let (frames, answers, scratch) = (VecDeque::new(), Vec::new(), Vec::with_capacity(1024));
         Self { keyring, log, epoch, frontier, batch: None, frames, waiting: 0, answers, scratch, key: None, groups }
     }
 
@@ -123,7 +126,7 @@ impl Writer {
 
     fn close_batch(&mut self) {
         if let Some(batch) = self.batch.take() {
-            self.frames.push(batch.finish(&self.frontier));
+            self.frames.push_back(batch.finish(&self.frontier));
         }
     }
 

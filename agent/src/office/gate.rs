@@ -10,7 +10,6 @@ use crate::{
     store,
 };
 use daybook_protocol::{
-    entry::Source,
     event::{Alarm, Event},
     wire::Refusal,
 };
@@ -97,18 +96,17 @@ impl Office {
         let enough = if open { least.saturating_add(least / AGAIN_PART) } else { least };
         let full = free < enough;
         if full != open {
-            // Whoever waited here finds it told of already.
+            // Whoever waited here finds it told of already. Nobody waits for what a full disk may keep from being durable.
             let _turn = self.alarming.lock().unwrap_or_else(PoisonError::into_inner);
             let open = self.journal.look(|index| index.alarms().iter().any(|(name, _)| name == DISK))?;
-            let told = match (full, open) {
-                (true, false) => self.journal.raise(disk_alarm(NEARLY_FULL), Source::Agent),
+            match (full, open) {
+                (true, false) => self.journal.tell(Draft::plain(Event::AlarmRaised(disk_alarm(NEARLY_FULL))))?,
                 (false, true) => {
                     let cleared = Event::AlarmCleared(disk_alarm("there is room again, and intake goes on"));
-                    self.journal.note(Draft::plain(cleared)).map(drop)
+                    self.journal.tell(Draft::plain(cleared))?;
                 }
-                _ => Ok(()),
-            };
-            told?;
+                _ => {}
+            }
         }
         if !full {
             hold_reserve(&self.reading.home, self.config.agent.free_bytes_min)?;

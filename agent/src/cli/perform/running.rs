@@ -69,6 +69,7 @@ impl Agent {
         office.stop = shutdown.clone();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let office = Arc::new(office);
+        office.journal.wait_for_room(true);
         // The folders are watched before anybody is told that the agent is there: a rename that is seen keeps its place.
         let mut threads = office::watch_folders(&office, shutdown)?;
         let control = control::serve(&office.reading.home, Arc::new(AgentDesk { office: Arc::clone(&office) }))
@@ -90,6 +91,8 @@ impl Agent {
             }
             thread::sleep(NOTICE);
         }
+        // A stop waits for nobody to make room.
+        self.office.journal.wait_for_room(false);
         if let Some(control) = self.control {
             control.stop();
         }

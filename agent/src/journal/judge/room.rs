@@ -39,14 +39,15 @@ impl Judge {
 
     /// Writes the index to disk. It can be had from the log at any time, so a failure costs only the next start's time.
     pub(super) fn save(&mut self) -> Result<(), JournalError> {
-        // An index that is ahead of the log on disk would speak of entries that a crash can still undo.
-        let root = self.settle()?;
-        self.snapshot_at = self.index.applied_through();
         let before = fs::metadata(&self.snapshot).map_or(0, |about| about.len());
+        self.snapshot_at = self.index.applied_through();
+        // Asked first: what is to be settled may itself wait for room.
         if self.has_less_than(RECORD_BYTES_MIN.saturating_add(2 * before)) {
             warn!("the disk has no room for the index; the next start reads the log instead");
             return Ok(());
         }
+        // An index that is ahead of the log on disk would speak of entries that a crash can still undo.
+        let root = self.settle()?;
         if let Err(error) = self.index.save(self.log, root, &self.snapshot) {
             let error = &error as &dyn std::error::Error;
             warn!(error, "the index was not written; the next start reads the log instead");
