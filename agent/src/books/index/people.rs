@@ -212,6 +212,12 @@ impl People {
     }
 
     /// Adds a learner as it stands in a snapshot or is newly opened.
+    /// Makes room for looking up so many learners, before the first of them comes.
+    pub(super) fn reserve(&mut self, learners: usize) {
+        self.by_uln.reserve(learners, |_| 0);
+        self.by_person.reserve(learners, |_| 0);
+    }
+
     pub(super) fn restore(&mut self, learner: LearnerSlot) -> u32 {
         let slot = slot_number(self.learners.len());
         self.learners.push(learner);

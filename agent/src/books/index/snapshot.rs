@@ -32,6 +32,8 @@ const MAGIC: [u8; 8] = *b"DBKINDEX";
 const VERSION: u32 = 8;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
+/// A learner's record: key, three tokens, the last registration.
+const LEARNER_BYTES: u64 = 8 + 3 * 16 + 4;
 /// The SHA-256 at the end.
 const HASH_BYTES: u64 = 32;
 /// Written, read and hashed in pieces of this size.
@@ -43,6 +45,19 @@ const BUFFER_BYTES: usize = 1 << 20;
 pub struct IndexError {
     path: PathBuf,
     source: io::Error,
+}
+
+/// An index as it was saved, before it is known whether it stands on the log as it is now.
+pub struct Saved {
+    index: Index,
+    root: Digest,
+}
+
+impl Saved {
+    /// The index, if it was folded from the history whose root at a count `root_at` gives.
+    pub fn on(self, root_at: impl FnOnce(u64) -> Option<Digest>) -> Option<Index> {
+        (root_at(self.index.applied) == Some(self.root)).then_some(self.index)
+    }
 }
 
 /// All but the flat tables.
@@ -114,7 +129,7 @@ pub(super) fn save(index: &Index, log: LogId, root: Digest, path: &Path) -> Resu
     write().inspect_err(|_| drop(fs::remove_file(&temporary))).map_err(failed)
 }
 
-pub(super) fn load(path: &Path, log: LogId, root_at: impl FnOnce(u64) -> Option<Digest>) -> Option<Index> {
+pub(super) fn load(path: &Path, log: LogId) -> Option<Saved> {
     let file = File::open(path).ok()?;
     let hashed = file.metadata().ok()?.len().checked_sub(HASH_BYTES)?;
     let hashing = Hashing { inner: file.take(hashed), hash: Sha256::new() };
@@ -122,17 +137,17 @@ pub(super) fn load(path: &Path, log: LogId, root_at: impl FnOnce(u64) -> Option<
     let known = from.take().ok()? == MAGIC && from.small().ok()? == VERSION;
     let of = known.then(|| from.take().map(LogId)).transpose().ok()?;
     let (applied, root) = (from.number().ok()?, Digest(from.take().ok()?));
-    if of != Some(log) || root_at(applied) != Some(root) {
+    if of != Some(log) {
         return None;
     }
-    let index = read_index(&mut from, applied).ok()?;
+    let index = read_index(&mut from, applied, hashed / LEARNER_BYTES).ok()?;
     if !from.inner.fill_buf().ok()?.is_empty() {
         return None;
     }
     let Hashing { inner, hash } = from.inner.into_inner();
     let (found, mut expected): ([u8; 32], _) = (hash.finalize().into(), [0; 32]);
     inner.into_inner().read_exact(&mut expected).ok()?;
-    (found == expected).then_some(index)
+    (found == expected).then_some(Saved { index, root })
 }
 
 /// Hashes what is written: a megabyte at a time, since most of it comes four bytes at a time.
@@ -313,10 +328,14 @@ fn rest(index: &Index) -> Rest {
     }
 }
 
-fn read_index<T: Read>(from: &mut In<T>, applied: u64) -> io::Result<Index> {
+/// Reads all behind the root; there are at most so many learners.
+fn read_index<T: Read>(from: &mut In<T>, applied: u64, learners_max: u64) -> io::Result<Index> {
     let wrong = |why: &'static str| io::Error::new(io::ErrorKind::InvalidData, why);
     let mut index = Index { applied, ..Index::default() };
-    for _ in 0..from.number()? {
+    let learners = from.number()?;
+    // A damaged count must not allocate.
+    index.people.reserve(usize::try_from(learners.min(learners_max)).unwrap_or_default());
+    for _ in 0..learners {
         let id = KeyId { epoch: Epoch(from.small()?), number: from.small()? };
         let [uln, person, identity] = [Token(from.take()?), Token(from.take()?), Token(from.take()?)];
         index.people.restore(LearnerSlot { id, uln, person, identity, registrations: from.small()? });

@@ -191,7 +191,7 @@ fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Sh
             if count > seen {
                 seen = count;
                 tell.send_replace(count);
-                if let Err(error) = office.reading.catch_up() {
+                if let Err(error) = office.reading.catch_up_until(&|| shutdown.is_asked()) {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the books lag behind the log");
                 }
             }
