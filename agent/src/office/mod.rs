@@ -2,12 +2,12 @@
 
 mod arrival;
 mod door;
-mod ear;
 mod founding;
 mod gate;
 mod heeding;
 mod judging;
 mod opening;
+mod porter;
 
 mod reading;
 mod receipt;
@@ -16,6 +16,7 @@ mod ruling;
 mod scrubbing;
 mod signed;
 mod surveying;
+mod timetable;
 mod turns;
 
 use std::{
@@ -33,8 +34,8 @@ use daybook_protocol::{
 use tokio::sync::watch;
 
 pub use arrival::{Arrived, Handed, Waiting};
-pub use door::watch_folders;
 pub use opening::restore_config;
+pub use porter::watch_folders;
 pub use reading::Reading;
 pub use rejoin::{Rejudged, rejudge};
 pub use ruling::{Ruled, Word};
