@@ -188,11 +188,13 @@ pub enum Kind {
     Returns,
     /// `F.dsp`: certificates sent out again.
     Redispatches,
+    /// Withdrawals that are undone: by an operator only.
+    Reversals,
 }
 
 impl Kind {
     /// Every kind, in the order of their tags.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Enrolments,
         Self::Amendments,
         Self::Withdrawals,
@@ -201,6 +203,7 @@ impl Kind {
         Self::Dispatches,
         Self::Returns,
         Self::Redispatches,
+        Self::Reversals,
     ];
 
     /// The kind's name in output, in configuration and on the command line.
@@ -214,7 +217,13 @@ impl Kind {
             Self::Dispatches => "dispatches",
             Self::Returns => "returns",
             Self::Redispatches => "redispatches",
+            Self::Reversals => "reversals",
         }
+    }
+
+    /// Whether files ask for it; the others only an operator does (DOMAIN.md 3.2).
+    pub fn is_in_files(self) -> bool {
+        self <= Self::Redispatches
     }
 }
 

@@ -232,6 +232,11 @@ codes! {
     ROW_REFUSED = 4032 Error "refused by a person who looked at it", "Ask us if the reason is not clear to you. Mend the row and send it again in a new file.";
     DIFFERS_FROM_ACCEPTED = 4033 Query "differs from what was accepted", "A person is looking at it. To change what is held of a learner, send an amendment.";
     KEY_UNUSABLE = 4034 Query "the learner's record cannot be opened", "A person is looking at it: it is no fault of the row.";
+    OPERATOR_ONLY = 4035 Error "only an operator can record this", "Ask us to record it.";
+    NOT_WITHDRAWN = 4036 Error "registration not withdrawn", "Only a withdrawal that holds on that date can be reversed.";
+    REVERSAL_TOO_LATE = 4037 Error "withdrawn too long ago", "The withdrawal can no longer be reversed. Enrol the learner again.";
+    REPLACED_SINCE = 4038 Error "another registration took its place", "The learner was enrolled again for the same qualification. Choose a day after that registration ended.";
+    REVERSED_SINCE = 4039 Query "withdrawn before, which was reversed", "A person is looking at it: this very withdrawal was accepted before and reversed since.";
 }
 
 #[cfg(test)]

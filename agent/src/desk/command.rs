@@ -80,6 +80,8 @@ pub enum Ask {
         /// The last day of attendance, where given.
         last_attended_on: Option<Date>,
     },
+    /// Undo a withdrawal; effective on the day from which the learner counts as enrolled again.
+    Reverse,
     /// Record that a certificate was sent out.
     Dispatch {
         /// Its number.
@@ -118,6 +120,7 @@ impl Ask {
             Self::Defer { .. } => Kind::Deferrals,
             Self::Resume => Kind::Resumptions,
             Self::Withdraw { .. } => Kind::Withdrawals,
+            Self::Reverse => Kind::Reversals,
             Self::Dispatch { .. } => Kind::Dispatches,
             Self::Return { .. } => Kind::Returns,
             Self::Redispatch { .. } => Kind::Redispatches,

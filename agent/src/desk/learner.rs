@@ -14,6 +14,7 @@ use daybook_protocol::{
 use super::{
     Action, Ask, Command, Decision, Enrolment, Fact, Objection, Obstacle, Occasion, Policy, Registration, Subject,
     repeat::{Accepted, known_again, repeated},
+    reversal,
 };
 
 /// A learner, with all registrations.
@@ -88,6 +89,10 @@ pub fn decide(found: &Candidates, command: &Command, occasion: Occasion, policy:
     };
     let decision = match &command.ask {
         Ask::Amend { .. } => amend(learner, found.by_new_uln, command, occasion),
+        ask if occasion.arrival.is_some() && !ask.kind().is_in_files() => {
+            Decision::Reject(Objection::of(Code::OPERATOR_ONLY))
+        }
+        Ask::Reverse => reversal::decide(learner, command, occasion, policy),
         _ => step(learner, command, occasion, policy),
     };
     match decision {
@@ -173,6 +178,10 @@ fn overlap(
         let objection = Objection::of(Code::ALREADY_ENROLLED).against(open.no.sequence);
         return Some(Decision::Reject(objection.about(learner.id)));
     }
+    if let Some(reopened) = alike().find_map(|it| reversal::after(it, starts_on)) {
+        let objection = Objection::of(Code::BREAKS_LATER_FACT).against(reopened);
+        return Some(Decision::Hold(objection.about(learner.id)));
+    }
     let later = alike().find(|it| it.starts_on().is_some_and(|later| later > starts_on && later <= expires_on))?;
     let objection = Objection::of(Code::BREAKS_LATER_FACT).against(later.no.sequence);
     Some(Decision::Hold(objection.about(learner.id)))
@@ -223,8 +232,14 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
         _ => return Decision::Reject(Objection::of(Code::VALUE_FORMAT)),
     };
     let meant: Vec<&Registration> = meant(learner, &command.subject).collect();
-    if let Some(first) = meant.iter().find_map(|it| it.same(on, action)) {
-        return repeated(first.accepted(), occasion);
+    if let Some((registration, first)) = meant.iter().find_map(|it| Some((it, it.same(on, action)?))) {
+        match reversal::of(registration, first) {
+            None => return repeated(first.accepted(), occasion),
+            Some(undone_by) if occasion.arrival.is_some() && !occasion.released => {
+                return Decision::Hold(Objection::of(Code::REVERSED_SINCE).against(undone_by));
+            }
+            Some(_) => {}
+        }
     }
     if on > occasion.today.plus_days(policy.withdrawal_ahead_days) {
         return Decision::Reject(Objection::of(Code::FURTHER_THAN_ALLOWED));

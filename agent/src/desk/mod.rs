@@ -8,6 +8,9 @@ mod learner;
 mod policy;
 mod registration;
 mod repeat;
+mod reversal;
+#[cfg(test)]
+mod scene;
 mod survey;
 
 pub use certificate::{Certificate, Leg, Move, decide as decide_certificate};

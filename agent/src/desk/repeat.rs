@@ -59,6 +59,7 @@ fn accepted(learner: &Learner, command: &Command, stated: Token) -> Option<Accep
         Ask::Defer { resume_by } => Action::Deferred(*resume_by),
         Ask::Resume => Action::Resumed,
         Ask::Withdraw { reason, .. } => Action::Withdrawn(*reason),
+        Ask::Reverse => Action::Reversed,
         // Certificates are known by their numbers, not by names.
         Ask::Dispatch { .. } | Ask::Return { .. } | Ask::Redispatch { .. } => return None,
     };

@@ -233,8 +233,8 @@ fn registration(start_on: Date, event: &LearnerEnrolled, facts: &[&Told], view: 
     let (mut steps, mut lines) = (Vec::new(), Vec::new());
     for Told { entry, .. } in facts {
         let Some((_, action)) = Action::of(&entry.event).filter(|(no, _)| *no == event.registration) else { continue };
-        let (effective_on, sequence) = (entry.holds_from(), entry.sequence);
-        steps.push(Step { effective_on, sequence, arrival: arrival(entry.source), action });
+        let (effective_on, recorded_on, sequence) = (entry.holds_from(), entry.recorded_at.day(), entry.sequence);
+        steps.push(Step { effective_on, recorded_on, sequence, arrival: arrival(entry.source), action });
         if view.on.is_none_or(|on| effective_on <= on) {
             lines.push(FactLine { effective_on, sequence, what: entry.event.name() });
         }

@@ -183,6 +183,7 @@ fn about(event: &Event) -> String {
             let attended = event.last_attended_on.map(|day| format!(", last attended on {day}")).unwrap_or_default();
             format!("registration {}, reason {}{attended}", event.registration, word(&event.reason))
         }
+        Event::WithdrawalReversed(event) => format!("registration {}, enrolled again", event.registration),
         Event::CertificateDispatched(event) => format!(
             "certificate {} on registration {}{}{}",
             event.certificate,

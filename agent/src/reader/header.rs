@@ -92,12 +92,13 @@ pub(super) fn required(kind: Kind) -> &'static [Field] {
         Kind::Resumptions => &[Field::FamilyName, Field::DateOfBirth, Field::ResumedOn],
         Kind::Dispatches | Kind::Redispatches => &[Field::CertificateNo, Field::DispatchedOn],
         Kind::Returns => &[Field::CertificateNo, Field::ReturnReason, Field::ReturnedOn],
+        Kind::Reversals => &[Field::FamilyName, Field::DateOfBirth, Field::EffectiveDate, Field::Reason],
     }
 }
 
 /// Whether a row of a kind must say by ULN or registration number whom it is about.
 fn needs_identifier(kind: Kind) -> bool {
-    matches!(kind, Kind::Amendments | Kind::Withdrawals | Kind::Deferrals | Kind::Resumptions)
+    !matches!(kind, Kind::Enrolments | Kind::Dispatches | Kind::Returns | Kind::Redispatches)
 }
 
 fn missing(kind: Kind, columns: &[Option<Field>]) -> Vec<Finding> {
@@ -118,7 +119,7 @@ fn reason_of(kind: Kind) -> Option<Field> {
         Kind::Withdrawals => Some(Field::WithdrawalReason),
         Kind::Deferrals => Some(Field::DeferralReason),
         Kind::Returns => Some(Field::ReturnReason),
-        Kind::Enrolments | Kind::Amendments | Kind::Resumptions | Kind::Dispatches | Kind::Redispatches => None,
+        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     date::Date,
     field::Field,
-    ids::{KeyId, RegistrationNo, Token},
+    ids::{KeyId, RegistrationNo, Sequence, Token},
 };
 
 /// The look-up values of a person. Each is a keyed HMAC of normalised text, see `README.md`.
@@ -144,4 +144,16 @@ pub struct LearnerWithdrawn {
     pub reason: WithdrawalReason,
     /// The last day of attendance, where given.
     pub last_attended_on: Option<Date>,
+}
+
+/// Fields of [`super::Event::WithdrawalReversed`] (DOMAIN.md 3.2); effective on the day from which the learner counts as enrolled
+/// again. Sealed: the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct WithdrawalReversed {
+    /// The registration.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
+    /// The `LearnerWithdrawn` that is undone.
+    pub withdrawn: Sequence,
 }

@@ -53,11 +53,11 @@ impl<'a> Fold<'a> {
             Event::HeldRefused(event) => return self.resolved(entry, event, false),
             Event::RowHeld(event) => self.held(entry, Some(event))?,
             Event::LearnerDetailsAmended(event) => self.amended(entry, event)?,
-            Event::LearnerDeferred(_) | Event::LearnerResumed(_) | Event::LearnerWithdrawn(_) => self.step(entry)?,
             Event::CertificateDispatched(_) | Event::CertificateReturned(_) | Event::CertificateRedispatched(_) => {
                 self.certificate(entry)?;
             }
             Event::RowRejected(_) => {}
+            event if Action::of(event).is_some() => self.step(entry)?,
             _ => return self.office(entry),
         }
         let is_fact = !matches!(entry.event, Event::RowHeld(_) | Event::RowRejected(_));

@@ -20,7 +20,9 @@ const ROW_BYTES_MAX: usize = 48 * 1024;
 fn in_clear(kind: Kind) -> &'static [Field] {
     match kind {
         Kind::Enrolments => &[Field::CentreNo, Field::Qualification, Field::StartDate],
-        Kind::Amendments => &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::EffectiveDate],
+        Kind::Amendments | Kind::Reversals => {
+            &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::EffectiveDate]
+        }
         Kind::Withdrawals => &[
             Field::RegistrationNo,
             Field::CentreNo,

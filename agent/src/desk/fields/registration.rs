@@ -1,4 +1,4 @@
-//! Withdrawals, deferrals and resumptions.
+//! Withdrawals and their reversal, deferrals and resumptions.
 
 use daybook_protocol::{event::WithdrawalReason, field::Field, finding::Code};
 
@@ -45,4 +45,12 @@ pub(super) fn resume(row: &mut Reading) -> Option<Asked> {
     let held = row.held();
     let day = row.planned(Field::ResumedOn);
     Some(Asked { ask: Ask::Resume, subject: held?.subject, effective_on: day?.date })
+}
+
+/// The end of a withdrawal that is undone.
+pub(super) fn reverse(row: &mut Reading) -> Option<Asked> {
+    let held = row.held();
+    let day = row.past(Field::EffectiveDate);
+    row.reason(Field::Reason);
+    Some(Asked { ask: Ask::Reverse, subject: held?.subject, effective_on: day?.date })
 }

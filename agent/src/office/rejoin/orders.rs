@@ -25,6 +25,7 @@ pub(super) fn kind_of(event: &Event) -> Option<Kind> {
         Event::LearnerDeferred(_) => Some(Kind::Deferrals),
         Event::LearnerResumed(_) => Some(Kind::Resumptions),
         Event::LearnerWithdrawn(_) => Some(Kind::Withdrawals),
+        Event::WithdrawalReversed(_) => Some(Kind::Reversals),
         Event::CertificateDispatched(_) => Some(Kind::Dispatches),
         Event::CertificateReturned(_) => Some(Kind::Returns),
         Event::CertificateRedispatched(_) => Some(Kind::Redispatches),
@@ -42,7 +43,7 @@ pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
         }
     };
     match &entry.event {
-        Event::LearnerDetailsAmended(_) => put(Field::EffectiveDate, &on),
+        Event::LearnerDetailsAmended(_) | Event::WithdrawalReversed(_) => put(Field::EffectiveDate, &on),
         Event::LearnerDeferred(deferred) => {
             put(Field::DeferFrom, &on);
             put(Field::ResumeBy, &deferred.resume_by.to_string());

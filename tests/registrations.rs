@@ -1,0 +1,82 @@
+//! What only an operator can do to a registration, through the built program.
+
+mod harness;
+
+use harness::{CENTRE, Desk, Fixture};
+use serde_json::Value;
+
+const HEADING: &str =
+    "ULN,First name,Last name,Date of birth,Centre number,Qualification number,Start date,Learner ref";
+const WHO: [&str; 4] = ["--family-name", "Doe", "--date-of-birth", "2004-05-06"];
+
+/// Today, as the program counts it.
+fn today() -> jiff::civil::Date {
+    jiff::Timestamp::now().in_tz("Europe/London").expect("a zone").date()
+}
+
+/// The day so many days from today.
+fn day(days: i32) -> String {
+    today().saturating_add(jiff::Span::new().days(days)).to_string()
+}
+
+/// A desk where one learner was enrolled a hundred days ago; and the number of the registration.
+fn enrolled() -> (Desk, String) {
+    let desk = Desk::in_memory("local");
+    let row = format!("1000000019,Jane,Doe,2004-05-06,{CENTRE},601/5886/4,{},REF1", day(-100));
+    let said = import(&desk, "enrolments.csv", &format!("{HEADING}\n{row}\n"));
+    assert_eq!(said["accepted"], 1, "{said}");
+    let entries = desk.json(&["entries"]);
+    let enrolled = entries.iter().find(|entry| entry["type"] == "LearnerEnrolled").expect("an enrolment");
+    let no = enrolled["registration"].as_str().expect("a number").to_owned();
+    (desk, no)
+}
+
+/// Takes a file in, and gives what was said of it.
+fn import(desk: &Desk, name: &str, text: &str) -> Value {
+    let path = desk.write(&Fixture::other(name, text));
+    let said = desk.json(&["import", "--centre", CENTRE, path.to_str().expect("text")]);
+    said.into_iter().next().expect("one file")
+}
+
+/// Puts something on record about the registration, and gives what was said.
+fn record(desk: &Desk, what: &str, no: &str, more: &[&str]) -> (Option<i32>, Value) {
+    let arguments = [&["record", what, "--registration", no], &WHO[..], more, &["--json"]].concat();
+    let output = desk.ask(&arguments);
+    let (said, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = said.lines().next().unwrap_or_else(|| unreachable!("{arguments:?}: {why}"));
+    (output.status.code(), serde_json::from_str(said).expect("JSON"))
+}
+
+/// The registration in the learner's history.
+fn life(desk: &Desk, no: &str) -> Value {
+    let history = desk.json(&["history", "--registration", no]);
+    let registrations = history[0]["registrations"].as_array().expect("registrations");
+    registrations.iter().find(|it| it["registration"] == no).expect("the registration").clone()
+}
+
+/// Goal: an operator undoes a withdrawal that was a mistake, once; the file that asked for it changes nothing by itself when it comes
+/// again, and does on a person's word. Method: the whole way by files and commands, told by history.
+#[test]
+fn a_withdrawal_is_reversed() {
+    let (desk, no) = enrolled();
+    let heading = "ULN,Last name,Date of birth,Qualification number,Withdrawal date,Reason for withdrawal";
+    let gone = format!("{heading}\n1000000019,Doe,2004-05-06,601/5886/4,{},LEFT_COURSE\n", day(-50));
+    assert_eq!(import(&desk, "withdrawals.csv", &gone)["accepted"], 1);
+    assert_eq!(life(&desk, &no)["state"], "WITHDRAWN");
+
+    let reverse = |on: i32| record(&desk, "reverse", &no, &["--on", &day(on), "--reason", "sent by mistake"]);
+    let (status, refused) = reverse(-60);
+    assert_eq!((status, &refused["findings"][0]["code"]), (Some(1), &"4S-036".into()), "{refused}");
+    let (status, reversed) = reverse(-50);
+    assert_eq!((status, &reversed["type"]), (Some(0), &"WithdrawalReversed".into()), "recorded today: {reversed}");
+    assert_eq!(reverse(-50).1["type"], "RowDuplicate");
+    assert_eq!((&life(&desk, &no)["state"], &life(&desk, &no)["since"]), (&"ENROLLED".into(), &day(-50).into()));
+
+    let again = import(&desk, "again.csv", &format!("{gone}\n"));
+    assert_eq!((&again["held"], &life(&desk, &no)["state"]), (&1.into(), &"ENROLLED".into()), "{again}");
+    let held = desk.json(&["held", "list"])[0]["held"].to_string();
+    let told = desk.json(&["why", &held]);
+    assert_eq!((&told[0]["findings"][0]["code"], &told[0]["against"]), (&"4S-039".into(), &reversed["sequence"]));
+    desk.told(&["held", "release", &held, "--reason", "they left after all"]);
+    assert_eq!(life(&desk, &no)["state"], "WITHDRAWN");
+}
