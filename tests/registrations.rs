@@ -80,3 +80,28 @@ fn a_withdrawal_is_reversed() {
     desk.told(&["held", "release", &held, "--reason", "they left after all"]);
     assert_eq!(life(&desk, &no)["state"], "WITHDRAWN");
 }
+
+/// Goal: a deferral goes on by a file or by an operator, as often as is allowed; one that nobody ended lapses, and is taken up again
+/// on a person's word only. Method: deferred long ago, extended twice, and resumed by a file.
+#[test]
+fn a_deferral_is_extended_and_lapses() {
+    let (desk, no) = enrolled();
+    let row = |from: i32, by: i32| format!("1000000019,Doe,2004-05-06,601/5886/4,{},{},leave\n", day(from), day(by));
+    let heading = "ULN,Last name,Date of birth,Qualification number,Defer from,Resume by,Deferral reason\n";
+    let file = |name: &str, from, by| import(&desk, name, &format!("{heading}{}", row(from, by)));
+    assert_eq!(file("deferred.csv", -90, -70)["accepted"], 1);
+    assert_eq!(file("extended.csv", -70, -60)["accepted"], 1);
+    assert_eq!(file("extended-again.csv", -70, -60)["duplicate"], 1);
+    let now = life(&desk, &no);
+    let lapsed = (&day(-60).into(), &day(-29).into());
+    assert_eq!((&now["state"], (&now["resume_by"], &now["lapsed_since"])), (&"DEFERRED".into(), lapsed), "{now}");
+    let extend = ["--from", &day(-60), "--resume-by", &day(30), "--reason", "leave"];
+    assert_eq!(record(&desk, "extend", &no, &extend).1["findings"][0]["code"], "4S-008", "as often as is allowed");
+
+    let resumed = format!("ULN,Last name,Date of birth,Resumed on\n1000000019,Doe,2004-05-06,{}\n", day(-5));
+    assert_eq!(import(&desk, "resumed.csv", &resumed)["held"], 1);
+    let resume = ["--on", &day(-5), "--reason", "back"];
+    let (status, said) = record(&desk, "resume", &no, &resume);
+    assert_eq!((status, &said["days_deferred"]), (Some(0), &85.into()), "{said}");
+    assert_eq!(life(&desk, &no)["state"], "ENROLLED");
+}

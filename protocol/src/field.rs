@@ -190,11 +190,13 @@ pub enum Kind {
     Redispatches,
     /// Withdrawals that are undone: by an operator only.
     Reversals,
+    /// Deferrals that are extended, where an operator says so; a file of deferrals asks for them too.
+    Extensions,
 }
 
 impl Kind {
     /// Every kind, in the order of their tags.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Enrolments,
         Self::Amendments,
         Self::Withdrawals,
@@ -204,6 +206,7 @@ impl Kind {
         Self::Returns,
         Self::Redispatches,
         Self::Reversals,
+        Self::Extensions,
     ];
 
     /// The kind's name in output, in configuration and on the command line.
@@ -218,6 +221,7 @@ impl Kind {
             Self::Returns => "returns",
             Self::Redispatches => "redispatches",
             Self::Reversals => "reversals",
+            Self::Extensions => "extensions",
         }
     }
 

@@ -219,7 +219,7 @@ codes! {
     SLOT_NOT_AVAILABLE = 4019 Error "slot not available", "Choose another slot.";
     BEFORE_REGISTRATION = 4020 Error "effective date before registration", "The date must not be before the start date of the registration.";
     REGISTRATION_EXPIRED = 4021 Error "registration expired", "The registration had expired on that date. Enrol again.";
-    NOT_DEFERRED = 4022 Error "registration not deferred", "Only a deferred registration can be resumed.";
+    NOT_DEFERRED = 4022 Error "registration not deferred", "Only a deferred registration can be resumed, or its deferral extended.";
     BREAKS_LATER_FACT = 4023 Query "would contradict a later fact", "A person is looking at it: something already recorded with a later date would no longer be possible.";
     RESUMED_LATE = 4024 Query "resumed after the agreed date", "A person is looking at it.";
     CERTIFICATE_UNKNOWN = 4025 Error "certificate not known", "Check the certificate number.";
@@ -237,6 +237,7 @@ codes! {
     REVERSAL_TOO_LATE = 4037 Error "withdrawn too long ago", "The withdrawal can no longer be reversed. Enrol the learner again.";
     REPLACED_SINCE = 4038 Error "another registration took its place", "The learner was enrolled again for the same qualification. Choose a day after that registration ended.";
     REVERSED_SINCE = 4039 Query "withdrawn before, which was reversed", "A person is looking at it: this very withdrawal was accepted before and reversed since.";
+    DEFERRAL_LAPSED = 4040 Query "deferral lapsed", "A person is looking at it: the learner was to resume long before that date.";
 }
 
 #[cfg(test)]

@@ -11,11 +11,11 @@ use daybook_protocol::{
     entry::{Actor, Entry, Private, Sealed, Source},
     event::{
         Alarm, AmendmentClass, ArrivalRefused, CertificateDispatched, CertificateRedispatched, CertificateReturned,
-        Completion, ConfigAdopted, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed, FileProcessed,
-        FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled,
-        LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OriginalFiled, PersonTokens, Place,
-        Plan, ReceiptIssued, Refusal, ReturnReason, RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals,
-        WithdrawalReason, WithdrawalReversed,
+        Completion, ConfigAdopted, DeferralExtended, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed,
+        FileProcessed, FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended,
+        LearnerEnrolled, LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OriginalFiled,
+        PersonTokens, Place, Plan, ReceiptIssued, Refusal, ReturnReason, RowDuplicate, RowHeld, RowRejected, Scrubbed,
+        Totals, WithdrawalReason, WithdrawalReversed,
     },
     field::{Field, Kind},
     finding::{Code, Finding},
@@ -177,7 +177,11 @@ fn later_events() -> Vec<Event> {
 /// Those of the desk that have their numbers beside them, from 30 on.
 fn numbered_events() -> Vec<(usize, Event)> {
     let (registration, learner) = (REGISTRATION, KEY);
-    vec![(30, Event::WithdrawalReversed(WithdrawalReversed { registration, learner, withdrawn: Sequence(71_000) }))]
+    let resume_by = Date(16_200);
+    vec![
+        (30, Event::WithdrawalReversed(WithdrawalReversed { registration, learner, withdrawn: Sequence(71_000) })),
+        (31, Event::DeferralExtended(DeferralExtended { registration, learner, resume_by, ordinal: 2 })),
+    ]
 }
 
 fn entry(sequence: u64, event: Event) -> Entry {
@@ -276,7 +280,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 30, "every event is here");
+    assert_eq!(found.len(), 2 * 31, "every event is here");
     hold("entries.txt", &found);
 }
 

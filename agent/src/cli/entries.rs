@@ -242,6 +242,9 @@ fn about(event: &Event) -> String {
         Event::LearnerWithdrawn(withdrawn) => {
             format!("{} learner {}, {}", withdrawn.registration, withdrawn.learner, word(&withdrawn.reason))
         }
+        Event::DeferralExtended(extended) => {
+            format!("{} learner {}, until {}", extended.registration, extended.learner, extended.resume_by)
+        }
         Event::WithdrawalReversed(reversed) => format!("{} learner {}", reversed.registration, reversed.learner),
         Event::CertificateDispatched(sent) => {
             format!("certificate {}, {} learner {}", printable(&sent.certificate), sent.registration, sent.learner)

@@ -132,6 +132,27 @@ pub enum Record {
         #[command(flatten)]
         by: Signed,
     },
+    /// Extend the deferral of a registration
+    #[command(after_help = "Example:\n  daybook record extend --registration R1-48213 --family-name Okafor \\\n      \
+                            --date-of-birth 2001-04-09 --from 2027-03-01 --resume-by 2027-06-01 --reason \"leave prolonged\"\n\n\
+                            It counts as one more deferral. A deferral that lapsed can be extended too.")]
+    Extend {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        /// From which day the new day holds
+        #[arg(long, value_name = "DATE")]
+        from: Date,
+        /// The day by which the learner is to resume now
+        #[arg(long, value_name = "DATE")]
+        resume_by: Date,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
     /// Take up a deferred registration again
     #[command(after_help = "Example:\n  daybook record resume --registration R1-48213 --family-name Okafor \\\n      \
                             --date-of-birth 2001-04-09 --on 2027-02-15 --reason \"back from leave\"")]

@@ -61,6 +61,7 @@ fn a_command_survives_the_socket() {
         format!("record withdraw --registration R1-4 {who} --on 2026-11-20 --reason left_course --operator jo"),
         format!("record reverse --registration R1-4 {who} --on 2026-11-20 --reason mistake"),
         format!("record defer --uln 1000000019 {who} --from 2026-12-01 --resume-by 2027-03-01 --reason leave"),
+        format!("record extend --registration R1-4 {who} --from 2026-12-01 --resume-by 2027-03-01 --reason leave"),
         format!("record resume --registration R1-4 {who} --on 2027-02-15 --reason back --notes early"),
         format!("record amend --uln 1000000019 {who} --field postcode --to LS14AP --reason moved"),
         "record dispatch --certificate C1 --registration R1-4 --on 2026-11-20 --carrier post --reason claim".to_owned(),

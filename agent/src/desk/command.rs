@@ -66,9 +66,14 @@ pub enum Ask {
         /// Token of the field and its new value.
         change: Token,
     },
-    /// Defer; effective on the first day of the deferral.
+    /// Defer, or extend the deferral that is in force; effective on the first day.
     Defer {
         /// The day by which the learner is to resume.
+        resume_by: Date,
+    },
+    /// Extend a deferral; effective on the day from which the new day holds.
+    Extend {
+        /// The day by which the learner is to resume now.
         resume_by: Date,
     },
     /// Resume; effective on the day of resumption.
@@ -118,6 +123,7 @@ impl Ask {
             Self::Enrol { .. } => Kind::Enrolments,
             Self::Amend { .. } => Kind::Amendments,
             Self::Defer { .. } => Kind::Deferrals,
+            Self::Extend { .. } => Kind::Extensions,
             Self::Resume => Kind::Resumptions,
             Self::Withdraw { .. } => Kind::Withdrawals,
             Self::Reverse => Kind::Reversals,

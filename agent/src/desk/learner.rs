@@ -3,9 +3,7 @@
 
 use daybook_protocol::{
     date::Date,
-    event::{
-        AmendmentClass, Event, LearnerDeferred, LearnerDetailsAmended, LearnerResumed, LearnerWithdrawn, PersonTokens,
-    },
+    event::{AmendmentClass, Event, LearnerDetailsAmended, LearnerResumed, LearnerWithdrawn, PersonTokens},
     field::Field,
     finding::Code,
     ids::{KeyId, Sequence, Token},
@@ -13,6 +11,7 @@ use daybook_protocol::{
 
 use super::{
     Action, Ask, Command, Decision, Enrolment, Fact, Objection, Obstacle, Occasion, Policy, Registration, Subject,
+    deferral,
     repeat::{Accepted, known_again, repeated},
     reversal,
 };
@@ -227,15 +226,16 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
     let on = command.effective_on;
     let action = match &command.ask {
         Ask::Defer { resume_by } => Action::Deferred(*resume_by),
+        Ask::Extend { resume_by } => Action::Extended(*resume_by),
         Ask::Resume => Action::Resumed,
         Ask::Withdraw { reason, .. } => Action::Withdrawn(*reason),
         _ => return Decision::Reject(Objection::of(Code::VALUE_FORMAT)),
     };
     let meant: Vec<&Registration> = meant(learner, &command.subject).collect();
-    if let Some((registration, first)) = meant.iter().find_map(|it| Some((it, it.same(on, action)?))) {
+    if let Some((registration, first)) = meant.iter().find_map(|it| Some((it, deferral::known(it, on, action)?))) {
         match reversal::of(registration, first) {
             None => return repeated(first.accepted(), occasion),
-            Some(undone_by) if occasion.arrival.is_some() && !occasion.released => {
+            Some(undone_by) if occasion.is_unseen() => {
                 return Decision::Hold(Objection::of(Code::REVERSED_SINCE).against(undone_by));
             }
             Some(_) => {}
@@ -250,10 +250,14 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
     };
     let before = registration.standing(on);
     let (learner, no) = (learner.id, registration.no);
+    if occasion.is_unseen()
+        && let Some(code) = deferral::doubt(before, on, action, policy)
+    {
+        return Decision::Hold(Objection::of(code).against(no.sequence));
+    }
     let event = match &command.ask {
-        Ask::Defer { resume_by } => {
-            let ordinal = before.map_or(0, |standing| standing.deferrals).saturating_add(1);
-            Event::LearnerDeferred(LearnerDeferred { registration: no, learner, resume_by: *resume_by, ordinal })
+        Ask::Defer { resume_by } | Ask::Extend { resume_by } => {
+            deferral::event(registration, before, learner, *resume_by)
         }
         Ask::Withdraw { reason, last_attended_on } => Event::LearnerWithdrawn(LearnerWithdrawn {
             registration: no,
@@ -263,10 +267,6 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
         }),
         _ => {
             let since = before.map_or(on, |standing| standing.since.0);
-            let agreed = before.and_then(|standing| standing.resume_by).unwrap_or(on);
-            if occasion.arrival.is_some() && !occasion.released && on > agreed.plus_days(policy.resume_grace_days) {
-                return Decision::Hold(Objection::of(Code::RESUMED_LATE).against(no.sequence));
-            }
             let days_deferred = u32::try_from(on.0 - since.0).unwrap_or(0);
             Event::LearnerResumed(LearnerResumed { registration: no, learner, days_deferred })
         }
@@ -291,7 +291,8 @@ pub(super) fn choose<'a>(
     action: Action,
     policy: &Policy,
 ) -> Result<&'a Registration, Obstacle> {
-    let tried: Vec<_> = meant.iter().map(|it| (*it, it.fits(on, action, policy))).collect();
+    let fits = |it: &Registration| it.fits(on, deferral::meant_by(it, on, action), policy);
+    let tried: Vec<_> = meant.iter().map(|it| (*it, fits(it))).collect();
     let mut possible = tried.iter().filter(|(_, fits)| fits.is_ok());
     match (possible.next(), possible.next()) {
         (Some((registration, _)), None) => Ok(registration),

@@ -3,6 +3,7 @@
 mod certificate;
 mod command;
 mod decision;
+mod deferral;
 mod fields;
 mod learner;
 mod policy;

@@ -8,11 +8,12 @@ use serde::Deserialize;
 pub struct Policy {
     /// For how many years a registration lasts.
     pub registration_years: i16,
-    /// How often a registration may be deferred.
+    /// How often a registration may be deferred, extensions counted.
     pub deferrals_max: u8,
     /// For how many days in all a registration may be deferred.
     pub deferral_days_max: i32,
-    /// For how many days after the agreed day a late resumption is still taken without a person's word.
+    /// For how many days after the agreed day a late resumption is still taken without a person's word. Then the deferral has
+    /// lapsed.
     pub resume_grace_days: i32,
     /// How many days ahead a withdrawal may be dated.
     pub withdrawal_ahead_days: i32,

@@ -21,6 +21,8 @@ pub enum Action {
     Enrolled,
     /// It is deferred, until at most that day.
     Deferred(Date),
+    /// Its deferral is extended, until at most that day.
+    Extended(Date),
     /// It is taken up again.
     Resumed,
     /// It is withdrawn.
@@ -40,6 +42,7 @@ impl Action {
             Event::LearnerResumed(event) => Some((event.registration, Self::Resumed)),
             Event::LearnerWithdrawn(event) => Some((event.registration, Self::Withdrawn(event.reason))),
             Event::CertificateDispatched(event) => Some((event.registration, Self::Certificated)),
+            Event::DeferralExtended(event) => Some((event.registration, Self::Extended(event.resume_by))),
             Event::WithdrawalReversed(event) => Some((event.registration, Self::Reversed)),
             _ => None,
         }
@@ -51,7 +54,7 @@ impl Action {
             Self::Enrolled | Self::Resumed | Self::Reversed => Some(State::Enrolled),
             Self::Deferred(_) => Some(State::Deferred),
             Self::Withdrawn(_) => Some(State::Withdrawn),
-            Self::Certificated => None,
+            Self::Extended(_) | Self::Certificated => None,
         }
     }
 }
@@ -158,8 +161,15 @@ pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result
         (State::Withdrawn, Action::Reversed) => Ok(Standing { state: State::Enrolled, since, resume_by: None, ..now }),
         (_, Action::Reversed) => in_the_way(Code::NOT_WITHDRAWN),
         (State::Withdrawn | State::Expired, _) => in_the_way(Code::REGISTRATION_WITHDRAWN),
-        (State::Enrolled, Action::Resumed) => in_the_way(Code::NOT_DEFERRED),
-        (State::Deferred, Action::Deferred(_) | Action::Certificated) => in_the_way(Code::REGISTRATION_DEFERRED),
+        (State::Enrolled, Action::Resumed | Action::Extended(_)) => in_the_way(Code::NOT_DEFERRED),
+        (State::Deferred, Action::Extended(resume_by)) if now.resume_by < Some(resume_by) => {
+            let more = now.resume_by.map_or(0, |agreed| resume_by.0 - agreed.0);
+            let (deferrals, deferred_days) = (now.deferrals.saturating_add(1), now.deferred_days + more);
+            Ok(Standing { resume_by: Some(resume_by), deferrals, deferred_days, ..now })
+        }
+        (State::Deferred, Action::Deferred(_) | Action::Extended(_) | Action::Certificated) => {
+            in_the_way(Code::REGISTRATION_DEFERRED)
+        }
         (State::Enrolled, Action::Deferred(resume_by)) => Ok(Standing {
             state: State::Deferred,
             since,
@@ -235,7 +245,7 @@ impl Registration {
             now = evolve(Some(now), step, self.expires_on)
                 .map_err(|_| Obstacle::Doubtful(Objection::of(Code::BREAKS_LATER_FACT).against(step.sequence)))?;
         }
-        if let Action::Deferred(resume_by) = action {
+        if let Action::Deferred(resume_by) | Action::Extended(resume_by) = action {
             let end = self.expires_on;
             let limit = match now {
                 _ if resume_by > end => Some(Code::DEFERRAL_PAST_END),

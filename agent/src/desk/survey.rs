@@ -39,7 +39,7 @@ fn dates(kind: Kind) -> &'static [Field] {
         Kind::Enrolments => &[Field::DateOfBirth, Field::StartDate],
         Kind::Amendments | Kind::Reversals => &[Field::DateOfBirth, Field::EffectiveDate],
         Kind::Withdrawals => &[Field::DateOfBirth, Field::WithdrawalDate, Field::LastAttendedOn],
-        Kind::Deferrals => &[Field::DateOfBirth, Field::DeferFrom, Field::ResumeBy],
+        Kind::Deferrals | Kind::Extensions => &[Field::DateOfBirth, Field::DeferFrom, Field::ResumeBy],
         Kind::Resumptions => &[Field::DateOfBirth, Field::ResumedOn],
         Kind::Dispatches | Kind::Redispatches => &[Field::DateOfBirth, Field::DispatchedOn],
         Kind::Returns => &[Field::DateOfBirth, Field::ReturnedOn],

@@ -86,7 +86,7 @@ pub(super) fn required(kind: Kind) -> &'static [Field] {
             &[Field::FamilyName, Field::DateOfBirth, Field::AmendedField, Field::NewValue, Field::Reason]
         }
         Kind::Withdrawals => &[Field::FamilyName, Field::DateOfBirth, Field::WithdrawalDate, Field::WithdrawalReason],
-        Kind::Deferrals => {
+        Kind::Deferrals | Kind::Extensions => {
             &[Field::FamilyName, Field::DateOfBirth, Field::DeferFrom, Field::ResumeBy, Field::DeferralReason]
         }
         Kind::Resumptions => &[Field::FamilyName, Field::DateOfBirth, Field::ResumedOn],
@@ -117,7 +117,7 @@ fn missing(kind: Kind, columns: &[Option<Field>]) -> Vec<Finding> {
 fn reason_of(kind: Kind) -> Option<Field> {
     match kind {
         Kind::Withdrawals => Some(Field::WithdrawalReason),
-        Kind::Deferrals => Some(Field::DeferralReason),
+        Kind::Deferrals | Kind::Extensions => Some(Field::DeferralReason),
         Kind::Returns => Some(Field::ReturnReason),
         _ => None,
     }

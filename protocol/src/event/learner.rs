@@ -157,3 +157,17 @@ pub struct WithdrawalReversed {
     /// The `LearnerWithdrawn` that is undone.
     pub withdrawn: Sequence,
 }
+
+/// Fields of [`super::Event::DeferralExtended`] (DOMAIN.md 3.2); effective on the day from which the new day holds. Sealed: the
+/// reason.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct DeferralExtended {
+    /// The registration.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
+    /// The day by which the learner is to resume now.
+    pub resume_by: Date,
+    /// Which deferral of this registration it counts as, from 1.
+    pub ordinal: u8,
+}

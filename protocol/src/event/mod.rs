@@ -19,8 +19,8 @@ pub use arrival::{
 };
 pub use certificate::{CertificateDispatched, CertificateRedispatched, CertificateReturned, ReturnReason};
 pub use learner::{
-    AmendmentClass, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed, LearnerWithdrawn,
-    PersonTokens, WithdrawalReason, WithdrawalReversed,
+    AmendmentClass, DeferralExtended, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed,
+    LearnerWithdrawn, PersonTokens, WithdrawalReason, WithdrawalReversed,
 };
 pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
 
@@ -91,6 +91,8 @@ pub enum Event {
     JudgedAgain(JudgedAgain),
     /// A withdrawal was undone: the learner is enrolled again.
     WithdrawalReversed(WithdrawalReversed) = 30,
+    /// A deferral was extended.
+    DeferralExtended(DeferralExtended) = 31,
 }
 
 impl Event {
@@ -127,6 +129,7 @@ impl Event {
             Self::LogRejoined(_) => "LogRejoined",
             Self::JudgedAgain(_) => "JudgedAgain",
             Self::WithdrawalReversed(_) => "WithdrawalReversed",
+            Self::DeferralExtended(_) => "DeferralExtended",
         }
     }
 
@@ -149,6 +152,7 @@ impl Event {
             Self::LearnerResumed(event) => Some(event.learner),
             Self::LearnerWithdrawn(event) => Some(event.learner),
             Self::WithdrawalReversed(event) => Some(event.learner),
+            Self::DeferralExtended(event) => Some(event.learner),
             Self::CertificateDispatched(event) => Some(event.learner),
             Self::CertificateReturned(event) => Some(event.learner),
             Self::CertificateRedispatched(event) => Some(event.learner),
@@ -166,6 +170,7 @@ impl Event {
             Self::LearnerResumed(event) => Some(event.registration),
             Self::LearnerWithdrawn(event) => Some(event.registration),
             Self::WithdrawalReversed(event) => Some(event.registration),
+            Self::DeferralExtended(event) => Some(event.registration),
             Self::CertificateDispatched(event) => Some(event.registration),
             _ => None,
         }

@@ -176,6 +176,7 @@ fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
             Action::Withdrawn(reason) => (3, reason as i32),
             Action::Certificated => (4, 0),
             Action::Reversed => (5, 0),
+            Action::Extended(resume_by) => (6, resume_by.0),
         };
         out.small(tag)?;
         out.date(Date(value))?;
@@ -266,6 +267,7 @@ fn read_index<T: Read>(from: &mut In<T>, applied: u64) -> io::Result<Index> {
             }
             (4, _) => Action::Certificated,
             (5, _) => Action::Reversed,
+            (6, resume_by) => Action::Extended(resume_by),
             _ => return Err(wrong("unknown step")),
         };
         let step = Step { effective_on, recorded_on, sequence, arrival, action };

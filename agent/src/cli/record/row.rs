@@ -56,6 +56,7 @@ impl Record {
         match self {
             Self::Withdraw { by, .. }
             | Self::Reverse { by, .. }
+            | Self::Extend { by, .. }
             | Self::Defer { by, .. }
             | Self::Resume { by, .. }
             | Self::Amend { by, .. }
@@ -82,6 +83,10 @@ impl Record {
             Self::Defer { whose, identity, from, resume_by, reason, .. } => {
                 let row = row.whose(whose).identity(identity).put(Field::DeferFrom, from);
                 (Kind::Deferrals, row.put(Field::ResumeBy, resume_by).put(Field::DeferralReason, reason))
+            }
+            Self::Extend { whose, identity, from, resume_by, reason, .. } => {
+                let row = row.whose(whose).identity(identity).put(Field::DeferFrom, from);
+                (Kind::Extensions, row.put(Field::ResumeBy, resume_by).put(Field::DeferralReason, reason))
             }
             Self::Resume { whose, identity, on, reason, .. } => {
                 let row = row.whose(whose).identity(identity);

@@ -142,6 +142,7 @@ fn check(kind: Kind, cells: &dyn Cells, context: &Context) -> (Vec<Finding>, Opt
         Kind::Returns => certificate::take_back(&mut row),
         Kind::Redispatches => certificate::redispatch(&mut row),
         Kind::Reversals => registration::reverse(&mut row),
+        Kind::Extensions => registration::extend(&mut row),
     };
     if let Err(field) = private::fits(kind, cells) {
         row.found(Code::VALUE_LONG, field);

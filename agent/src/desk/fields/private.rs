@@ -30,7 +30,7 @@ fn in_clear(kind: Kind) -> &'static [Field] {
             Field::WithdrawalDate,
             Field::LastAttendedOn,
         ],
-        Kind::Deferrals => {
+        Kind::Deferrals | Kind::Extensions => {
             &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::DeferFrom, Field::ResumeBy]
         }
         Kind::Resumptions => &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::ResumedOn],

@@ -55,6 +55,7 @@ fn a_step_leads_to_what_the_fold_makes_of_it() {
     let actions = [
         Action::Enrolled,
         Action::Deferred(day("2014-06-01")),
+        Action::Extended(day("2014-07-01")),
         Action::Resumed,
         WITHDRAWN,
         Action::Certificated,

@@ -26,6 +26,7 @@ pub(super) fn kind_of(event: &Event) -> Option<Kind> {
         Event::LearnerResumed(_) => Some(Kind::Resumptions),
         Event::LearnerWithdrawn(_) => Some(Kind::Withdrawals),
         Event::WithdrawalReversed(_) => Some(Kind::Reversals),
+        Event::DeferralExtended(_) => Some(Kind::Extensions),
         Event::CertificateDispatched(_) => Some(Kind::Dispatches),
         Event::CertificateReturned(_) => Some(Kind::Returns),
         Event::CertificateRedispatched(_) => Some(Kind::Redispatches),
@@ -47,6 +48,10 @@ pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
         Event::LearnerDeferred(deferred) => {
             put(Field::DeferFrom, &on);
             put(Field::ResumeBy, &deferred.resume_by.to_string());
+        }
+        Event::DeferralExtended(extended) => {
+            put(Field::DeferFrom, &on);
+            put(Field::ResumeBy, &extended.resume_by.to_string());
         }
         Event::LearnerResumed(_) => put(Field::ResumedOn, &on),
         Event::LearnerWithdrawn(withdrawn) => {
