@@ -105,3 +105,26 @@ fn a_deferral_is_extended_and_lapses() {
     assert_eq!((status, &said["days_deferred"]), (Some(0), &85.into()), "{said}");
     assert_eq!(life(&desk, &no)["state"], "ENROLLED");
 }
+
+/// Goal: a registration made in error makes way for another; the row that made it does not make it again by itself. Method: void,
+/// the same row once more, another one, and a withdrawal that no longer has anything to withdraw.
+#[test]
+fn a_registration_made_in_error_is_void() {
+    let (desk, no) = enrolled();
+    let decided = ["--on", &day(0), "--reason", "wrong learner"];
+    let (status, said) = record(&desk, "void", &no, &decided);
+    assert_eq!((status, &said["type"]), (Some(0), &"RegistrationVoided".into()), "{said}");
+    assert_eq!(record(&desk, "void", &no, &decided).1["type"], "RowDuplicate");
+    let now = life(&desk, &no);
+    assert_eq!((&now["state"], &now["since"]), (&"VOID".into(), &day(-100).into()), "{now}");
+
+    let row =
+        |start: i32| format!("{HEADING}\n1000000019,Jane,Doe,2004-05-06,{CENTRE},601/5886/4,{},REF1\n", day(start));
+    assert_eq!(import(&desk, "same.csv", &row(-100))["held"], 1);
+    assert_eq!(desk.json(&["held", "list"]).len(), 1);
+    let said = import(&desk, "other.csv", &row(-20));
+    assert_eq!(said["accepted"], 1, "{said}");
+    let withdraw = ["--on", &day(-10), "--reason", "LEFT_COURSE"];
+    assert_eq!(record(&desk, "withdraw", &no, &withdraw).1["findings"][0]["code"], "4S-041");
+    assert_eq!(life(&desk, &no)["state"], "VOID");
+}

@@ -192,11 +192,13 @@ pub enum Kind {
     Reversals,
     /// Deferrals that are extended, where an operator says so; a file of deferrals asks for them too.
     Extensions,
+    /// Registrations made in error: by an operator only.
+    Voids,
 }
 
 impl Kind {
     /// Every kind, in the order of their tags.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Enrolments,
         Self::Amendments,
         Self::Withdrawals,
@@ -207,6 +209,7 @@ impl Kind {
         Self::Redispatches,
         Self::Reversals,
         Self::Extensions,
+        Self::Voids,
     ];
 
     /// The kind's name in output, in configuration and on the command line.
@@ -222,6 +225,7 @@ impl Kind {
             Self::Redispatches => "redispatches",
             Self::Reversals => "reversals",
             Self::Extensions => "extensions",
+            Self::Voids => "voids",
         }
     }
 

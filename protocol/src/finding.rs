@@ -238,6 +238,8 @@ codes! {
     REPLACED_SINCE = 4038 Error "another registration took its place", "The learner was enrolled again for the same qualification. Choose a day after that registration ended.";
     REVERSED_SINCE = 4039 Query "withdrawn before, which was reversed", "A person is looking at it: this very withdrawal was accepted before and reversed since.";
     DEFERRAL_LAPSED = 4040 Query "deferral lapsed", "A person is looking at it: the learner was to resume long before that date.";
+    REGISTRATION_VOID = 4041 Error "registration void", "The registration was made in error and is void. Name the one that took its place, or enrol the learner.";
+    VOIDED_SINCE = 4042 Query "enrolled before, which was void", "A person is looking at it: this very enrolment was accepted before and found to be in error since.";
 }
 
 #[cfg(test)]

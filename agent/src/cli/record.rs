@@ -110,6 +110,26 @@ pub enum Record {
         #[command(flatten)]
         by: Signed,
     },
+    /// Declare a registration void: it was made in error, and nothing came of it
+    #[command(after_help = "Example:\n  daybook record void --registration R1-48213 --family-name Okafor \\\n      \
+                            --date-of-birth 2001-04-09 --on 2026-11-20 --reason \"wrong qualification typed\"\n\n\
+                            It counts as if it had never been: the learner can be enrolled again. Not once a result or \
+                            certificate is on record.")]
+    Void {
+        /// The registration's number
+        #[arg(long, value_name = "NUMBER")]
+        registration: RegistrationNo,
+        #[command(flatten)]
+        identity: Identity,
+        /// The day on which it was decided
+        #[arg(long, value_name = "DATE")]
+        on: Date,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
     /// Defer a registration
     #[command(
         after_help = "Example:\n  daybook record defer --uln 1000000019 --family-name Okafor --date-of-birth 2001-04-09 \\\n      \

@@ -87,6 +87,8 @@ pub enum Ask {
     },
     /// Undo a withdrawal; effective on the day from which the learner counts as enrolled again.
     Reverse,
+    /// Declare a registration void, made in error; dated by the day of the decision.
+    Void,
     /// Record that a certificate was sent out.
     Dispatch {
         /// Its number.
@@ -127,6 +129,7 @@ impl Ask {
             Self::Resume => Kind::Resumptions,
             Self::Withdraw { .. } => Kind::Withdrawals,
             Self::Reverse => Kind::Reversals,
+            Self::Void => Kind::Voids,
             Self::Dispatch { .. } => Kind::Dispatches,
             Self::Return { .. } => Kind::Returns,
             Self::Redispatch { .. } => Kind::Redispatches,

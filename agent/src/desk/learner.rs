@@ -13,7 +13,7 @@ use super::{
     Action, Ask, Command, Decision, Enrolment, Fact, Objection, Obstacle, Occasion, Policy, Registration, Subject,
     deferral,
     repeat::{Accepted, known_again, repeated},
-    reversal,
+    reversal, void,
 };
 
 /// A learner, with all registrations.
@@ -92,6 +92,7 @@ pub fn decide(found: &Candidates, command: &Command, occasion: Occasion, policy:
             Decision::Reject(Objection::of(Code::OPERATOR_ONLY))
         }
         Ask::Reverse => reversal::decide(learner, command, occasion, policy),
+        Ask::Void => void::decide(learner, command, occasion),
         _ => step(learner, command, occasion, policy),
     };
     match decision {
@@ -169,10 +170,16 @@ fn overlap(
     occasion: Occasion,
 ) -> Option<Decision> {
     let alike = || learner.registrations.iter().filter(|it| it.qualification == qualification && it.brand == brand);
-    let first = alike().filter(|it| it.centre == centre).find_map(|it| it.same(starts_on, Action::Enrolled));
+    let same = || alike().filter(|it| it.centre == centre && it.same(starts_on, Action::Enrolled).is_some());
+    let first = same().filter(|it| it.voided().is_none()).find_map(|it| it.same(starts_on, Action::Enrolled));
     if let Some(first) = first {
         return Some(repeated(first.accepted(), occasion));
     }
+    if let Some(void) = same().find_map(Registration::voided).filter(|_| occasion.is_unseen()) {
+        let objection = Objection::of(Code::VOIDED_SINCE).against(void.sequence);
+        return Some(Decision::Hold(objection.about(learner.id)));
+    }
+    let alike = || alike().filter(|it| it.voided().is_none());
     if let Some(open) = alike().find(|it| it.open(starts_on)) {
         let objection = Objection::of(Code::ALREADY_ENROLLED).against(open.no.sequence);
         return Some(Decision::Reject(objection.about(learner.id)));
@@ -276,11 +283,14 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
 
 /// The registrations that a command can mean: the one named, else those for the qualification, else all.
 pub(super) fn meant<'a>(learner: &'a Learner, subject: &'a Subject) -> impl Iterator<Item = &'a Registration> {
-    learner.registrations.iter().filter(|it| match (&subject.registration, &subject.qualification) {
+    let named = learner.registrations.iter().filter(|it| match (&subject.registration, &subject.qualification) {
         (Some(no), _) => it.no == *no,
         (None, Some(qualification)) => it.qualification == *qualification,
         (None, None) => true,
-    })
+    });
+    // Nobody means a void one while there is another.
+    let another = named.clone().any(|it| it.voided().is_none());
+    named.filter(move |it| !another || it.voided().is_none())
 }
 
 /// The one registration of those meant for which a step is possible; else what explains best why there is

@@ -13,6 +13,7 @@ mod reversal;
 #[cfg(test)]
 mod scene;
 mod survey;
+mod void;
 
 pub use certificate::{Certificate, Leg, Move, decide as decide_certificate};
 pub use command::{

@@ -31,6 +31,8 @@ pub enum Action {
     Certificated,
     /// Its withdrawal is undone.
     Reversed,
+    /// It was made in error.
+    Voided,
 }
 
 impl Action {
@@ -43,6 +45,7 @@ impl Action {
             Event::LearnerWithdrawn(event) => Some((event.registration, Self::Withdrawn(event.reason))),
             Event::CertificateDispatched(event) => Some((event.registration, Self::Certificated)),
             Event::DeferralExtended(event) => Some((event.registration, Self::Extended(event.resume_by))),
+            Event::RegistrationVoided(event) => Some((event.registration, Self::Voided)),
             Event::WithdrawalReversed(event) => Some((event.registration, Self::Reversed)),
             _ => None,
         }
@@ -54,6 +57,7 @@ impl Action {
             Self::Enrolled | Self::Resumed | Self::Reversed => Some(State::Enrolled),
             Self::Deferred(_) => Some(State::Deferred),
             Self::Withdrawn(_) => Some(State::Withdrawn),
+            Self::Voided => Some(State::Void),
             Self::Extended(_) | Self::Certificated => None,
         }
     }
@@ -90,6 +94,7 @@ pub enum State {
     Deferred,
     Withdrawn,
     Expired,
+    Void,
 }
 
 /// Where a registration stands on some day.
@@ -150,13 +155,15 @@ pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result
         return if step.action == Action::Enrolled { Ok(fresh) } else { Err((Code::BEFORE_REGISTRATION, None)) };
     };
     let in_the_way = |code| Err((code, Some(now.since.1)));
-    if step.effective_on > expires_on && step.action != Action::Certificated {
+    if step.effective_on > expires_on && !matches!(step.action, Action::Certificated | Action::Voided) {
         return Err((Code::REGISTRATION_EXPIRED, None));
     }
     if let Some(certificate) = now.certificated.filter(|_| step.action != Action::Certificated) {
         return Err((Code::CERTIFICATE_ISSUED, Some(certificate)));
     }
     match (now.state, step.action) {
+        (State::Void, _) => in_the_way(Code::REGISTRATION_VOID),
+        (_, Action::Voided) => Ok(Standing { state: State::Void, since, resume_by: None, ..now }),
         (_, Action::Enrolled) => in_the_way(Code::ALREADY_ENROLLED),
         (State::Withdrawn, Action::Reversed) => Ok(Standing { state: State::Enrolled, since, resume_by: None, ..now }),
         (_, Action::Reversed) => in_the_way(Code::NOT_WITHDRAWN),
@@ -202,6 +209,10 @@ impl Registration {
     /// log of other rules can hold, are passed over.
     pub fn standing(&self, on: Date) -> Option<Standing> {
         let standing = self.folded(on)?;
+        if let Some(void) = self.voided() {
+            let since = (self.starts_on()?, void.sequence);
+            return Some(Standing { state: State::Void, since, resume_by: None, ..standing });
+        }
         let open = matches!(standing.state, State::Enrolled | State::Deferred);
         if open && on > self.expires_on {
             let since = (self.expires_on.plus_days(1), standing.since.1);
@@ -228,9 +239,17 @@ impl Registration {
         self.steps.iter().find(|step| step.sequence == sequence)
     }
 
+    /// The step by which it is void, if it is: then it never was, whichever day is asked about.
+    pub fn voided(&self) -> Option<&Step> {
+        self.steps.iter().find(|step| step.action == Action::Voided)
+    }
+
     /// Whether a new step fits in. `Ok` gives where the registration stands behind it; `Err` says what stands against it.
     pub fn fits(&self, effective_on: Date, action: Action, policy: &Policy) -> Result<Standing, Obstacle> {
         let new = Step { effective_on, recorded_on: effective_on, sequence: Sequence(u64::MAX), arrival: None, action };
+        if let Some(void) = self.voided() {
+            return Err(Obstacle::Refused(Objection::of(Code::REGISTRATION_VOID).against(void.sequence)));
+        }
         let before = self.folded(effective_on);
         let object = |(code, against): (Code, Option<Sequence>)| {
             let objection = Objection::of(code);

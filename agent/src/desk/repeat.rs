@@ -50,10 +50,10 @@ fn accepted(learner: &Learner, command: &Command, stated: Token) -> Option<Accep
         }
         Ask::Enrol { centre, brand } => {
             let qualification = command.subject.qualification.as_ref();
-            let mut same = learner
-                .registrations
-                .iter()
-                .filter(|it| Some(&it.qualification) == qualification && it.brand == *brand && it.centre == *centre);
+            let mut same =
+                learner.registrations.iter().filter(|it| it.voided().is_none()).filter(|it| {
+                    Some(&it.qualification) == qualification && it.brand == *brand && it.centre == *centre
+                });
             return same.find_map(|it| it.same(on, Action::Enrolled).map(Step::accepted).filter(then));
         }
         Ask::Defer { resume_by } => Action::Deferred(*resume_by),
@@ -61,6 +61,7 @@ fn accepted(learner: &Learner, command: &Command, stated: Token) -> Option<Accep
         Ask::Resume => Action::Resumed,
         Ask::Withdraw { reason, .. } => Action::Withdrawn(*reason),
         Ask::Reverse => Action::Reversed,
+        Ask::Void => Action::Voided,
         // Certificates are known by their numbers, not by names.
         Ask::Dispatch { .. } | Ask::Return { .. } | Ask::Redispatch { .. } => return None,
     };

@@ -48,6 +48,7 @@ pub(super) fn decide(learner: &Learner, command: &Command, occasion: Occasion, p
 /// qualification and brand.
 fn takes_the_place(other: &Registration, registration: &Registration, on: Date) -> bool {
     other.no != registration.no
+        && other.voided().is_none()
         && (&other.qualification, &other.brand) == (&registration.qualification, &registration.brand)
         && (other.open(on) || other.starts_on().is_some_and(|start| start > on && start <= registration.expires_on))
 }

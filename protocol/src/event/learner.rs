@@ -171,3 +171,13 @@ pub struct DeferralExtended {
     /// Which deferral of this registration it counts as, from 1.
     pub ordinal: u8,
 }
+
+/// Fields of [`super::Event::RegistrationVoided`] (DOMAIN.md 3.2). Dated by the day on which it was decided; the registration is void
+/// from its first day. Sealed: the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct RegistrationVoided {
+    /// The registration.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
+}

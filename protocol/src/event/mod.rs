@@ -20,7 +20,7 @@ pub use arrival::{
 pub use certificate::{CertificateDispatched, CertificateRedispatched, CertificateReturned, ReturnReason};
 pub use learner::{
     AmendmentClass, DeferralExtended, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed,
-    LearnerWithdrawn, PersonTokens, WithdrawalReason, WithdrawalReversed,
+    LearnerWithdrawn, PersonTokens, RegistrationVoided, WithdrawalReason, WithdrawalReversed,
 };
 pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
 
@@ -93,6 +93,8 @@ pub enum Event {
     WithdrawalReversed(WithdrawalReversed) = 30,
     /// A deferral was extended.
     DeferralExtended(DeferralExtended) = 31,
+    /// A registration was made in error: it never was.
+    RegistrationVoided(RegistrationVoided) = 32,
 }
 
 impl Event {
@@ -130,6 +132,7 @@ impl Event {
             Self::JudgedAgain(_) => "JudgedAgain",
             Self::WithdrawalReversed(_) => "WithdrawalReversed",
             Self::DeferralExtended(_) => "DeferralExtended",
+            Self::RegistrationVoided(_) => "RegistrationVoided",
         }
     }
 
@@ -153,6 +156,7 @@ impl Event {
             Self::LearnerWithdrawn(event) => Some(event.learner),
             Self::WithdrawalReversed(event) => Some(event.learner),
             Self::DeferralExtended(event) => Some(event.learner),
+            Self::RegistrationVoided(event) => Some(event.learner),
             Self::CertificateDispatched(event) => Some(event.learner),
             Self::CertificateReturned(event) => Some(event.learner),
             Self::CertificateRedispatched(event) => Some(event.learner),
@@ -171,6 +175,7 @@ impl Event {
             Self::LearnerWithdrawn(event) => Some(event.registration),
             Self::WithdrawalReversed(event) => Some(event.registration),
             Self::DeferralExtended(event) => Some(event.registration),
+            Self::RegistrationVoided(event) => Some(event.registration),
             Self::CertificateDispatched(event) => Some(event.registration),
             _ => None,
         }

@@ -57,6 +57,7 @@ impl Record {
             Self::Withdraw { by, .. }
             | Self::Reverse { by, .. }
             | Self::Extend { by, .. }
+            | Self::Void { by, .. }
             | Self::Defer { by, .. }
             | Self::Resume { by, .. }
             | Self::Amend { by, .. }
@@ -79,6 +80,10 @@ impl Record {
             Self::Reverse { whose, identity, on, reason, .. } => {
                 let row = row.whose(whose).identity(identity);
                 (Kind::Reversals, row.put(Field::EffectiveDate, on).put(Field::Reason, reason))
+            }
+            Self::Void { registration, identity, on, reason, .. } => {
+                let row = row.put(Field::RegistrationNo, registration).identity(identity);
+                (Kind::Voids, row.put(Field::EffectiveDate, on).put(Field::Reason, reason))
             }
             Self::Defer { whose, identity, from, resume_by, reason, .. } => {
                 let row = row.whose(whose).identity(identity).put(Field::DeferFrom, from);

@@ -1,4 +1,4 @@
-//! Withdrawals and their reversal, deferrals and resumptions.
+//! Withdrawals, deferrals and resumptions, and what an operator decides about a registration.
 
 use daybook_protocol::{date::Date, event::WithdrawalReason, field::Field, finding::Code};
 
@@ -56,10 +56,10 @@ pub(super) fn resume(row: &mut Reading) -> Option<Asked> {
     Some(Asked { ask: Ask::Resume, subject: held?.subject, effective_on: day?.date })
 }
 
-/// The end of a withdrawal that is undone.
-pub(super) fn reverse(row: &mut Reading) -> Option<Asked> {
+/// What an operator decides about a registration, from a day on and for a reason.
+pub(super) fn ruled(row: &mut Reading, ask: Ask) -> Option<Asked> {
     let held = row.held();
     let day = row.past(Field::EffectiveDate);
     row.reason(Field::Reason);
-    Some(Asked { ask: Ask::Reverse, subject: held?.subject, effective_on: day?.date })
+    Some(Asked { ask, subject: held?.subject, effective_on: day?.date })
 }

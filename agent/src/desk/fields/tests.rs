@@ -58,7 +58,7 @@ fn sound(kind: Kind) -> Vec<(Field, &'static str)> {
             (Field::DeferralReason, "parental leave"),
         ],
         Kind::Resumptions => &[(Field::ResumedOn, "2027-02-15")],
-        Kind::Reversals => &[(Field::EffectiveDate, "2026-10-16"), (Field::Reason, "sent by mistake")],
+        Kind::Reversals | Kind::Voids => &[(Field::EffectiveDate, "2026-10-16"), (Field::Reason, "sent by mistake")],
         Kind::Dispatches => &[
             (Field::CertificateNo, "VT/2026-001"),
             (Field::DispatchedOn, "2026-11-20"),
@@ -122,6 +122,7 @@ fn sound_rows_become_commands() {
     let certificate = "VT/2026-001".to_owned();
     for (kind, effective_on, ask) in [
         (Kind::Reversals, "2026-10-16", Ask::Reverse),
+        (Kind::Voids, "2026-10-16", Ask::Void),
         (Kind::Extensions, "2026-12-01", Ask::Extend { resume_by: date("2027-03-01") }),
         (Kind::Enrolments, "2026-09-07", Ask::Enrol { centre: "RIVER1".to_owned(), brand: "VTCT".to_owned() }),
         (

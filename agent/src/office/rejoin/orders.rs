@@ -26,6 +26,7 @@ pub(super) fn kind_of(event: &Event) -> Option<Kind> {
         Event::LearnerResumed(_) => Some(Kind::Resumptions),
         Event::LearnerWithdrawn(_) => Some(Kind::Withdrawals),
         Event::WithdrawalReversed(_) => Some(Kind::Reversals),
+        Event::RegistrationVoided(_) => Some(Kind::Voids),
         Event::DeferralExtended(_) => Some(Kind::Extensions),
         Event::CertificateDispatched(_) => Some(Kind::Dispatches),
         Event::CertificateReturned(_) => Some(Kind::Returns),
@@ -44,7 +45,9 @@ pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
         }
     };
     match &entry.event {
-        Event::LearnerDetailsAmended(_) | Event::WithdrawalReversed(_) => put(Field::EffectiveDate, &on),
+        Event::LearnerDetailsAmended(_) | Event::WithdrawalReversed(_) | Event::RegistrationVoided(_) => {
+            put(Field::EffectiveDate, &on);
+        }
         Event::LearnerDeferred(deferred) => {
             put(Field::DeferFrom, &on);
             put(Field::ResumeBy, &deferred.resume_by.to_string());
