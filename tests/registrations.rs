@@ -128,3 +128,22 @@ fn a_registration_made_in_error_is_void() {
     assert_eq!(record(&desk, "withdraw", &no, &withdraw).1["findings"][0]["code"], "4S-041");
     assert_eq!(life(&desk, &no)["state"], "VOID");
 }
+
+/// Goal: what is completed is neither withdrawn nor deferred nor void from then on, and a certificate can be sent. Method: completed in the
+/// midst, and what is asked before and after.
+#[test]
+fn a_completed_qualification_stays() {
+    let (desk, no) = enrolled();
+    let (status, said) = record(&desk, "complete", &no, &["--on", &day(-10), "--reason", "all units passed"]);
+    assert_eq!((status, &said["type"]), (Some(0), &"QualificationCompleted".into()), "{said}");
+    let withdraw = |on: i32| record(&desk, "withdraw", &no, &["--on", &day(on), "--reason", "LEFT_COURSE"]).1;
+    assert_eq!(withdraw(-5)["findings"][0]["code"], "4S-043");
+    assert_eq!(withdraw(-20)["findings"][0]["code"], "4S-023", "it would take the completion away");
+    let defer = ["--from", &day(-5), "--resume-by", &day(5), "--reason", "leave"];
+    assert_eq!(record(&desk, "defer", &no, &defer).1["findings"][0]["code"], "4S-043");
+    assert_eq!(record(&desk, "void", &no, &["--on", &day(0), "--reason", "error"]).1["findings"][0]["code"], "4S-043");
+    let sent =
+        ["record", "dispatch", "--certificate", "C1", "--registration", &no, "--on", &day(-1), "--reason", "claim"];
+    assert_eq!(desk.json(&sent)[0]["type"], "CertificateDispatched");
+    assert_eq!((&life(&desk, &no)["state"], &life(&desk, &no)["since"]), (&"COMPLETED".into(), &day(-10).into()));
+}

@@ -194,11 +194,13 @@ pub enum Kind {
     Extensions,
     /// Registrations made in error: by an operator only.
     Voids,
+    /// Qualifications completed: by an operator only, while results are kept elsewhere.
+    Completions,
 }
 
 impl Kind {
     /// Every kind, in the order of their tags.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Enrolments,
         Self::Amendments,
         Self::Withdrawals,
@@ -210,6 +212,7 @@ impl Kind {
         Self::Reversals,
         Self::Extensions,
         Self::Voids,
+        Self::Completions,
     ];
 
     /// The kind's name in output, in configuration and on the command line.
@@ -226,6 +229,7 @@ impl Kind {
             Self::Reversals => "reversals",
             Self::Extensions => "extensions",
             Self::Voids => "voids",
+            Self::Completions => "completions",
         }
     }
 

@@ -240,6 +240,7 @@ codes! {
     DEFERRAL_LAPSED = 4040 Query "deferral lapsed", "A person is looking at it: the learner was to resume long before that date.";
     REGISTRATION_VOID = 4041 Error "registration void", "The registration was made in error and is void. Name the one that took its place, or enrol the learner.";
     VOIDED_SINCE = 4042 Query "enrolled before, which was void", "A person is looking at it: this very enrolment was accepted before and found to be in error since.";
+    REGISTRATION_COMPLETED = 4043 Error "qualification completed", "The qualification was completed on this registration before that date, so it can no longer be changed this way.";
 }
 
 #[cfg(test)]

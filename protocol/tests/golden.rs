@@ -14,8 +14,8 @@ use daybook_protocol::{
         Completion, ConfigAdopted, DeferralExtended, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed,
         FileProcessed, FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended,
         LearnerEnrolled, LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OriginalFiled,
-        PersonTokens, Place, Plan, ReceiptIssued, Refusal, RegistrationVoided, ReturnReason, RowDuplicate, RowHeld,
-        RowRejected, Scrubbed, Totals, WithdrawalReason, WithdrawalReversed,
+        PersonTokens, Place, Plan, QualificationCompleted, ReceiptIssued, Refusal, RegistrationVoided, ReturnReason,
+        RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, WithdrawalReason, WithdrawalReversed,
     },
     field::{Field, Kind},
     finding::{Code, Finding},
@@ -182,6 +182,7 @@ fn numbered_events() -> Vec<(usize, Event)> {
         (30, Event::WithdrawalReversed(WithdrawalReversed { registration, learner, withdrawn: Sequence(71_000) })),
         (31, Event::DeferralExtended(DeferralExtended { registration, learner, resume_by, ordinal: 2 })),
         (32, Event::RegistrationVoided(RegistrationVoided { registration, learner })),
+        (33, Event::QualificationCompleted(QualificationCompleted { registration, learner })),
     ]
 }
 
@@ -281,7 +282,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 32, "every event is here");
+    assert_eq!(found.len(), 2 * 33, "every event is here");
     hold("entries.txt", &found);
 }
 

@@ -245,6 +245,7 @@ fn about(event: &Event) -> String {
         Event::DeferralExtended(extended) => {
             format!("{} learner {}, until {}", extended.registration, extended.learner, extended.resume_by)
         }
+        Event::QualificationCompleted(done) => format!("{} learner {}", done.registration, done.learner),
         Event::RegistrationVoided(void) => format!("{} learner {}", void.registration, void.learner),
         Event::WithdrawalReversed(reversed) => format!("{} learner {}", reversed.registration, reversed.learner),
         Event::CertificateDispatched(sent) => {

@@ -130,6 +130,26 @@ pub enum Record {
         #[command(flatten)]
         by: Signed,
     },
+    /// Record that the qualification of a registration is completed
+    #[command(
+        after_help = "Example:\n  daybook record complete --registration R1-48213 --family-name Okafor \\\n      \
+                            --date-of-birth 2001-04-09 --on 2026-11-20 --reason \"results of all four units seen\"\n\n\
+                            It can no longer be withdrawn or deferred then."
+    )]
+    Complete {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        /// The day of the last result
+        #[arg(long, value_name = "DATE")]
+        on: Date,
+        /// On what evidence
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
     /// Defer a registration
     #[command(
         after_help = "Example:\n  daybook record defer --uln 1000000019 --family-name Okafor --date-of-birth 2001-04-09 \\\n      \

@@ -89,6 +89,8 @@ pub enum Ask {
     Reverse,
     /// Declare a registration void, made in error; dated by the day of the decision.
     Void,
+    /// Record that the qualification is completed; effective on the day of the last result.
+    Complete,
     /// Record that a certificate was sent out.
     Dispatch {
         /// Its number.
@@ -130,6 +132,7 @@ impl Ask {
             Self::Withdraw { .. } => Kind::Withdrawals,
             Self::Reverse => Kind::Reversals,
             Self::Void => Kind::Voids,
+            Self::Complete => Kind::Completions,
             Self::Dispatch { .. } => Kind::Dispatches,
             Self::Return { .. } => Kind::Returns,
             Self::Redispatch { .. } => Kind::Redispatches,

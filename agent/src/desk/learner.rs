@@ -11,7 +11,7 @@ use daybook_protocol::{
 
 use super::{
     Action, Ask, Command, Decision, Enrolment, Fact, Objection, Obstacle, Occasion, Policy, Registration, Subject,
-    deferral,
+    completion, deferral,
     repeat::{Accepted, known_again, repeated},
     reversal, void,
 };
@@ -93,6 +93,7 @@ pub fn decide(found: &Candidates, command: &Command, occasion: Occasion, policy:
         }
         Ask::Reverse => reversal::decide(learner, command, occasion, policy),
         Ask::Void => void::decide(learner, command, occasion),
+        Ask::Complete => completion::decide(learner, command, occasion, policy),
         _ => step(learner, command, occasion, policy),
     };
     match decision {

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod command;
+mod completion;
 mod decision;
 mod deferral;
 mod fields;

@@ -33,6 +33,8 @@ pub enum Action {
     Reversed,
     /// It was made in error.
     Voided,
+    /// Its qualification is completed.
+    Completed,
 }
 
 impl Action {
@@ -46,6 +48,7 @@ impl Action {
             Event::CertificateDispatched(event) => Some((event.registration, Self::Certificated)),
             Event::DeferralExtended(event) => Some((event.registration, Self::Extended(event.resume_by))),
             Event::RegistrationVoided(event) => Some((event.registration, Self::Voided)),
+            Event::QualificationCompleted(event) => Some((event.registration, Self::Completed)),
             Event::WithdrawalReversed(event) => Some((event.registration, Self::Reversed)),
             _ => None,
         }
@@ -58,6 +61,7 @@ impl Action {
             Self::Deferred(_) => Some(State::Deferred),
             Self::Withdrawn(_) => Some(State::Withdrawn),
             Self::Voided => Some(State::Void),
+            Self::Completed => Some(State::Completed),
             Self::Extended(_) | Self::Certificated => None,
         }
     }
@@ -95,6 +99,7 @@ pub enum State {
     Withdrawn,
     Expired,
     Void,
+    Completed,
 }
 
 /// Where a registration stands on some day.
@@ -163,6 +168,10 @@ pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result
     }
     match (now.state, step.action) {
         (State::Void, _) => in_the_way(Code::REGISTRATION_VOID),
+        (State::Enrolled | State::Completed, Action::Certificated) => {
+            Ok(Standing { certificated: now.certificated.or(Some(step.sequence)), ..now })
+        }
+        (State::Completed, _) => in_the_way(Code::REGISTRATION_COMPLETED),
         (_, Action::Voided) => Ok(Standing { state: State::Void, since, resume_by: None, ..now }),
         (_, Action::Enrolled) => in_the_way(Code::ALREADY_ENROLLED),
         (State::Withdrawn, Action::Reversed) => Ok(Standing { state: State::Enrolled, since, resume_by: None, ..now }),
@@ -174,7 +183,7 @@ pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result
             let (deferrals, deferred_days) = (now.deferrals.saturating_add(1), now.deferred_days + more);
             Ok(Standing { resume_by: Some(resume_by), deferrals, deferred_days, ..now })
         }
-        (State::Deferred, Action::Deferred(_) | Action::Extended(_) | Action::Certificated) => {
+        (State::Deferred, Action::Deferred(_) | Action::Extended(_) | Action::Certificated | Action::Completed) => {
             in_the_way(Code::REGISTRATION_DEFERRED)
         }
         (State::Enrolled, Action::Deferred(resume_by)) => Ok(Standing {
@@ -193,9 +202,7 @@ pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result
             let deferred_days = now.deferred_days_by(step.effective_on);
             Ok(Standing { state: State::Withdrawn, since, resume_by: None, deferred_days, ..now })
         }
-        (State::Enrolled, Action::Certificated) => {
-            Ok(Standing { certificated: now.certificated.or(Some(step.sequence)), ..now })
-        }
+        (State::Enrolled, Action::Completed) => Ok(Standing { state: State::Completed, since, ..now }),
     }
 }
 
@@ -221,7 +228,7 @@ impl Registration {
         Some(standing)
     }
 
-    /// Whether the registration was open on a day: neither withdrawn nor expired nor certificated.
+    /// Whether the registration was open on a day: neither withdrawn nor expired, completed or certificated.
     pub fn open(&self, on: Date) -> bool {
         self.standing(on).is_some_and(|standing| {
             matches!(standing.state, State::Enrolled | State::Deferred) && standing.certificated.is_none()

@@ -62,6 +62,7 @@ fn accepted(learner: &Learner, command: &Command, stated: Token) -> Option<Accep
         Ask::Withdraw { reason, .. } => Action::Withdrawn(*reason),
         Ask::Reverse => Action::Reversed,
         Ask::Void => Action::Voided,
+        Ask::Complete => Action::Completed,
         // Certificates are known by their numbers, not by names.
         Ask::Dispatch { .. } | Ask::Return { .. } | Ask::Redispatch { .. } => return None,
     };

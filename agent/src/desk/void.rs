@@ -28,8 +28,13 @@ pub(super) fn decide(learner: &Learner, command: &Command, occasion: Occasion) -
         return Decision::Reject(Objection::of(Code::BEFORE_REGISTRATION).against(registration.no.sequence));
     }
     // Of any day: what was earned stands against it, not what was earned by some date.
-    if let Some(certificate) = registration.steps.iter().find(|step| step.action == Action::Certificated) {
-        return Decision::Reject(Objection::of(Code::CERTIFICATE_ISSUED).against(certificate.sequence));
+    let earned = registration.steps.iter().find_map(|step| match step.action {
+        Action::Certificated => Some(Objection::of(Code::CERTIFICATE_ISSUED).against(step.sequence)),
+        Action::Completed => Some(Objection::of(Code::REGISTRATION_COMPLETED).against(step.sequence)),
+        _ => None,
+    });
+    if let Some(objection) = earned {
+        return Decision::Reject(objection);
     }
     let voided = RegistrationVoided { registration: registration.no, learner: learner.id };
     Decision::Accept(Fact::Whole(learner.id, Event::RegistrationVoided(voided)))
@@ -63,6 +68,7 @@ mod tests {
             (&[ENROLLED, deferred], "2014-05-01", "RegistrationVoided"),
             (&[ENROLLED, ("2014-04-01", WITHDRAWN)], "2014-05-01", "RegistrationVoided"),
             (&[ENROLLED, sent], "2014-05-01", "reject 4S-010 against 11"),
+            (&[ENROLLED, ("2014-06-01", Action::Completed)], "2014-05-01", "reject 4S-043 against 11"),
             (&[ENROLLED, VOID], "2014-06-01", "duplicate 11"),
         ] {
             assert_eq!(Scene::of(&[steps]).asked(Ask::Void, on, "2017-01-02"), expected, "{steps:?} on {on}");

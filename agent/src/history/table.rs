@@ -187,6 +187,7 @@ fn about(event: &Event) -> String {
         Event::DeferralExtended(event) => {
             format!("registration {}, to resume by {}, deferral {}", event.registration, event.resume_by, event.ordinal)
         }
+        Event::QualificationCompleted(event) => format!("registration {}", event.registration),
         Event::RegistrationVoided(event) => format!("registration {}, made in error", event.registration),
         Event::WithdrawalReversed(event) => format!("registration {}, enrolled again", event.registration),
         Event::CertificateDispatched(event) => format!(

@@ -92,7 +92,9 @@ pub(super) fn required(kind: Kind) -> &'static [Field] {
         Kind::Resumptions => &[Field::FamilyName, Field::DateOfBirth, Field::ResumedOn],
         Kind::Dispatches | Kind::Redispatches => &[Field::CertificateNo, Field::DispatchedOn],
         Kind::Returns => &[Field::CertificateNo, Field::ReturnReason, Field::ReturnedOn],
-        Kind::Reversals | Kind::Voids => &[Field::FamilyName, Field::DateOfBirth, Field::EffectiveDate, Field::Reason],
+        Kind::Reversals | Kind::Voids | Kind::Completions => {
+            &[Field::FamilyName, Field::DateOfBirth, Field::EffectiveDate, Field::Reason]
+        }
     }
 }
 

@@ -181,3 +181,13 @@ pub struct RegistrationVoided {
     /// The learner.
     pub learner: KeyId,
 }
+
+/// Fields of [`super::Event::QualificationCompleted`] (DOMAIN.md 3.2); effective on the day on which the last result was there.
+/// Sealed: on what evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct QualificationCompleted {
+    /// The registration.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
+}

@@ -20,7 +20,7 @@ pub use arrival::{
 pub use certificate::{CertificateDispatched, CertificateRedispatched, CertificateReturned, ReturnReason};
 pub use learner::{
     AmendmentClass, DeferralExtended, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed,
-    LearnerWithdrawn, PersonTokens, RegistrationVoided, WithdrawalReason, WithdrawalReversed,
+    LearnerWithdrawn, PersonTokens, QualificationCompleted, RegistrationVoided, WithdrawalReason, WithdrawalReversed,
 };
 pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
 
@@ -95,6 +95,8 @@ pub enum Event {
     DeferralExtended(DeferralExtended) = 31,
     /// A registration was made in error: it never was.
     RegistrationVoided(RegistrationVoided) = 32,
+    /// All that a qualification asks for was achieved.
+    QualificationCompleted(QualificationCompleted) = 33,
 }
 
 impl Event {
@@ -133,6 +135,7 @@ impl Event {
             Self::WithdrawalReversed(_) => "WithdrawalReversed",
             Self::DeferralExtended(_) => "DeferralExtended",
             Self::RegistrationVoided(_) => "RegistrationVoided",
+            Self::QualificationCompleted(_) => "QualificationCompleted",
         }
     }
 
@@ -157,6 +160,7 @@ impl Event {
             Self::WithdrawalReversed(event) => Some(event.learner),
             Self::DeferralExtended(event) => Some(event.learner),
             Self::RegistrationVoided(event) => Some(event.learner),
+            Self::QualificationCompleted(event) => Some(event.learner),
             Self::CertificateDispatched(event) => Some(event.learner),
             Self::CertificateReturned(event) => Some(event.learner),
             Self::CertificateRedispatched(event) => Some(event.learner),
@@ -176,6 +180,7 @@ impl Event {
             Self::WithdrawalReversed(event) => Some(event.registration),
             Self::DeferralExtended(event) => Some(event.registration),
             Self::RegistrationVoided(event) => Some(event.registration),
+            Self::QualificationCompleted(event) => Some(event.registration),
             Self::CertificateDispatched(event) => Some(event.registration),
             _ => None,
         }

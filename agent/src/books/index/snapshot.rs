@@ -178,6 +178,7 @@ fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
             Action::Reversed => (5, 0),
             Action::Extended(resume_by) => (6, resume_by.0),
             Action::Voided => (7, 0),
+            Action::Completed => (8, 0),
         };
         out.small(tag)?;
         out.date(Date(value))?;
@@ -270,6 +271,7 @@ fn read_index<T: Read>(from: &mut In<T>, applied: u64) -> io::Result<Index> {
             (5, _) => Action::Reversed,
             (6, resume_by) => Action::Extended(resume_by),
             (7, _) => Action::Voided,
+            (8, _) => Action::Completed,
             _ => return Err(wrong("unknown step")),
         };
         let step = Step { effective_on, recorded_on, sequence, arrival, action };

@@ -58,6 +58,7 @@ impl Record {
             | Self::Reverse { by, .. }
             | Self::Extend { by, .. }
             | Self::Void { by, .. }
+            | Self::Complete { by, .. }
             | Self::Defer { by, .. }
             | Self::Resume { by, .. }
             | Self::Amend { by, .. }
@@ -80,6 +81,10 @@ impl Record {
             Self::Reverse { whose, identity, on, reason, .. } => {
                 let row = row.whose(whose).identity(identity);
                 (Kind::Reversals, row.put(Field::EffectiveDate, on).put(Field::Reason, reason))
+            }
+            Self::Complete { whose, identity, on, reason, .. } => {
+                let row = row.whose(whose).identity(identity);
+                (Kind::Completions, row.put(Field::EffectiveDate, on).put(Field::Reason, reason))
             }
             Self::Void { registration, identity, on, reason, .. } => {
                 let row = row.put(Field::RegistrationNo, registration).identity(identity);

@@ -143,6 +143,7 @@ fn check(kind: Kind, cells: &dyn Cells, context: &Context) -> (Vec<Finding>, Opt
         Kind::Redispatches => certificate::redispatch(&mut row),
         Kind::Reversals => registration::ruled(&mut row, Ask::Reverse),
         Kind::Voids => registration::ruled(&mut row, Ask::Void),
+        Kind::Completions => registration::ruled(&mut row, Ask::Complete),
         Kind::Extensions => registration::extend(&mut row),
     };
     if let Err(field) = private::fits(kind, cells) {

@@ -20,7 +20,7 @@ const ROW_BYTES_MAX: usize = 48 * 1024;
 fn in_clear(kind: Kind) -> &'static [Field] {
     match kind {
         Kind::Enrolments => &[Field::CentreNo, Field::Qualification, Field::StartDate],
-        Kind::Amendments | Kind::Reversals | Kind::Voids => {
+        Kind::Amendments | Kind::Reversals | Kind::Voids | Kind::Completions => {
             &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::EffectiveDate]
         }
         Kind::Withdrawals => &[

@@ -58,7 +58,9 @@ fn sound(kind: Kind) -> Vec<(Field, &'static str)> {
             (Field::DeferralReason, "parental leave"),
         ],
         Kind::Resumptions => &[(Field::ResumedOn, "2027-02-15")],
-        Kind::Reversals | Kind::Voids => &[(Field::EffectiveDate, "2026-10-16"), (Field::Reason, "sent by mistake")],
+        Kind::Reversals | Kind::Voids | Kind::Completions => {
+            &[(Field::EffectiveDate, "2026-10-16"), (Field::Reason, "sent by mistake")]
+        }
         Kind::Dispatches => &[
             (Field::CertificateNo, "VT/2026-001"),
             (Field::DispatchedOn, "2026-11-20"),
@@ -123,6 +125,7 @@ fn sound_rows_become_commands() {
     for (kind, effective_on, ask) in [
         (Kind::Reversals, "2026-10-16", Ask::Reverse),
         (Kind::Voids, "2026-10-16", Ask::Void),
+        (Kind::Completions, "2026-10-16", Ask::Complete),
         (Kind::Extensions, "2026-12-01", Ask::Extend { resume_by: date("2027-03-01") }),
         (Kind::Enrolments, "2026-09-07", Ask::Enrol { centre: "RIVER1".to_owned(), brand: "VTCT".to_owned() }),
         (

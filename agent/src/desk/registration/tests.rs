@@ -61,6 +61,7 @@ fn a_step_leads_to_what_the_fold_makes_of_it() {
         Action::Certificated,
         Action::Reversed,
         Action::Voided,
+        Action::Completed,
     ];
     let on = day("2014-01-01");
     let step = |at, action| Step { effective_on: on, recorded_on: on, sequence: Sequence(at), arrival: None, action };

@@ -27,6 +27,7 @@ pub(super) fn kind_of(event: &Event) -> Option<Kind> {
         Event::LearnerWithdrawn(_) => Some(Kind::Withdrawals),
         Event::WithdrawalReversed(_) => Some(Kind::Reversals),
         Event::RegistrationVoided(_) => Some(Kind::Voids),
+        Event::QualificationCompleted(_) => Some(Kind::Completions),
         Event::DeferralExtended(_) => Some(Kind::Extensions),
         Event::CertificateDispatched(_) => Some(Kind::Dispatches),
         Event::CertificateReturned(_) => Some(Kind::Returns),
@@ -45,7 +46,10 @@ pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
         }
     };
     match &entry.event {
-        Event::LearnerDetailsAmended(_) | Event::WithdrawalReversed(_) | Event::RegistrationVoided(_) => {
+        Event::LearnerDetailsAmended(_)
+        | Event::WithdrawalReversed(_)
+        | Event::RegistrationVoided(_)
+        | Event::QualificationCompleted(_) => {
             put(Field::EffectiveDate, &on);
         }
         Event::LearnerDeferred(deferred) => {
