@@ -320,6 +320,9 @@ impl Config {
                     folder.name, folder.centre
                 ));
             }
+            if let Some(kind) = folder.kinds.iter().find(|kind| !kind.is_in_files()) {
+                return Err(format!("folder {:?}: {kind} come in no file, only from an operator", folder.name));
+            }
             if earlier.iter().any(|other| other.name == folder.name) {
                 return Err(format!("two folders are named {:?}", folder.name));
             }
@@ -388,6 +391,7 @@ mod tests {
             (pattern.replace("\"p\"", &format!("\"{}\"", "x".repeat(60))), "shorter"),
             (format!("{folder}quite_seconds = 3\n"), "quite_seconds"),
             (format!("{folder}{folder}"), "two folders"),
+            (format!("{folder}kinds = [\"reversals\"]\n"), "only from an operator"),
             (folder.replace("C1", "../x"), "centre"),
             (format!("{folder}answer_after = \"never\"\n"), "answer_after"),
             ("[central]\nlisten = \"7310\"\n".to_owned(), "0.0.0.0:7310"),

@@ -266,7 +266,8 @@ impl People {
             return;
         };
         let previous = std::mem::replace(&mut registration.steps, slot);
-        let step = Step { effective_on, sequence: entry.sequence, arrival: arrival_of(entry), action };
+        let (sequence, recorded_on) = (entry.sequence, entry.recorded_at.day());
+        let step = Step { effective_on, recorded_on, sequence, arrival: arrival_of(entry), action };
         self.steps.push(StepSlot { step, previous });
     }
 
@@ -334,8 +335,14 @@ impl People {
             steps.push(step.step);
             next = step.previous;
         }
-        let (effective_on, sequence) = (slot.starts_on, slot.sequence);
-        steps.push(Step { effective_on, sequence, arrival: slot.arrival.into(), action: Action::Enrolled });
+        let (starts_on, sequence) = (slot.starts_on, slot.sequence);
+        steps.push(Step {
+            effective_on: starts_on,
+            recorded_on: starts_on,
+            sequence,
+            arrival: slot.arrival.into(),
+            action: Action::Enrolled,
+        });
         steps.sort_unstable_by_key(|step| (step.effective_on, step.sequence));
         Some(Registration {
             no: RegistrationNo { epoch: terms.epoch, sequence },
