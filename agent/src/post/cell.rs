@@ -4,7 +4,7 @@ use crate::{intake::is_treacherous, reader};
 
 /// Appends a cell in quotes. What a spreadsheet would take for a formula gets an apostrophe before it, at the beginning
 /// and behind whatever another country's spreadsheet takes for the end of a cell.
-pub(super) fn push_cell(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn push_cell(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     if is_plain(text.as_bytes()) {
         out.extend_from_slice(text.as_bytes());

@@ -5,8 +5,9 @@
 //! original say and nothing else, so that writing them again after a crash gives the same bytes. They lie in the sender's own
 //! folder and say of persons what the sender said of them, and nothing that others did.
 //!
-//! A file that is rejected or held as a whole has no resend file: no row of it was judged, and what is to be mended, if
-//! anything is, is the file.
+//! What comes back in a resend file is judged as any file is: where it has five rows or more and too many of them are still
+//! wrong, a person looks at it first. A file that is rejected or held as a whole has no resend file: no row of it was judged,
+//! and what is to be mended, if anything is, is the file.
 //!
 //! A receipt is never changed. When a person decides on something that was held, another one follows that names the first and
 //! corrects it; its number is that of the last entry that it tells of.
@@ -20,6 +21,7 @@ use std::io;
 
 use daybook_protocol::{event::Totals, ids::Sequence};
 
+pub(crate) use self::cell::push_cell;
 pub use self::{
     receipt::{ReceiptWriter, RowVerdict},
     summary::{Correction, Outcome, Summary},

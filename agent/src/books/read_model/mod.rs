@@ -11,6 +11,7 @@ mod fold;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::{
     fs, io,
@@ -27,12 +28,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
 pub use ask::Reader;
 pub use rows::{AlarmRow, Answer, CertificateRow, FileFilter, FileRow, Found, HeldRow, LearnerRow, RegistrationRow};
+pub use told::{SharedUln, ToldFile};
 
 use crate::home::Home;
 
 /// The version of the tables and of what is folded into them. Raise it with every change of either: the file is then
 /// made anew.
-const SCHEMA: i32 = 2;
+const SCHEMA: i32 = 3;
 /// Pages held in memory while writing, in KiB: the growing ends of all tables and, for a learner who comes back, the
 /// middle of some. Little more helps until the file is many times as large.
 const CACHE_KIB: i32 = 64 * 1024;
