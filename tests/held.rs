@@ -41,7 +41,8 @@ fn held(desk: &Desk) -> BTreeMap<u64, String> {
     listed.iter().map(|held| (held["line"].as_u64().unwrap_or(0), held["held"].to_string())).collect()
 }
 
-/// The receipts that the log speaks of: number and digest of the report. Each has its two files, and there are no others.
+/// The receipts that the log speaks of: number and digest of the report. Each has its two files, and there are no others but
+/// resend files.
 fn receipts(desk: &Desk) -> Vec<(u64, String)> {
     let entries = desk.json(&["entries"]);
     let issued: Vec<_> = entries.iter().filter(|entry| entry["type"] == "ReceiptIssued").collect();
@@ -49,14 +50,17 @@ fn receipts(desk: &Desk) -> Vec<(u64, String)> {
         let (_, report) = files(desk, issued["receipt"].as_u64().expect("a number"));
         assert_eq!(Fixture::other("report", &report).sha256(), issued["report"].as_str().expect("a digest"));
     }
-    assert_eq!(desk.names("receipts").len(), 2 * issued.len(), "{:?}", desk.names("receipts"));
+    let mut names = desk.names("receipts");
+    names.retain(|name| !name.ends_with("_resend.csv"));
+    assert_eq!(names.len(), 2 * issued.len(), "{names:?}");
     let number = |issued: &&Value| (issued["receipt"].as_u64().expect("a number"), issued["report"].to_string());
     issued.iter().map(number).collect()
 }
 
 /// Summary and row report of a receipt.
 fn files(desk: &Desk, number: u64) -> (String, String) {
-    let names = desk.names("receipts").into_iter().filter(|name| name.starts_with(&format!("{number}_")));
+    let ours = |name: &String| name.starts_with(&format!("{number}_")) && !name.ends_with("_resend.csv");
+    let names = desk.names("receipts").into_iter().filter(ours);
     let texts: Vec<_> =
         names.map(|name| fs::read_to_string(desk.folder.join("receipts").join(name)).expect("text")).collect();
     let [summary, report] = texts.try_into().expect("two files");
@@ -102,7 +106,15 @@ fn rows_decided_on_together_are_told_of_together() {
     let third = decide(&desk, "refuse", &[&held[&4]])[0]["receipt"].as_u64().expect("a receipt");
     let (summary, report) = files(&desk, third);
     assert!(report.contains("\"4\",\"REF-1000000000\",\"rejected\",\"4S-032\""), "{report}");
-    assert!(summary.contains("Mend the rejected rows") && summary.contains("Held rows wait"), "{summary}");
+    // Only what was refused goes back to be mended, by the receipt that says so.
+    let resent: Vec<_> = desk.names("receipts").into_iter().filter(|name| name.ends_with("_resend.csv")).collect();
+    assert_eq!(resent, [format!("{third}_namesakes_resend.csv")]);
+    let resent = fs::read_to_string(desk.folder.join("receipts").join(&resent[0])).expect("text");
+    assert!(
+        resent.lines().nth(1).is_some_and(|row| row.starts_with("\"4\",\"4S-032\",") && row.contains("1000000000"))
+    );
+    assert_eq!(resent.lines().count(), 2, "{resent}");
+    assert!(summary.contains("Mend the rows in the resend file") && summary.contains("Held rows wait"), "{summary}");
     let fourth = decide(&desk, "release", &[&held[&6]])[0]["receipt"].as_u64().expect("a receipt");
     assert_eq!(receipts(&desk).iter().map(|(number, _)| *number).collect::<Vec<_>>(), [first, second, third, fourth]);
     let after = all(&desk);
@@ -139,10 +151,17 @@ fn a_held_file_is_answered_again() {
 /// point on the way of its receipt, with the agent's next start and with another decision as what comes after.
 #[test]
 fn a_correction_survives_a_crash() {
-    for point in ["journal.commit.after:2", "post.receipt.before", "post.receipt.after", "journal.commit.before:3"] {
+    let cases = [
+        ("journal.commit.after:2", "release"),
+        ("post.receipt.before", "release"),
+        ("post.receipt.resend", "refuse"),
+        ("post.receipt.after", "refuse"),
+        ("journal.commit.before:3", "release"),
+    ];
+    for (point, word) in cases {
         for by_another in [false, true] {
             let (desk, held) = desk_with(namesakes());
-            let arguments = ["held", "release", &held[&3], "--reason", "looked at"];
+            let arguments = ["held", word, &held[&3], "--reason", "looked at"];
             let mut doomed = desk.start_with(&arguments, &[("DAYBOOK_CRASH_AT", point)]);
             let ended = until("a death", || doomed.ended());
             assert!(!ended.success(), "it came through at {point}");

@@ -122,7 +122,9 @@ fn ask_everything(desk: &Desk, personal: &[String], format: &str, words: &Words)
         vec!["rebuild"],
         vec!["held", "show", "0"],
     ];
-    for arguments in commands {
+    let reports = ["files", "withdrawals", "deferrals", "amendments", "duplicates", "overrides", "states"];
+    let reports = reports.into_iter().flat_map(|name| [vec!["report", name], vec!["report", name, "--csv"]]);
+    for arguments in commands.into_iter().chain(reports) {
         let output =
             desk.command(&[&arguments[..], &["--log-format", format]].concat()).envs(LOUD).output().expect("it runs");
         for (stream, bytes) in [("output", &output.stdout), ("errors", &output.stderr)] {

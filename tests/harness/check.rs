@@ -86,7 +86,9 @@ impl Desk {
         let dropped: BTreeSet<_> = self.dropped.iter().map(Fixture::sha256).collect();
         assert_eq!(filed, dropped, "an original was changed or lost");
         assert_eq!(files(&self.folder.join("done")).len(), arrivals);
-        assert_eq!(self.names("receipts").len(), 2 * (arrivals + self.given_up), "{:?}", self.names("receipts"));
+        let mut receipts = self.names("receipts");
+        receipts.retain(|name| !name.ends_with("_resend.csv"));
+        assert_eq!(receipts.len(), 2 * (arrivals + self.given_up), "{receipts:?}");
         assert_eq!(names(&self.data.join("vault/tmp")), Vec::<String>::new());
     }
 
@@ -123,10 +125,12 @@ impl Desk {
     }
 }
 
-/// The row report is the one that the log speaks of, and says of each row what the log says.
+/// The row report is the one that the log speaks of, and says of each row what the log says; the resend file has the rejected
+/// rows and no others, and there is one only where there are any.
 fn check_receipt(receipts: &Path, no: u64, name: &str, arrival: &Arrival) {
     let stem = format!("{no}_{}_", name.trim_end_matches(".csv"));
-    let ours: Vec<_> = names(receipts).into_iter().filter(|name| name.starts_with(&stem)).collect();
+    let mut ours: Vec<_> = names(receipts).into_iter().filter(|name| name.starts_with(&stem)).collect();
+    let resend = ours.iter().position(|name| name.ends_with("_resend.csv")).map(|place| ours.remove(place));
     let [summary, report] = ours.as_slice() else { unreachable!("receipt {no} has the files {ours:?}") };
     assert!(summary.ends_with("_receipt.txt") && report.ends_with("_rows.csv"), "{ours:?}");
     let bytes = fs::read(receipts.join(report)).expect("a row report");
@@ -143,6 +147,16 @@ fn check_receipt(receipts: &Path, no: u64, name: &str, arrival: &Arrival) {
     let logged: Vec<_> =
         arrival.rows.iter().map(|(line, verdict, entry)| (*line, (*verdict).to_owned(), *entry)).collect();
     assert_eq!(told, logged, "what was acknowledged is not what was logged");
+    let rejected: Vec<_> = told.iter().filter(|row| row.1 == "rejected").map(|row| row.0).collect();
+    let sent_back: Vec<u64> = resend.iter().flat_map(|name| lines_of(&receipts.join(name))).collect();
+    assert_eq!(sent_back, rejected, "the rows sent back are not those rejected");
+    assert_eq!(resend.is_some(), !rejected.is_empty(), "a resend file without rows");
+}
+
+/// The first column of a file, as numbers.
+fn lines_of(path: &Path) -> Vec<u64> {
+    let mut rows = csv::Reader::from_path(path).expect("a file");
+    rows.records().map(|row| row.expect("a row").get(0).expect("a cell").parse().expect("a number")).collect()
 }
 
 fn arrivals(entries: &[Value]) -> BTreeMap<u64, Arrival> {

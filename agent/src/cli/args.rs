@@ -15,6 +15,7 @@ use super::{
     Globals,
     central::Central,
     record::{Operator, Record},
+    report::Report,
     values::{self, AsOf},
 };
 
@@ -117,6 +118,14 @@ pub enum Command {
         #[arg(value_name = "ENTRY|FILE:LINE")]
         about: values::About,
     },
+    /// Answer what auditors ask: files, withdrawals, deferrals, amendments, duplicates, overrides, states
+    #[command(after_help = "Example:\n  daybook report files --from 2026-11-01 --to 2026-11-30\n  \
+                            daybook report deferrals --centre 12345 --csv > deferrals.csv\n  \
+                            daybook report states --registration R1-48213 --to 2026-06-30\n\n\
+                            By the day of recording, in London; withdrawals by the day they hold from. What happened to one learner, in \
+                            order, `daybook history` tells; which configuration governed an entry, `daybook why`. With --json: one \
+                            object a line with the columns of --csv; what is personal with --reveal only.")]
+    Report(Report),
     /// Show on one screen how things stand and whether anything is wrong
     #[command(after_help = "Example:\n  daybook status --check && echo all is well")]
     Status {
@@ -350,6 +359,7 @@ impl Command {
             | Self::Entries(_)
             | Self::History(_)
             | Self::Why { .. }
+            | Self::Report(_)
             | Self::Status { .. }
             | Self::Held { .. }
             | Self::Verify { export: None, .. }

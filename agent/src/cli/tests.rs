@@ -74,6 +74,7 @@ fn a_command_survives_the_socket() {
         "history --uln 1000000019 --as-of 2026-06-30 --on 2013-10-01".to_owned(),
         "history --learner K1-7 --as-of 812".to_owned(),
         "history --certificate C1 --reveal --operator-key k".to_owned(),
+        "report states --registration R1-4 --centre C1 --from 2026-01-01 --to 2026-06-30 --reveal --csv".to_owned(),
         "status --check".to_owned(),
         "held list".to_owned(),
         "held show 7 --reveal".to_owned(),
@@ -126,6 +127,7 @@ fn slips_are_answered_with_what_was_meant() {
             ErrorKind::MissingRequiredArgument,
             "--registration",
         ),
+        ("report fils", ErrorKind::InvalidValue, "files"),
         ("entries --log 12", ErrorKind::ValueValidation, "32 hexadecimal digits"),
     ] {
         let error = typed(words).expect_err(words);

@@ -11,6 +11,8 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use table::harmless;
+
 use daybook_protocol::{
     date::{Date, Timestamp},
     entry::{Actor, Entry, Private, Source},

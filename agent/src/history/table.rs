@@ -132,7 +132,7 @@ impl Page {
 }
 
 /// Letters as they are; what could move the cursor, ring, or turn the direction of writing becomes a mark.
-fn harmless(letter: char) -> char {
+pub(crate) fn harmless(letter: char) -> char {
     match letter {
         '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => '\u{fffd}',
         _ if letter.is_control() => '\u{fffd}',

@@ -290,6 +290,7 @@ impl Judge {
                 verdict: event.verdict(),
                 findings: findings.clone(),
                 registration: event.registration(),
+                expires_on: event.expires_on(),
             });
             let draft = Draft { effective_on, actor: Actor::Agent, source, findings, event, private };
             entries.push(self.place(draft, stamp));

@@ -100,6 +100,8 @@ pub struct Judged {
     pub findings: Vec<Finding>,
     /// The registration that it opened or concerned, where there is one.
     pub registration: Option<RegistrationNo>,
+    /// The last day of a registration that it opened.
+    pub expires_on: Option<Date>,
 }
 
 /// What became of an operator's command.

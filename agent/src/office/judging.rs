@@ -8,15 +8,12 @@ use daybook_protocol::{
     ids::Sequence,
 };
 
-use super::{
-    Office, OfficeError,
-    receipt::{Identifiers, Report},
-};
+use super::{Office, OfficeError, receipt::Report};
 use crate::{
     books::index::Arrival,
     desk::{self, Cells, Context, Tokenizer},
     journal::{Draft, Judged, Pending, ReadRow, today},
-    reader::{self, Row},
+    reader::{self, Block, Row},
 };
 
 /// Rows handed to the journal at a time.
@@ -38,8 +35,8 @@ impl Office {
         let mut rows = reader::rows(self.original(state)?, plan);
         let context = self.context(state, Some(&self.tokens));
         let mut settled = Settled { totals: state.totals, report: self.report(state), all: state.lines.row, progress };
-        let mut under_way: VecDeque<(Identifiers, Pending<Vec<Judged>>)> = VecDeque::new();
-        let (mut chunk, mut identifiers) = (Vec::with_capacity(CHUNK_ROWS), Identifiers::default());
+        let mut under_way: VecDeque<(Block, Pending<Vec<Judged>>)> = VecDeque::new();
+        let (mut chunk, mut sent) = (Vec::with_capacity(CHUNK_ROWS), Block::default());
         loop {
             if chunk.is_empty() {
                 // Whatever was sent is committed before the journal stops.
@@ -52,27 +49,30 @@ impl Office {
             let row = rows.next()?;
             let end = row.is_none();
             if let Some(row) = row.filter(|row| row.line() > state.last_line) {
-                identifiers.push(&row);
+                if settled.report.is_some() {
+                    sent.push(&row);
+                }
                 let cells = RowCells { row, columns: &plan.columns };
                 let asks = desk::read(plan.kind, &cells, &context);
                 chunk.push(ReadRow { line: row.line(), asks, released: false });
             }
-            if chunk.len() >= CHUNK_ROWS || (end && !chunk.is_empty()) {
+            // Long rows make a short chunk, so that what is under way stays small.
+            if chunk.len() >= CHUNK_ROWS || sent.is_full() || (end && !chunk.is_empty()) {
                 let rows = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_ROWS));
-                let identifiers = std::mem::take(&mut identifiers);
-                under_way.push_back((identifiers, self.journal.rows(arrival, key, rows)?));
+                let sent = std::mem::take(&mut sent);
+                under_way.push_back((sent, self.journal.rows(arrival, key, rows)?));
             }
             if under_way.len() >= CHUNKS_MAX
-                && let Some((identifiers, oldest)) = under_way.pop_front()
+                && let Some((sent, oldest)) = under_way.pop_front()
             {
-                settled.add(&identifiers, &oldest.wait()?);
+                settled.add(&sent, &oldest.wait()?);
             }
             if end {
                 break;
             }
         }
-        for (identifiers, pending) in under_way {
-            settled.add(&identifiers, &pending.wait()?);
+        for (sent, pending) in under_way {
+            settled.add(&sent, &pending.wait()?);
         }
         let Settled { totals, report, .. } = settled;
         if rows.lines() != state.lines || totals.rows != state.lines.row || !totals.balanced() {
@@ -131,12 +131,12 @@ struct Settled<'a> {
 
 impl Settled<'_> {
     /// Rows whose verdicts are durable.
-    fn add(&mut self, identifiers: &Identifiers, rows: &[Judged]) {
+    fn add(&mut self, sent: &Block, rows: &[Judged]) {
         for row in rows {
             self.totals.count(row.verdict);
         }
         // A report that fails is given up: the receipt is then made from the log, and says what is wrong.
-        self.report = self.report.take().and_then(|mut report| report.add(identifiers, rows).ok().map(|()| report));
+        self.report = self.report.take().and_then(|mut report| report.add(sent, rows).ok().map(|()| report));
         (self.progress)(self.totals.rows, self.all);
     }
 }

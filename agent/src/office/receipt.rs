@@ -6,10 +6,12 @@
 
 use daybook_protocol::{
     batch::Header,
+    date::Date,
     entry::{Entry, Source},
-    event::{Level, Totals},
+    event::{Level, Totals, Verdict},
     field::Field,
-    ids::{Digest, Sequence},
+    finding::Finding,
+    ids::{Digest, RegistrationNo, Sequence},
 };
 
 use super::{Office, OfficeError};
@@ -17,30 +19,11 @@ use crate::{
     books::index::{self, Arrival, Decided},
     journal::Judged,
     post::{Correction, Outcome, ReceiptWriter, RowVerdict, Summary},
-    reader::{self, Row, Rows},
+    reader::{self, Block, Row, Rows},
 };
 
 /// The report on the rows of an arrival, while they are judged.
 pub(super) struct Report(ReceiptWriter);
-
-/// What a sender knows each row by, from the reading of a row to its verdict.
-#[derive(Default)]
-pub(super) struct Identifiers {
-    texts: String,
-    ends: Vec<usize>,
-}
-
-impl Identifiers {
-    pub(super) fn push(&mut self, row: &Row<'_>) {
-        self.texts.push_str(identifier(row));
-        self.ends.push(self.texts.len());
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &str> {
-        let begins = std::iter::once(0).chain(self.ends.iter().copied());
-        begins.zip(&self.ends).map(|(begin, end)| self.texts.get(begin..*end).unwrap_or_default())
-    }
-}
 
 impl Report {
     /// Begins the first report on an arrival, of which no row was judged before.
@@ -50,11 +33,10 @@ impl Report {
     }
 
     /// Adds rows whose verdicts are durable.
-    pub(super) fn add(&mut self, identifiers: &Identifiers, rows: &[Judged]) -> Result<(), OfficeError> {
-        for (identifier, row) in identifiers.iter().zip(rows) {
-            let Judged { line, sequence, verdict, findings, registration } = row;
-            let (line, verdict, entry, registration) = (*line, *verdict, *sequence, *registration);
-            self.0.row(&RowVerdict { line, identifier, verdict, findings, entry, registration })?;
+    pub(super) fn add(&mut self, sent: &Block, rows: &[Judged]) -> Result<(), OfficeError> {
+        for (sent, row) in sent.rows().zip(rows) {
+            let Judged { verdict, findings, sequence, registration, expires_on, .. } = row;
+            self.0.row(&told(&sent, *verdict, findings, (*sequence, *registration, *expires_on)))?;
         }
         Ok(())
     }
@@ -138,7 +120,7 @@ fn rows(office: &Office, state: &Arrival, last: Sequence, receipt: &mut ReceiptW
             }
             let row = original.next()?.filter(|row| row.line() == line);
             let row = row.ok_or(unsteady("its rows do not stand where the log has them"))?;
-            receipt.row(&told(&entry, &row))?;
+            receipt.row(&told_by(&entry, &row))?;
         }
         if frame.header().end() > last {
             break;
@@ -165,19 +147,35 @@ fn decided_rows(office: &Office, state: &Arrival, receipt: &mut ReceiptWriter) -
             }
         };
         totals.count(entry.event.verdict());
-        receipt.row(&told(&entry, &row.ok_or(unsteady("a row that was held is none of its rows"))?))?;
+        receipt.row(&told_by(&entry, &row.ok_or(unsteady("a row that was held is none of its rows"))?))?;
     }
     Ok(totals)
 }
 
-fn told<'a>(entry: &'a Entry, row: &Row<'a>) -> RowVerdict<'a> {
+/// A row as the report tells of it, by its entry.
+fn told_by<'a>(entry: &'a Entry, row: &Row<'a>) -> RowVerdict<'a> {
+    let event = &entry.event;
+    told(row, event.verdict(), &entry.findings, (entry.sequence, event.registration(), event.expires_on()))
+}
+
+fn told<'a>(
+    row: &Row<'a>,
+    verdict: Verdict,
+    findings: &'a [Finding],
+    (entry, registration, expires_on): (Sequence, Option<RegistrationNo>, Option<Date>),
+) -> RowVerdict<'a> {
+    let name = [Field::GivenNames, Field::FamilyName].map(|field| row.value(field));
     RowVerdict {
         line: row.line(),
         identifier: identifier(row),
-        verdict: entry.event.verdict(),
-        findings: &entry.findings,
-        entry: entry.sequence,
-        registration: entry.event.registration(),
+        verdict,
+        findings,
+        entry,
+        registration,
+        // Only an enrolment opens a registration that has a last day.
+        name: expires_on.map(|_| name),
+        expires_on,
+        sent: Some(*row),
     }
 }
 

@@ -1,4 +1,4 @@
-use std::thread;
+use std::{collections::BTreeMap, path::PathBuf, thread};
 
 use daybook_protocol::{
     batch::Builder,
@@ -112,8 +112,8 @@ fn a_row_has_one_verdict_whoever_works_on_its_file() {
     office.close().expect("closed");
 }
 
-/// Goal: a report that was written along with the verdicts is, byte for byte, the one that log and original give. Method: a
-/// file over several chunks with rows of every verdict but held, reported both ways.
+/// Goal: the files of a receipt that were written along with the verdicts are, byte for byte, those that log and original give.
+/// Method: a file over several chunks with rows of every verdict but held, reported both ways.
 #[test]
 fn a_report_is_the_same_written_along_or_from_the_log() {
     let (_directory, _, office) = office();
@@ -131,10 +131,19 @@ fn a_report_is_the_same_written_along_or_from_the_log() {
             Event::ReceiptIssued(issued) if issued.arrival == arrival => Some(issued.report),
             _ => None,
         });
+        let before = files(&office.reading.home.receipts());
+        assert_eq!(before.keys().filter(|path| path.to_string_lossy().contains("_resend")).count(), 2);
         let from_the_log = super::receipt::write(&office, &state, None, Level::Local).expect("written");
         assert_eq!(along, Some(from_the_log));
+        assert!(files(&office.reading.home.receipts()) == before, "the files are others");
     }
     office.close().expect("closed");
+}
+
+/// The files of a directory.
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let paths = std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
+    paths.map(|path| (path.clone(), std::fs::read(path).expect("a file"))).collect()
 }
 
 /// Goal: a command that is given no configuration neither replaces the agent's nor judges by other rules. Method: a home

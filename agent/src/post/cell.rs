@@ -1,10 +1,10 @@
 //! Cells of a CSV file that a spreadsheet shows and never runs.
 
-use crate::intake::is_treacherous;
+use crate::{intake::is_treacherous, reader};
 
 /// Appends a cell in quotes. What a spreadsheet would take for a formula gets an apostrophe before it, at the beginning
 /// and behind whatever another country's spreadsheet takes for the end of a cell.
-pub(super) fn push_cell(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn push_cell(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     if is_plain(text.as_bytes()) {
         out.extend_from_slice(text.as_bytes());
@@ -40,11 +40,9 @@ fn push_letter(out: &mut Vec<u8>, letter: char) {
     out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// What begins a formula in some spreadsheet, in its narrow, wide and small forms.
+/// What begins a formula in some spreadsheet.
 fn starts_formula(letter: char) -> bool {
-    matches!(letter, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n')
-        || matches!(letter, '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}' | '\u{2212}')
-        || matches!(letter, '\u{fe66}' | '\u{fe62}' | '\u{fe63}' | '\u{fe6b}')
+    matches!(letter, '\t' | '\r' | '\n') || reader::starts_formula(letter)
 }
 
 /// What ends a cell in some spreadsheet: one that expects semicolons takes our quotes for letters.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use daybook_protocol::{
+    date::Date,
     event::{Totals, Verdict},
     finding::{Code, Finding},
     ids::{Digest, RegistrationNo, Sequence},
@@ -17,11 +18,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     PostError, cell,
+    resend::{self, Resend},
     summary::{Outcome, Summary},
 };
 use crate::{
     crash,
     intake::{Dir, is_treacherous, numbered, split},
+    reader::Row,
 };
 
 /// Rows are written to the file when so many bytes of them have come together.
@@ -32,8 +35,7 @@ const SUMMARY_BYTES_MAX: u64 = 64 * 1024;
 const NAMES_MAX: u32 = 100;
 
 /// The byte order mark lets Excel read UTF-8 as what it is.
-const HEADING: &str =
-    concat!("\u{feff}", r#""Line","Identifier","Verdict","Code","Field","Fix","Entry","Registration""#, "\r\n");
+const HEADING: &str = "\u{feff}\"Line\",\"Identifier\",\"Verdict\",\"Code\",\"Field\",\"Fix\",\"Entry\",\"Registration\",\"Name\",\"Expires\"\r\n";
 
 /// A row, as the report tells of it.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +52,13 @@ pub struct RowVerdict<'a> {
     pub entry: Sequence,
     /// The registration that it opened or concerned, where there is one.
     pub registration: Option<RegistrationNo>,
+    /// Given names and family name as they will print, where it was enrolled: the sender may want to amend them before a
+    /// certificate is claimed.
+    pub name: Option<[&'a str; 2]>,
+    /// The last day of the registration that it opened.
+    pub expires_on: Option<Date>,
+    /// The row as it was sent, for the resend file; `None` where a file is told of as a whole.
+    pub sent: Option<Row<'a>>,
 }
 
 /// A code as it stands in each line of the report, made once, and how often it was found.
@@ -64,9 +73,7 @@ impl Told {
     fn new(code: Code) -> Self {
         let (mut cell, mut fix) = (Vec::new(), Vec::new());
         cell::push_cell(&mut cell, &code.to_string());
-        let meaning = code.meaning();
-        let (first, rest) = meaning.split_at(meaning.chars().next().map_or(0, char::len_utf8));
-        cell::push_cell(&mut fix, &format!("{}{rest}. {}", first.to_uppercase(), code.mend()));
+        cell::push_cell(&mut fix, &format!("{} {}", resend::sentence(code), code.mend()));
         Self { code: cell, fix, count: 0 }
     }
 }
@@ -77,6 +84,8 @@ pub struct ReceiptWriter {
     receipt: Sequence,
     stem: String,
     rows: File,
+    /// Once a row was rejected.
+    resend: Option<Resend>,
     hash: Sha256,
     buffer: Vec<u8>,
     totals: Totals,
@@ -107,6 +116,7 @@ impl ReceiptWriter {
             receipt,
             stem: stem.replace(is_treacherous, "_"),
             rows,
+            resend: None,
             hash: Sha256::new(),
             buffer,
             totals: Totals::default(),
@@ -117,11 +127,23 @@ impl ReceiptWriter {
     /// Reports one row: a line for each finding, or one line if there is none.
     pub fn row(&mut self, row: &RowVerdict<'_>) -> Result<(), PostError> {
         self.totals.count(row.verdict);
+        self.send_back(row)?;
         if row.findings.is_empty() {
             self.line(Some(row.line), row, None)
         } else {
             row.findings.iter().try_for_each(|finding| self.line(Some(row.line), row, Some(finding)))
         }
+    }
+
+    /// Puts a row that was rejected into the resend file, which is begun with the first.
+    fn send_back(&mut self, row: &RowVerdict<'_>) -> Result<(), PostError> {
+        let Some(sent) = row.sent.filter(|_| row.verdict == Verdict::Rejected) else { return Ok(()) };
+        let written = match &mut self.resend {
+            Some(resend) => resend.row(&sent, row.findings),
+            None => Resend::create(&self.dir, &format!(".{}_resend.part", self.receipt), &sent)
+                .and_then(|resend| self.resend.insert(resend).row(&sent, row.findings)),
+        };
+        written.map_err(|source| PostError::Write { receipt: self.receipt, source })
     }
 
     fn line(&mut self, line: Option<u32>, row: &RowVerdict<'_>, finding: Option<&Finding>) -> Result<(), PostError> {
@@ -152,6 +174,13 @@ impl ReceiptWriter {
         if let Some(registration) = row.registration {
             // Writing to memory cannot fail.
             let _ = write!(out, "{registration}");
+        }
+        out.extend_from_slice(b"\",");
+        let name = row.name.map(|[given, family]| format!("{given} {family}"));
+        cell::push_cell(out, name.as_deref().unwrap_or_default().trim());
+        out.extend_from_slice(b",\"");
+        if let Some(day) = row.expires_on {
+            let _ = write!(out, "{day}");
         }
         out.extend_from_slice(b"\"\r\n");
         if out.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
@@ -190,25 +219,41 @@ impl ReceiptWriter {
     }
 
     fn whole_file(&mut self, verdict: Verdict, summary: &Summary<'_>) -> Result<(), PostError> {
-        let row =
-            RowVerdict { line: 0, identifier: "", verdict, findings: &[], entry: summary.last, registration: None };
+        let row = RowVerdict {
+            line: 0,
+            identifier: "",
+            verdict,
+            findings: &[],
+            entry: summary.last,
+            registration: None,
+            name: None,
+            expires_on: None,
+            sent: None,
+        };
         if summary.findings.is_empty() {
             return self.line(None, &row, None);
         }
         summary.findings.iter().try_for_each(|finding| self.line(None, &row, Some(finding)))
     }
 
-    fn put_in_place(&self, whose: &str, text: &str) -> io::Result<()> {
+    fn put_in_place(&mut self, whose: &str, text: &str) -> io::Result<()> {
         let (rows_part, text_part) =
             (format!(".{}_rows.part", self.receipt), format!(".{}_receipt.part", self.receipt));
         let mut summary = self.dir.create(&text_part)?;
         summary.write_all(text.as_bytes())?;
         summary.sync_all()?;
         self.rows.sync_all()?;
-        let (rows_name, text_name) = self.names(whose)?;
+        if let Some(resend) = &mut self.resend {
+            resend.sync()?;
+        }
+        let Names { rows: rows_name, resend: resend_name, text: text_name } = self.names(whose)?;
         crash::point("post.receipt.before");
-        // The summary last: who sees it finds the rows that it speaks of.
+        // The summary last: who sees it finds the files that it speaks of.
         self.dir.rename(&rows_part, &rows_name)?;
+        if self.resend.is_some() {
+            crash::point("post.receipt.resend");
+            self.dir.rename(&format!(".{}_resend.part", self.receipt), &resend_name)?;
+        }
         self.dir.rename(&text_part, &text_name)?;
         self.dir.sync()?;
         // DURABLE: the sender is answered. The log may say so, and the original may leave `in/`.
@@ -216,9 +261,9 @@ impl ReceiptWriter {
         Ok(())
     }
 
-    /// The names of both files: `<receipt>_<stem>_rows.csv` and `<receipt>_<stem>_receipt.txt`. Our own earlier copy is
+    /// The names of the files, which are `<receipt>_<stem>_` and `rows.csv`, `resend.csv` or `receipt.txt`. Our own earlier copy is
     /// overwritten; a receipt of another log, or of a branch that was given up, whose number may be the same, is not.
-    fn names(&self, whose: &str) -> io::Result<(String, String)> {
+    fn names(&self, whose: &str) -> io::Result<Names> {
         for attempt in 0..NAMES_MAX {
             let number = match attempt {
                 0 => self.receipt.to_string(),
@@ -230,11 +275,19 @@ impl ReceiptWriter {
                 file.take(SUMMARY_BYTES_MAX).read_to_end(&mut earlier)?;
             }
             if earlier.is_empty() || String::from_utf8_lossy(&earlier).contains(whose) {
-                return Ok((numbered(&number, &self.stem, "_rows.csv"), text_name));
+                let rows = numbered(&number, &self.stem, "_rows.csv");
+                return Ok(Names { rows, resend: numbered(&number, &self.stem, "_resend.csv"), text: text_name });
             }
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, "every name for it is taken"))
     }
+}
+
+/// What the files of a receipt are called.
+struct Names {
+    rows: String,
+    resend: String,
+    text: String,
 }
 
 #[cfg(test)]

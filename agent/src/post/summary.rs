@@ -222,10 +222,14 @@ impl Summary<'_> {
             Outcome::Processed => {
                 let mut advice = Vec::new();
                 if self.decided().unwrap_or(self.totals).rejected > 0 {
-                    advice.push("Mend the rejected rows as the row report says, and send them again in a new file.");
                     advice.push(
-                        "Rows that were accepted may be sent along: they come back as duplicates and change nothing.",
+                        "Mend the rows in the resend file beside this receipt, which has the rejected ones in your own",
                     );
+                    advice.push("columns, and drop that file as it is: we pass over the columns in front that say what is wrong.");
+                    advice.push(
+                        "Or send the whole file again under another name, mended: rows that were accepted come back as",
+                    );
+                    advice.push("duplicates and change nothing.");
                 }
                 if self.totals.held > 0 {
                     advice.push("Held rows wait for a person of ours. Do not send them again.");

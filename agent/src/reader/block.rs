@@ -1,12 +1,10 @@
 //! Rows that own their text: a block of them can be handed to another thread while the reader goes on.
 
-use std::ops::Range;
-
-use daybook_protocol::field::Field;
+use std::{ops::Range, sync::Arc};
 
 use super::{
     records::{Cell, Record},
-    rows::Row,
+    rows::{Columns, Row},
 };
 
 /// Enough that handing a block over costs nothing beside the work on its rows.
@@ -21,8 +19,8 @@ pub struct Block {
     unescaped: String,
     cells: Vec<Cell>,
     rows: Vec<Kept>,
-    /// Where each field's column is: the same for every row of a file.
-    places: Option<[Option<usize>; Field::ALL.len()]>,
+    /// The same for every row of a file.
+    columns: Option<Arc<Columns>>,
 }
 
 /// Where a row's parts lie in its block.
@@ -45,7 +43,7 @@ impl Block {
         self.unescaped.push_str(unescaped);
         self.cells.extend_from_slice(cells);
         let end = ends(self);
-        self.places.get_or_insert(*row.places);
+        self.columns.get_or_insert_with(|| row.columns.clone());
         self.rows.push(Kept {
             text: begin.0..end.0,
             unescaped: begin.1..end.1,
@@ -63,7 +61,7 @@ impl Block {
 
     /// Its rows, each as it was when it was pushed.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        let places = self.places.as_ref();
+        let columns = self.columns.as_ref();
         self.rows.iter().filter_map(move |kept| {
             let record = Record {
                 text: self.text.get(kept.text.clone())?,
@@ -72,7 +70,7 @@ impl Block {
                 line: kept.line,
                 misquoted: kept.misquoted,
             };
-            Some(Row { record, places: places?, shifted: kept.shifted })
+            Some(Row { record, columns: columns?, shifted: kept.shifted })
         })
     }
 }
@@ -80,6 +78,8 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
+
+    use daybook_protocol::field::Field;
 
     use super::*;
     use crate::reader::{Source, Wanted, plan, rows};

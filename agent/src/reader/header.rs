@@ -7,7 +7,7 @@ use daybook_protocol::{
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::{
-    HEADING_BYTES_MAX, Wanted,
+    HEADING_BYTES_MAX, Wanted, resend,
     synonyms::{Meaning, meaning},
 };
 
@@ -46,7 +46,9 @@ pub(super) fn hits(cells: &[String], wanted: &Wanted) -> usize {
 pub(super) fn map(header: &[String], wanted: &Wanted) -> Mapped {
     let width = header.iter().rposition(|cell| !normalise(cell).is_empty()).map_or(0, |last| last + 1);
     let header = header.get(..width).unwrap_or_default();
-    let meanings: Vec<Option<Meaning>> = header.iter().map(|cell| look_up(cell, wanted)).collect();
+    let ours = if resend::is_resent(header.iter().map(String::as_str)) { resend::HEADINGS.len() } else { 0 };
+    let meaning = |(place, cell): (usize, &String)| if place < ours { None } else { look_up(cell, wanted) };
+    let meanings: Vec<Option<Meaning>> = header.iter().enumerate().map(meaning).collect();
     let sure = |field| meanings.contains(&Some(Meaning::Sure(field)));
     let settle = |kind: Option<Kind>| -> Vec<Option<Field>> {
         let settled = meanings.iter().map(|meaning| match (*meaning)? {
@@ -69,7 +71,7 @@ pub(super) fn map(header: &[String], wanted: &Wanted) -> Mapped {
         Some(kind) => findings.extend(missing(kind, &columns)),
         None => findings.push(Code::KIND_UNKNOWN.into()),
     }
-    let named = header.iter().zip(&columns).filter(|(heading, _)| !normalise(heading).is_empty());
+    let named = header.iter().zip(&columns).skip(ours).filter(|(heading, _)| !normalise(heading).is_empty());
     if named.into_iter().any(|(_, column)| column.is_none()) {
         findings.push(Code::COLUMN_IGNORED.into());
     }

@@ -17,6 +17,7 @@ mod encoding;
 mod header;
 mod plan;
 mod records;
+mod resend;
 mod rows;
 mod synonyms;
 
@@ -32,11 +33,12 @@ pub use self::{
     block::Block,
     header::normalise,
     plan::plan,
+    resend::{HEADINGS as RESEND_HEADINGS, is_dangerous, starts_formula},
     rows::{Row, Rows, rows},
 };
 
 /// The version of these rules. It stands in every plan; it goes up when the same bytes would be read another way.
-pub const READER_VERSION: u16 = 1;
+pub const READER_VERSION: u16 = 2;
 
 /// The longest record, in bytes of UTF-8. A real row has a few hundred; what is longer is a quotation mark that was
 /// never closed, or no table at all. This is also as much memory as a record can take.

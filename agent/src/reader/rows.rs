@@ -1,5 +1,7 @@
 //! The rows of a file by its plan, every physical line accounted for. Must not know what a value may be.
 
+use std::sync::Arc;
+
 use daybook_protocol::{
     event::{Lines, Plan},
     field::Field,
@@ -8,6 +10,7 @@ use daybook_protocol::{
 use super::{
     ReadError, Source, header,
     records::{Record, Records},
+    resend,
 };
 
 /// What stands first in a total row, in lower case, a colon left out.
@@ -38,7 +41,7 @@ pub fn rows(read: Source, plan: &Plan) -> Rows {
     let required = header::required(plan.kind);
     Rows {
         records: Records::new(read, plan.encoding, plan.delimiter),
-        places,
+        columns: Arc::new(Columns { places, delimiter: plan.delimiter, headings: Vec::new(), resent: false }),
         width: plan.columns.len(),
         named_first: matches!(plan.columns.first(), Some(Some(Field::FamilyName | Field::GivenNames))),
         required: required.iter().filter_map(|field| places.get(*field as usize).copied().flatten()).collect(),
@@ -51,7 +54,7 @@ pub fn rows(read: Source, plan: &Plan) -> Rows {
 /// The rows of a file, one at a time.
 pub struct Rows {
     pub(super) records: Records,
-    places: [Option<usize>; Field::ALL.len()],
+    columns: Arc<Columns>,
     width: usize,
     /// The first column is a name.
     named_first: bool,
@@ -61,6 +64,19 @@ pub struct Rows {
     /// The header was passed.
     headed: bool,
     lines: Lines,
+}
+
+/// What all rows of a file have in common.
+#[derive(Debug, Clone)]
+pub(super) struct Columns {
+    /// Where each field's column is.
+    places: [Option<usize>; Field::ALL.len()],
+    /// What separates them.
+    delimiter: u8,
+    /// Their headings as sent; none before the header is passed.
+    headings: Vec<String>,
+    /// The file is a resend file: the first columns are ours.
+    resent: bool,
 }
 
 /// What a record is.
@@ -88,7 +104,12 @@ impl Rows {
             }
             let record = self.records.record();
             let class = self.class(record);
-            self.headed |= record.line == self.header_line && class == Class::Header;
+            if record.line == self.header_line && class == Class::Header {
+                self.headed = true;
+                let resent = resend::is_resent(record.cells());
+                let headings = record.cells().map(str::to_owned).collect();
+                self.columns = Arc::new(Columns { headings, resent, ..Columns::clone(&self.columns) });
+            }
             if record.line >= self.header_line && !self.headed {
                 return Err(ReadError::changed(HEADER_ELSEWHERE));
             }
@@ -106,7 +127,7 @@ impl Rows {
             }
         }
         let record = self.records.record();
-        Ok(Some(Row { shifted: shifted(record, self.width), record, places: &self.places }))
+        Ok(Some(Row { shifted: shifted(record, self.width), record, columns: &self.columns }))
     }
 
     /// How the lines passed so far are accounted for.
@@ -160,10 +181,10 @@ impl Rows {
 }
 
 /// A row of data, borrowed from the [`Rows`] that read it.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
     pub(super) record: Record<'a>,
-    pub(super) places: &'a [Option<usize>; Field::ALL.len()],
+    pub(super) columns: &'a Arc<Columns>,
     pub(super) shifted: bool,
 }
 
@@ -177,8 +198,8 @@ impl<'a> Row<'a> {
     /// such column, no cell, or a stand-in for an empty one (`NULL`, `#N/A`, `-`, `.`).
     #[inline]
     pub fn value(&self, field: Field) -> &'a str {
-        let place = self.places.get(field as usize).copied().flatten();
-        place.map_or("", |place| clean(self.record.cell(place)))
+        let place = self.columns.places.get(field as usize).copied().flatten();
+        place.map_or("", |place| clean(self.as_sent(self.record.cell(place))))
     }
 
     /// How many bytes it has in the file, in UTF-8.
@@ -188,7 +209,33 @@ impl<'a> Row<'a> {
 
     /// Every cell as it was sent.
     pub fn raw(&self) -> impl Iterator<Item = &'a str> {
-        self.record.cells()
+        let row = *self;
+        self.record.cells().map(move |cell| row.as_sent(cell))
+    }
+
+    /// The headings of the sender's own columns, as they were sent.
+    pub fn own_headings(&self) -> impl Iterator<Item = &'a str> {
+        self.columns.headings.iter().skip(self.ours()).map(String::as_str)
+    }
+
+    /// Every cell of the sender's own columns, as it was sent.
+    pub fn own_cells(&self) -> impl Iterator<Item = &'a str> {
+        self.raw().skip(self.ours())
+    }
+
+    /// What separates its cells.
+    pub fn delimiter(&self) -> u8 {
+        self.columns.delimiter
+    }
+
+    /// How many columns of ours stand before the sender's.
+    fn ours(&self) -> usize {
+        if self.columns.resent { resend::HEADINGS.len() } else { 0 }
+    }
+
+    #[inline]
+    fn as_sent(&self, cell: &'a str) -> &'a str {
+        if self.columns.resent { resend::restored(cell) } else { cell }
     }
 
     /// Whether no column of it can be trusted: it has more or fewer cells than the header, empty ones at its end apart, or

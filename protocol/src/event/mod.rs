@@ -24,7 +24,10 @@ pub use learner::{
 };
 pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
 
-use crate::ids::{KeyId, RegistrationNo};
+use crate::{
+    date::Date,
+    ids::{KeyId, RegistrationNo},
+};
 
 /// What an entry records.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
@@ -182,6 +185,14 @@ impl Event {
             Self::RegistrationVoided(event) => Some(event.registration),
             Self::QualificationCompleted(event) => Some(event.registration),
             Self::CertificateDispatched(event) => Some(event.registration),
+            _ => None,
+        }
+    }
+
+    /// The last day of the registration that it opened.
+    pub fn expires_on(&self) -> Option<Date> {
+        match self {
+            Self::LearnerEnrolled(event) => Some(event.expires_on),
             _ => None,
         }
     }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::home::Home;
 
-type Result<T> = std::result::Result<T, ReadModelError>;
+pub(super) type Result<T> = std::result::Result<T, ReadModelError>;
 
 /// A connection to ask by. Each question sees one moment of the fold.
 pub struct Reader(Connection);
@@ -220,13 +220,18 @@ impl Reader {
         }
     }
 
-    fn all<T>(&self, sql: &str, values: impl Params, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>> {
+    pub(super) fn all<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
         let mut statement = self.0.prepare_cached(sql)?;
         let rows = statement.query_map(values, read)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    fn first<T>(
+    pub(super) fn first<T>(
         &self,
         sql: &str,
         values: impl Params,
@@ -237,10 +242,11 @@ impl Reader {
     }
 }
 
-const REGISTRATION: &str = "SELECT sequence, epoch, learner, centre, brand, qualification, start_on, expires_on, state,
+pub(super) const REGISTRATION: &str =
+    "SELECT sequence, epoch, learner, centre, brand, qualification, start_on, expires_on, state,
                                    state_since, last_at FROM registration";
 
-fn registration(row: &Row<'_>) -> rusqlite::Result<RegistrationRow> {
+pub(super) fn registration(row: &Row<'_>) -> rusqlite::Result<RegistrationRow> {
     Ok(RegistrationRow {
         registration: RegistrationNo { epoch: Epoch(row.get(1)?), sequence: sequence(row, 0)? },
         learner: unpacked(row.get(2)?),
@@ -259,7 +265,7 @@ const FILE: &str =
     "SELECT arrival, received_at, folder, centre, kind, sha256, state, rows, accepted, rejected, duplicate,
                            held, answered_at, level, filed FROM file";
 
-fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
+pub(super) fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
     let count = |at| row.get::<_, Option<i64>>(at).map(|count| count.map(i64::cast_unsigned));
     Ok(FileRow {
         arrival: sequence(row, 0)?,
@@ -280,7 +286,7 @@ fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
     })
 }
 
-fn sequence(row: &Row<'_>, at: usize) -> rusqlite::Result<Sequence> {
+pub(super) fn sequence(row: &Row<'_>, at: usize) -> rusqlite::Result<Sequence> {
     row.get::<_, i64>(at).map(|place| Sequence(place.cast_unsigned()))
 }
 

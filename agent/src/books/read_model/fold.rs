@@ -344,7 +344,7 @@ impl<'a> Fold<'a> {
             }
             Event::ReceiptIssued(event) => {
                 self.run(
-                    "UPDATE file SET answered_at = ?2, level = ?3 WHERE arrival = ?1",
+                    "UPDATE file SET answered_at = ?2, level = ?3, receipts = receipts + 1 WHERE arrival = ?1",
                     params![place(event.arrival), entry.recorded_at.0, word(&event.level)],
                 )?;
             }

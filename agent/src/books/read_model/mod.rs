@@ -11,6 +11,7 @@ mod fold;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::{
     fs, io,
@@ -27,6 +28,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 
 pub use ask::Reader;
 pub use rows::{AlarmRow, Answer, CertificateRow, FileFilter, FileRow, Found, HeldRow, LearnerRow, RegistrationRow};
+pub use told::{SharedUln, ToldFile};
 
 use crate::home::Home;
 

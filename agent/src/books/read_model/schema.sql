@@ -102,6 +102,7 @@ CREATE TABLE file (
     rejected    INTEGER,
     duplicate   INTEGER,
     held        INTEGER,
+    receipts    INTEGER NOT NULL DEFAULT 0, -- how many were issued
     answered_at INTEGER,                -- when the last receipt was issued, and how safe its facts were
     level       TEXT,
     filed       TEXT                    -- where the original went

@@ -146,9 +146,10 @@ fn at_copy(reading: &Reading, request: &Request, screen: &mut dyn Screen) -> any
         Command::Entries(entries) => asking::entries(reading, entries, request.json, screen),
         Command::History(history) => asking::history(reading, history, request.json, screen),
         Command::Why { about } => super::why::why(reading, *about, request.json, screen),
+        Command::Report(asked) => super::report::report(reading, asked, request.json, screen),
         Command::Export { directory } => upkeep::export(reading, None, directory, request.json, screen),
         Command::Rebuild => upkeep::refold(reading, request.json, screen),
-        _ => Err(anyhow::anyhow!("on a copy there are entries, history, why, verify, export and rebuild")),
+        _ => Err(anyhow::anyhow!("on a copy there are entries, history, why, report, verify, export and rebuild")),
     }
 }
 

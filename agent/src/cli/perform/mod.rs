@@ -7,6 +7,7 @@ mod doing;
 pub(super) mod hold;
 mod recovering;
 mod rejoining;
+mod report;
 mod restoring;
 mod ruling;
 mod running;
@@ -130,6 +131,7 @@ fn served(
         Command::Entries(entries) => asking::entries(reading, entries, json, screen),
         Command::History(history) => asking::history(reading, history, json, screen),
         Command::Why { about } => why::why(reading, *about, json, screen),
+        Command::Report(asked) => report::report(reading, asked, json, screen),
         Command::Export { directory } => {
             upkeep::export(reading, office.identity.central.as_ref(), directory, json, screen)
         }

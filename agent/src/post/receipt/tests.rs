@@ -8,7 +8,10 @@ use daybook_protocol::{
 };
 
 use super::*;
-use crate::post::Correction;
+use crate::{
+    post::Correction,
+    reader::{Block, Wanted, plan, rows},
+};
 
 const TOTALS: Totals = Totals { rows: 4, accepted: 1, rejected: 1, duplicate: 1, held: 1 };
 
@@ -34,22 +37,58 @@ fn summary() -> Summary<'static> {
     }
 }
 
-/// Writes the rows that [`TOTALS`] counts.
-fn write_rows(writer: &mut ReceiptWriter) {
-    let row = |line, identifier, verdict, findings| RowVerdict {
+/// A file as its sender has it, with a title and a foreign column: two of its cells are formulas to a spreadsheet.
+const SENT: &str = "Our learners\n\
+    ULN;Given names;Family name;Date of birth;Qualification number;Start date;Centre number;Learner ref;\"Our \"\"own\"\"\"\n\n\
+    1000000019; Zoë ;O'Neill;2004-05-06;60158864;2026-09-01;C1;LR-1;\n\
+    1000000018;Ann;Lee;2004-05-06;60158864;2026-09-01;C1;=cmd|' /C calc'!A0;\"a \"\"b\"\";\nc\"\n\
+    1000000027;Bo;Day;2004-05-06;60158864;2026-09-01;C1;LR-2;\n\
+    1000000000;Cy;Fox;2004-05-06;60158864;2026-09-01;C1;;\n";
+
+fn read(text: &str) -> Block {
+    let text: std::sync::Arc<[u8]> = text.as_bytes().into();
+    let open = || Ok(Box::new(std::io::Cursor::new(text.clone())) as Box<dyn std::io::Read + Send>);
+    let planned = plan(&open, &Wanted::default()).expect("a plan");
+    let (mut read, mut block) = (rows(open().expect("opened"), &planned.plan), Block::default());
+    while let Some(row) = read.next().expect("a row") {
+        block.push(&row);
+    }
+    block
+}
+
+fn verdict<'a>(line: u32, identifier: &'a str, verdict: Verdict, findings: &'a [Finding]) -> RowVerdict<'a> {
+    let entry = Sequence(1000 + u64::from(line));
+    RowVerdict {
         line,
         identifier,
         verdict,
         findings,
-        entry: Sequence(1000 + u64::from(line)),
+        entry,
         registration: None,
+        name: None,
+        expires_on: None,
+        sent: None,
+    }
+}
+
+/// Writes the rows that [`TOTALS`] counts.
+fn write_rows(writer: &mut ReceiptWriter) {
+    let block = read(SENT);
+    let sent: Vec<_> = block.rows().collect();
+    let row = |line: u32, identifier, of, findings| {
+        let sent = sent.iter().find(|row| row.line() == line).copied();
+        assert!(sent.is_some(), "line {line} is a row");
+        RowVerdict { sent, ..verdict(line, identifier, of, findings) }
     };
     let registration = Some(RegistrationNo { epoch: Epoch(1), sequence: Sequence(1004) });
-    writer.row(&RowVerdict { registration, ..row(4, "1000000019", Verdict::Accepted, &[]) }).expect("written");
+    let (name, expires_on) = (Some(["Zoë", "O'Neill"]), Some("2029-08-31".parse().expect("a date")));
+    writer
+        .row(&RowVerdict { registration, name, expires_on, ..row(4, "1000000019", Verdict::Accepted, &[]) })
+        .expect("written");
     let two = [Finding::of(Code::ULN_CHECK_DIGIT, Field::Uln), Finding::of(Code::NAME_LONG, Field::FamilyName)];
     writer.row(&row(5, "=cmd|' /C calc'!A0", Verdict::Rejected, &two)).expect("written");
-    writer.row(&row(6, "LR-2", Verdict::Duplicate, &[])).expect("written");
-    writer.row(&row(7, "", Verdict::Held, &[Code::POSSIBLE_DUPLICATE_PERSON.into()])).expect("written");
+    writer.row(&row(7, "LR-2", Verdict::Duplicate, &[])).expect("written");
+    writer.row(&row(8, "", Verdict::Held, &[Code::POSSIBLE_DUPLICATE_PERSON.into()])).expect("written");
 }
 
 fn issue(receipts: &Path, summary: &Summary<'_>) -> Digest {
@@ -78,8 +117,11 @@ fn a_receipt_reads_as_promised() {
     let receipts = home.path().join("drop/receipts");
     let report = issue(&receipts, &summary());
     let files = files(&receipts);
-    let [(text_name, text), (rows_name, rows)] = files.as_slice() else { unreachable!("two files: {files:?}") };
-    assert_eq!((text_name.as_str(), rows_name.as_str()), ("7_autumn intake_receipt.txt", "7_autumn intake_rows.csv"));
+    let [(text_name, text), (resend_name, _), (rows_name, rows)] = files.as_slice() else {
+        unreachable!("three files: {files:?}")
+    };
+    let names = [text_name, resend_name, rows_name].map(|name| name.strip_prefix("7_autumn intake_"));
+    assert_eq!(names, [Some("receipt.txt"), Some("resend.csv"), Some("rows.csv")]);
     assert_eq!(report, Digest::of(rows.as_bytes()));
     insta::assert_snapshot!(text.replace("\r\n", "\n"), @r#"
     Receipt 7
@@ -118,8 +160,10 @@ fn a_receipt_reads_as_promised() {
       Level      local: durable on the machine where the file arrived
 
     What to do next
-      Mend the rejected rows as the row report says, and send them again in a new file.
-      Rows that were accepted may be sent along: they come back as duplicates and change nothing.
+      Mend the rows in the resend file beside this receipt, which has the rejected ones in your own
+      columns, and drop that file as it is: we pass over the columns in front that say what is wrong.
+      Or send the whole file again under another name, mended: rows that were accepted come back as
+      duplicates and change nothing.
       Held rows wait for a person of ours. Do not send them again.
     "#);
     assert!(
@@ -127,17 +171,58 @@ fn a_receipt_reads_as_promised() {
             && text.matches('\n').count() == text.matches("\r\n").count()
     );
     insta::assert_snapshot!(rows.strip_prefix('\u{feff}').expect("a mark").replace("\r\n", "\n"), @r#"
-    "Line","Identifier","Verdict","Code","Field","Fix","Entry","Registration"
-    "4","1000000019","accepted","","","","1004","R1-1004"
-    "5","'=cmd|' /C calc'!A0","rejected","2L-003","uln","ULN check digit wrong. A digit is mistyped or two are swapped. Take the ULN from the learner's record again.","1005",""
-    "5","'=cmd|' /C calc'!A0","rejected","2L-013","family_name","Name longer than 35 letters. Nothing to do here; the Learning Records Service keeps 35 letters only.","1005",""
-    "6","LR-2","duplicate","","","","1006",""
-    "7","","held","4S-002","","Possibly a person already known. A person is looking at it.","1007",""
+    "Line","Identifier","Verdict","Code","Field","Fix","Entry","Registration","Name","Expires"
+    "4","1000000019","accepted","","","","1004","R1-1004","Zoë O'Neill","2029-08-31"
+    "5","'=cmd|' /C calc'!A0","rejected","2L-003","uln","ULN check digit wrong. A digit is mistyped or two are swapped. Take the ULN from the learner's record again.","1005","","",""
+    "5","'=cmd|' /C calc'!A0","rejected","2L-013","family_name","Name longer than 35 letters. Nothing to do here; the Learning Records Service keeps 35 letters only.","1005","","",""
+    "7","LR-2","duplicate","","","","1007","","",""
+    "8","","held","4S-002","","Possibly a person already known. A person is looking at it.","1008","","",""
     "#);
     let mut reader = csv::Reader::from_reader(rows.as_bytes());
     let cells: Vec<_> = reader.records().map(|row| row.expect("readable")).collect();
     assert_eq!(cells.len(), 5);
     assert!(cells.iter().flatten().all(|cell| !cell.starts_with(['=', '+', '-', '@'])));
+}
+
+/// Goal: the resend file has the rejected rows in the sender's own form, with what is wrong in front and nothing that a
+/// spreadsheet would run, and reads back to the values that were sent, also a second time. Method: compared to the byte; read
+/// by the reader, all of it rejected again, and read once more.
+#[test]
+fn a_resend_file_reads_back() {
+    let home = tempfile::tempdir().expect("a folder");
+    issue(home.path(), &summary());
+    let resend = fs::read_to_string(home.path().join("7_autumn intake_resend.csv")).expect("text");
+    let expected = concat!(
+        "\u{feff}\"Line\";\"Code\";\"Field\";\"Reason\";\"Fix\";\"ULN\";\"Given names\";\"Family name\";\"Date of birth\";",
+        "\"Qualification number\";\"Start date\";\"Centre number\";\"Learner ref\";\"Our \"\"own\"\"\"\r\n",
+        "\"5\";\"2L-003\";\"uln\";\"ULN check digit wrong.\";\"A digit is mistyped or two are swapped. Take the ULN from the ",
+        "learner's record again.\";\"1000000018\";\"Ann\";\"Lee\";\"2004-05-06\";\"60158864\";\"2026-09-01\";\"C1\";",
+        "\"'=cmd|' /C calc'!A0\";\"a \"\"b\"\";\nc\"\r\n"
+    );
+    assert_eq!(resend, expected);
+    let first = read(SENT);
+    let sent = first.rows().find(|row| row.line() == 5).expect("a row");
+    let all_of = |row: &Row<'_>| {
+        let cells: Vec<String> = row.own_cells().map(str::to_owned).collect();
+        (cells, Field::ALL.map(|field| row.value(field).to_owned()), row.shifted())
+    };
+    let mut text = resend;
+    for again in 0..3 {
+        let block = read(&text);
+        let rows: Vec<_> = block.rows().collect();
+        let [row] = rows.as_slice() else { unreachable!("one row: {}", rows.len()) };
+        assert_eq!((all_of(row), row.line()), (all_of(&sent), 2));
+        assert!(row.own_headings().eq(sent.own_headings()));
+        let home = tempfile::tempdir().expect("a folder");
+        let mut writer = ReceiptWriter::create(home.path(), Sequence(again), "again.csv").expect("created");
+        let findings = [Finding::of(Code::ULN_CHECK_DIGIT, Field::Uln)];
+        writer.row(&RowVerdict { sent: Some(*row), ..verdict(2, "", Verdict::Rejected, &findings) }).expect("written");
+        let totals = Totals { rows: 1, rejected: 1, ..Totals::default() };
+        writer.finish(&Summary { totals, file_name: "again.csv", ..summary() }).expect("finished");
+        let sent_back = fs::read_to_string(home.path().join(format!("{again}_again_resend.csv"))).expect("text");
+        assert_eq!(sent_back, expected.replace("\"5\";\"2L", "\"2\";\"2L"));
+        text = sent_back;
+    }
 }
 
 /// Goal: writing a receipt again after a crash gives the same bytes and nothing besides, wherever the crash was. Method:
@@ -150,7 +235,8 @@ fn writing_again_gives_the_same() {
     let expected = files(&receipts);
     fs::write(receipts.join(".7_rows.part"), "left by a crash").expect("written");
     drop(ReceiptWriter::create(&receipts, Sequence(7), "autumn intake.csv").expect("created and not finished"));
-    for removed in ["", "7_autumn intake_receipt.txt", "7_autumn intake_rows.csv"] {
+    fs::write(receipts.join(".7_resend.part"), "left by a crash").expect("written");
+    for removed in ["", "7_autumn intake_receipt.txt", "7_autumn intake_rows.csv", "7_autumn intake_resend.csv"] {
         let _ = fs::remove_file(receipts.join(removed));
         assert_eq!(issue(&receipts, &summary()), first);
         assert_eq!(files(&receipts), expected);
@@ -166,7 +252,7 @@ fn another_logs_receipt_is_not_overwritten() {
     for _ in 0..2 {
         issue(home.path(), &Summary { log: LogId([1; 16]), ..summary() });
         let after = files(home.path());
-        assert_eq!(after.len(), 4);
+        assert_eq!(after.len(), 6);
         assert!(before.iter().all(|file| after.contains(file)));
         assert!(after.iter().any(|(name, _)| name == "7_2_autumn intake_receipt.txt"));
     }
@@ -204,14 +290,7 @@ fn a_whole_file_is_answered() {
 #[test]
 fn a_correcting_receipt_reads_as_promised() {
     let home = tempfile::tempdir().expect("a folder");
-    let row = |line, verdict, findings| RowVerdict {
-        line,
-        identifier: "LR-1",
-        verdict,
-        findings,
-        entry: Sequence(1000 + u64::from(line)),
-        registration: None,
-    };
+    let row = |line, of, findings| verdict(line, "LR-1", of, findings);
     let decided = Totals { rows: 2, accepted: 1, rejected: 1, ..Totals::default() };
     let correction = Some(Correction { receipt: Sequence(7), decided: Some(decided) });
     let totals = Totals { rows: 4, accepted: 2, rejected: 1, duplicate: 1, held: 0 };
