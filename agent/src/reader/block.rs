@@ -33,6 +33,7 @@ struct Kept {
     line: u32,
     misquoted: bool,
     shifted: bool,
+    marked: bool,
 }
 
 impl Block {
@@ -53,6 +54,7 @@ impl Block {
             line,
             misquoted,
             shifted: row.shifted,
+            marked: row.marked,
         });
     }
 
@@ -72,7 +74,7 @@ impl Block {
                 line: kept.line,
                 misquoted: kept.misquoted,
             };
-            Some(Row { record, places: places?, shifted: kept.shifted })
+            Some(Row { record, places: places?, shifted: kept.shifted, marked: kept.marked })
         })
     }
 }

@@ -3,11 +3,14 @@
 use daybook_protocol::{
     event::{Lines, Plan},
     field::Field,
+    finding::{Code, Finding},
 };
 
 use super::{
     ReadError, Source, header,
     records::{Record, Records},
+    tables::Tables,
+    workbook,
 };
 
 /// What stands first in a total row, in lower case, a colon left out.
@@ -44,6 +47,7 @@ pub fn rows(read: Source, plan: &Plan) -> Rows {
         required: required.iter().filter_map(|field| places.get(*field as usize).copied().flatten()).collect(),
         header_line: plan.header_line,
         headed: false,
+        tables: plan.encoding.is_workbook().then(|| Tables::new(plan.header_line)),
         lines: Lines::default(),
     }
 }
@@ -60,12 +64,14 @@ pub struct Rows {
     header_line: u32,
     /// The header was passed.
     headed: bool,
+    /// What is beside the table; of a workbook only, since a text file has one table.
+    tables: Option<Tables>,
     lines: Lines,
 }
 
 /// What a record is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
     Header,
     Title,
     Blank,
@@ -84,10 +90,14 @@ impl Rows {
     pub fn next(&mut self) -> Result<Option<Row<'_>>, ReadError> {
         loop {
             if !self.records.advance()? {
+                self.tables.iter_mut().for_each(Tables::finish);
                 return if self.headed { Ok(None) } else { Err(ReadError::changed(HEADER_ELSEWHERE)) };
             }
             let record = self.records.record();
-            let class = self.class(record);
+            let mut class = self.class(record);
+            if let Some(tables) = &mut self.tables {
+                class = tables.settle(record, class, self.records.told());
+            }
             self.headed |= record.line == self.header_line && class == Class::Header;
             if record.line >= self.header_line && !self.headed {
                 return Err(ReadError::changed(HEADER_ELSEWHERE));
@@ -106,7 +116,14 @@ impl Rows {
             }
         }
         let record = self.records.record();
-        Ok(Some(Row { shifted: shifted(record, self.width), record, places: &self.places }))
+        let marked = self.tables.is_some() && record.cells().any(|cell| workbook::fault(cell).is_some());
+        Ok(Some(Row { shifted: shifted(record, self.width), record, places: &self.places, marked }))
+    }
+
+    /// What is to be asked of a person before the rows are judged, as far as they were read: whether something that looks like
+    /// data stands beside the table.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.tables.iter().flat_map(Tables::findings).collect()
     }
 
     /// How the lines passed so far are accounted for.
@@ -165,6 +182,8 @@ pub struct Row<'a> {
     pub(super) record: Record<'a>,
     pub(super) places: &'a [Option<usize>; Field::ALL.len()],
     pub(super) shifted: bool,
+    /// A cell of a workbook has a fault.
+    pub(super) marked: bool,
 }
 
 impl<'a> Row<'a> {
@@ -178,7 +197,19 @@ impl<'a> Row<'a> {
     #[inline]
     pub fn value(&self, field: Field) -> &'a str {
         let place = self.places.get(field as usize).copied().flatten();
-        place.map_or("", |place| clean(self.record.cell(place)))
+        let cell = place.map_or("", |place| self.record.cell(place));
+        // The word of an error stands for no empty cell, whatever it is.
+        if self.marked && workbook::fault(cell).is_some() { workbook::visible(cell) } else { clean(cell) }
+    }
+
+    /// What is wrong with cells beyond what their values say, of those columns that mean something: one shows the error of a
+    /// formula, or is empty because it is merged with another.
+    pub fn faults(&self, columns: &[Option<Field>]) -> Vec<(Field, Code)> {
+        if !self.marked {
+            return Vec::new();
+        }
+        let cells = columns.iter().zip(self.record.cells());
+        cells.filter_map(|(column, cell)| Some(((*column)?, workbook::fault(cell)?))).collect()
     }
 
     /// How many bytes it has in the file, in UTF-8.
@@ -188,7 +219,8 @@ impl<'a> Row<'a> {
 
     /// Every cell as it was sent.
     pub fn raw(&self) -> impl Iterator<Item = &'a str> {
-        self.record.cells()
+        let marked = self.marked;
+        self.record.cells().map(move |cell| if marked { workbook::visible(cell) } else { cell })
     }
 
     /// Whether no column of it can be trusted: it has more or fewer cells than the header, empty ones at its end apart, or
