@@ -143,6 +143,8 @@ impl Tried {
                     tried.stopped = Some(error);
                     break;
                 }
+                // The rows of a sheet have their own limit, which was looked at.
+                Ok(true) | Err(_) if surveyed.encoding.is_workbook() => break,
                 Ok(true) | Err(_) => {
                     let detail = "a row is beyond the limit; look there for a quotation mark that is never closed";
                     tried.stopped = Some(ReadError::refused(Code::TOO_LARGE, detail));

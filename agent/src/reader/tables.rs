@@ -143,7 +143,7 @@ impl Tables {
 }
 
 /// The cells of a record without the blanks around each, and without the blank ones at its end.
-fn trimmed<'a>(record: Record<'a>) -> impl Iterator<Item = &'a str> {
+fn trimmed(record: Record<'_>) -> impl Iterator<Item = &str> {
     let width = (0..record.len()).rev().find(|place| !blank(record.cell(*place))).map_or(0, |last| last + 1);
     (0..width).map(move |place| record.cell(place).trim())
 }

@@ -105,13 +105,13 @@ pub enum Encoding {
     /// Windows-1252.
     #[serde(rename = "windows-1252")]
     Windows1252,
-    /// A workbook of Office Open XML.
+    /// A workbook of Office Open XML (Excel 2007 and later).
     #[serde(rename = "xlsx")]
     Xlsx,
     /// A workbook of Excel 97 to 2003.
     #[serde(rename = "xls")]
     Xls,
-    /// A workbook of OpenDocument.
+    /// A workbook of `OpenDocument`.
     #[serde(rename = "ods")]
     Ods,
 }

@@ -35,7 +35,8 @@ pub(super) fn look_through(bytes: &[u8]) -> Result<Looked, Refusal> {
         })?;
         let name = part.name().map_err(|_| damaged())?.to_ascii_lowercase();
         let is = |end: &str| name.rsplit('.').next() == Some(end);
-        if !is("xml") && !is("rels") {
+        let aside = ["customxml/", "docprops/", "thumbnails/", "pictures/"].iter().any(|start| name.starts_with(start));
+        if aside || !(is("xml") || is("rels")) {
             continue;
         }
         let is_sheet = name.contains("sheets/") || name == "content.xml";

@@ -100,8 +100,8 @@ fn stream(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
     let mut container = cfb::CompoundFile::open(Cursor::new(bytes)).map_err(damaged)?;
     let entries = container.read_root_storage();
     let names: Vec<String> = entries.map(|entry| entry.name().to_owned()).collect();
-    let named = |wanted: &str| names.iter().find(|name| name.eq_ignore_ascii_case(wanted));
-    let name = named("workbook").or_else(|| named("book"));
+    let find = |wanted: &str| names.iter().find(|name| name.eq_ignore_ascii_case(wanted));
+    let name = find("workbook").or_else(|| find("book"));
     let name = name.ok_or_else(|| Refusal::unreadable("the file has no workbook in it"))?;
     let mut stream = Vec::new();
     let opened = container.open_stream(format!("/{name}")).map_err(damaged)?;

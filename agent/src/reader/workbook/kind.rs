@@ -36,7 +36,10 @@ pub(in crate::reader) fn of_beginning(first: &[u8]) -> Found {
         return Found::Other(Code::DOCUMENT, "the file is a document or a picture, not a table");
     }
     if starts(b"\x78\x9F\x3E\x22") {
-        return Found::Other(Code::MAIL_CONTAINER, "the file is winmail.dat, in which a mail program wraps attachments");
+        return Found::Other(
+            Code::MAIL_CONTAINER,
+            "the file is winmail.dat, in which a mail program wraps attachments",
+        );
     }
     let text = first.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(first).trim_ascii_start();
     let opens = |tag: &[u8]| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));

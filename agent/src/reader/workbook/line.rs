@@ -99,9 +99,8 @@ impl<'a> Lines<'a> {
         if row > row_here {
             self.end_row()?;
             let line = self.sheet_begin.checked_add(row).filter(|line| *line < SHEET_ROWS_MAX);
-            let line = line.ok_or_else(|| {
-                Refusal::new(Code::TOO_LARGE, format!("more than {SHEET_ROWS_MAX} rows of sheets"))
-            })?;
+            let line = line
+                .ok_or_else(|| Refusal::new(Code::TOO_LARGE, format!("more than {SHEET_ROWS_MAX} rows of sheets")))?;
             while self.done < line {
                 self.end_line()?;
             }

@@ -1,4 +1,4 @@
-//! ODS, streamed: cells as OpenDocument writes them (ODF 1.3 part 3, 9.1 and 19.385). calamine holds a whole sheet, repeated
+//! ODS, streamed: cells as `OpenDocument` writes them (ODF 1.3 part 3, 9.1 and 19.385). calamine holds a whole sheet, repeated
 //! rows written out, so an ODS file is read here; tests hold the two against each other.
 
 use std::{
@@ -124,7 +124,7 @@ impl Sheets<'_, '_> {
             match xml.read_event_into(&mut buffer).map_err(damaged)? {
                 Event::Start(tag) if tag.name().as_ref() == "table:table-row" => {
                     let repeated = self.row_begins(&tag)?;
-                    let cells = self.cells(xml)?;
+                    let cells = cells_of_row(xml)?;
                     row = self.write(row, repeated, &cells)?;
                 }
                 Event::Empty(tag) if tag.name().as_ref() == "table:table-row" => {
@@ -157,35 +157,6 @@ impl Sheets<'_, '_> {
             self.told.flag(Code::ROWS_HIDDEN);
         }
         Ok(())
-    }
-
-    /// Reads the cells of a row that are not blank.
-    fn cells(&self, xml: &mut Reader<impl BufRead>) -> Result<Vec<Cell>, Stop> {
-        let (mut buffer, mut cells, mut column) = (Vec::new(), Vec::new(), 0_usize);
-        loop {
-            buffer.clear();
-            let event = xml.read_event_into(&mut buffer).map_err(damaged)?;
-            match &event {
-                Event::Start(tag) | Event::Empty(tag) => {
-                    let covered = tag.name().as_ref() == "table:covered-table-cell";
-                    if !covered && tag.name().as_ref() != "table:table-cell" {
-                        continue;
-                    }
-                    let repeated = attribute(tag, "table:number-columns-repeated")?;
-                    let repeated = repeated.map_or(Ok(1), |number| number.parse().map_err(damaged))?;
-                    let text =
-                        if matches!(event, Event::Start(_)) { cell_text(xml, tag.name().as_ref())? } else { String::new() };
-                    let value = if covered { Value::Covered } else { value(tag, text)? };
-                    if value != Value::Blank {
-                        cells.push(Cell { column, repeated, value });
-                    }
-                    column = column.saturating_add(repeated);
-                }
-                Event::End(tag) if tag.name().as_ref() == "table:table-row" => return Ok(cells),
-                Event::Eof => return Err(damaged(())),
-                _ => {}
-            }
-        }
     }
 
     /// Writes a row as often as it is repeated, and gives the number of the next one.
@@ -222,6 +193,35 @@ impl Sheets<'_, '_> {
             Value::Error(word) => self.lines.error(word),
         }
         Ok(())
+    }
+}
+
+/// Reads the cells of a row that are not blank.
+fn cells_of_row(xml: &mut Reader<impl BufRead>) -> Result<Vec<Cell>, Stop> {
+    let (mut buffer, mut cells, mut column) = (Vec::new(), Vec::new(), 0_usize);
+    loop {
+        buffer.clear();
+        let event = xml.read_event_into(&mut buffer).map_err(damaged)?;
+        match &event {
+            Event::Start(tag) | Event::Empty(tag) => {
+                let covered = tag.name().as_ref() == "table:covered-table-cell";
+                if !covered && tag.name().as_ref() != "table:table-cell" {
+                    continue;
+                }
+                let repeated = attribute(tag, "table:number-columns-repeated")?;
+                let repeated = repeated.map_or(Ok(1), |number| number.parse().map_err(damaged))?;
+                let text =
+                    if matches!(event, Event::Start(_)) { cell_text(xml, tag.name().as_ref())? } else { String::new() };
+                let value = if covered { Value::Covered } else { value(tag, text)? };
+                if value != Value::Blank {
+                    cells.push(Cell { column, repeated, value });
+                }
+                column = column.saturating_add(repeated);
+            }
+            Event::End(tag) if tag.name().as_ref() == "table:table-row" => return Ok(cells),
+            Event::Eof => return Err(damaged(())),
+            _ => {}
+        }
     }
 }
 

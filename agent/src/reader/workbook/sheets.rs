@@ -45,7 +45,7 @@ pub(super) fn xlsx(bytes: Arc<[u8]>, told: &Told, lines: &mut Lines<'_>) -> Resu
         _ => Refusal::unreadable("the workbook is damaged: it cannot be opened"),
     })?;
     let epoch = if workbook.has_1904_epoch() { Epoch::Of1904 } else { Epoch::Of1900 };
-    for name in visible(&workbook.sheets_metadata().to_vec(), told) {
+    for name in visible(workbook.sheets_metadata(), told) {
         let merged = if looked.merged { workbook.merge_cells_by_sheet_name(&name) } else { Ok(Vec::new()) };
         // What is no worksheet has none.
         lines.sheet(covered(&merged.unwrap_or_default()))?;
@@ -58,10 +58,9 @@ pub(super) fn xlsx(bytes: Arc<[u8]>, told: &Told, lines: &mut Lines<'_>) -> Resu
         while let Some((cell, style)) = cells.next_cell_with_style_id().map_err(damaged)? {
             let (row, column) = cell.get_position();
             let value = match cell.get_value() {
-                DataRef::Empty => continue,
+                DataRef::Empty | DataRef::SharedString("") => continue,
                 DataRef::String(text) if text.is_empty() => continue,
-                DataRef::SharedString("") => continue,
-                DataRef::String(text) => Value::Text(text),
+                DataRef::String(text) | DataRef::DurationIso(text) => Value::Text(text),
                 DataRef::SharedString(text) => Value::Text(text),
                 #[allow(clippy::cast_precision_loss, reason = "calamine reads numbers of XLSX as floats")]
                 DataRef::Int(number) => Value::Number(*number as f64),
@@ -69,7 +68,6 @@ pub(super) fn xlsx(bytes: Arc<[u8]>, told: &Told, lines: &mut Lines<'_>) -> Resu
                 DataRef::Bool(flag) => Value::Flag(*flag),
                 DataRef::DateTime(date) => Value::Date(*date),
                 DataRef::DateTimeIso(text) => Value::Iso(text),
-                DataRef::DurationIso(text) => Value::Text(text),
                 DataRef::Error(error) => Value::Error(error),
             };
             lines.go_to(row, column)?;
@@ -105,14 +103,13 @@ pub(super) fn xls(bytes: Arc<[u8]>, told: &Told, lines: &mut Lines<'_>) -> Resul
             let value = match value {
                 Data::Empty => continue,
                 Data::String(text) if text.is_empty() => continue,
-                Data::String(text) => Value::Text(text),
+                Data::String(text) | Data::DurationIso(text) => Value::Text(text),
                 #[allow(clippy::cast_precision_loss, reason = "XLS has whole numbers of 30 bits")]
                 Data::Int(number) => Value::Number(*number as f64),
                 Data::Float(number) => Value::Number(*number),
                 Data::Bool(flag) => Value::Flag(*flag),
                 Data::DateTime(date) => Value::Date(*date),
                 Data::DateTimeIso(text) => Value::Iso(text),
-                Data::DurationIso(text) => Value::Text(text),
                 Data::Error(error) => Value::Error(error),
             };
             let digits = said.and_then(|said| said.digits.get(&(row, column))).copied().unwrap_or_default();

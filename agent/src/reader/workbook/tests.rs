@@ -3,6 +3,7 @@
 mod corpus;
 mod made;
 mod messy;
+mod same;
 
 use std::io::Cursor;
 

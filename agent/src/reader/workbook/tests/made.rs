@@ -1,5 +1,6 @@
 //! What the cells of a workbook mean: one workbook made for each question.
 
+use daybook_protocol::field::Field;
 use rust_xlsxwriter::{Format, Formula};
 
 use super::*;
@@ -70,7 +71,6 @@ fn errors_of_formulas_are_faults_of_their_cells() {
     let planned = plan(&open, &Wanted::default()).expect("a plan");
     let mut rows = rows(open().expect("opened"), &planned.plan);
     let row = rows.next().expect("read").expect("a row");
-    use daybook_protocol::field::Field;
     assert_eq!(row.faults(&planned.plan.columns), [(Field::FamilyName, Code::CELL_ERROR)]);
     assert_eq!((row.value(Field::GivenNames), row.value(Field::FamilyName)), ("", "#N/A"));
     assert!(row.raw().eq(["1", "#N/A", "#N/A", "4", "5", "6", "#DIV/0!"]));
@@ -116,7 +116,6 @@ fn merged_cells_are_not_filled_down() {
     let mut rows = rows(open().expect("opened"), &planned.plan);
     let mut found = Vec::new();
     while let Some(row) = rows.next().expect("read") {
-        use daybook_protocol::field::Field;
         found.push((row.value(Field::Qualification).to_owned(), row.faults(&planned.plan.columns).len()));
     }
     assert_eq!(found, [("667/0808/4".to_owned(), 0), (String::new(), 1), (String::new(), 1)]);
