@@ -125,7 +125,7 @@ impl Desk {
 
 /// The row report is the one that the log speaks of, and says of each row what the log says.
 fn check_receipt(receipts: &Path, no: u64, name: &str, arrival: &Arrival) {
-    let stem = format!("{no}_{}_", name.trim_end_matches(".csv"));
+    let stem = format!("{no}_{}_", name.rsplit_once('.').map_or(name, |(stem, _)| stem));
     let ours: Vec<_> = names(receipts).into_iter().filter(|name| name.starts_with(&stem)).collect();
     let [summary, report] = ours.as_slice() else { unreachable!("receipt {no} has the files {ours:?}") };
     assert!(summary.ends_with("_receipt.txt") && report.ends_with("_rows.csv"), "{ours:?}");

@@ -67,7 +67,7 @@ fn sum(lines: Lines) -> u64 {
 }
 
 /// The bytes of a text in an encoding, with or without its mark.
-pub(crate) fn encode(text: &str, encoding: Encoding, mark: bool) -> Vec<u8> {
+fn encode(text: &str, encoding: Encoding, mark: bool) -> Vec<u8> {
     let marked = if mark { format!("\u{FEFF}{text}") } else { text.to_owned() };
     match encoding {
         Encoding::Utf8 => marked.into_bytes(),

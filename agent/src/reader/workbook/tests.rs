@@ -3,7 +3,6 @@
 mod corpus;
 mod made;
 mod messy;
-mod same;
 
 use std::io::Cursor;
 
