@@ -27,12 +27,15 @@ struct Deferral {
     resume_by: Date,
     entry: Sequence,
     days: i32,
+    /// As how many it counts: one, and one more for each time it was extended.
+    times: usize,
 }
 
 pub(super) fn deferrals(reading: &Reading, asked: &Asked) -> Result<Table, ReportError> {
     let books = reading.books()?;
     let day = asked.to.unwrap_or(asked.today);
     let (policy, adopted) = policy(reading, &books)?;
+    let view = View { as_of: None, on: Some(day), today: day, resume_grace_days: policy.resume_grace_days };
     let mut learners: BTreeSet<KeyId> = BTreeSet::new();
     log::each_of(reading, &books.subjects()?, |entry| {
         if let Event::LearnerDeferred(event) = &entry.event {
@@ -56,7 +59,7 @@ pub(super) fn deferrals(reading: &Reading, asked: &Asked) -> Result<Table, Repor
     for learner in learners {
         let life = reading.life(learner)?;
         let told: Vec<_> = life.iter().cloned().map(|entry| Told { entry, private: None }).collect();
-        let history = History::of(learner, &told, View { as_of: None, on: Some(day), today: day });
+        let history = History::of(learner, &told, view);
         for registration in history.registrations.iter().filter(|it| asked.has_centre(&it.centre)) {
             let deferrals = of_registration(&life, registration.registration, day);
             let Some(last) = deferrals.last().filter(|last| asked.from.is_none_or(|from| from <= last.resume_by))
@@ -65,14 +68,17 @@ pub(super) fn deferrals(reading: &Reading, asked: &Asked) -> Result<Table, Repor
             };
             all += 1;
             let days: i32 = deferrals.iter().map(|deferral| deferral.days).sum();
-            let mut findings = over_limits(&policy, deferrals.len(), days);
+            let times = deferrals.iter().map(|deferral| deferral.times).sum();
+            let mut findings = over_limits(&policy, times, days);
             beyond += usize::from(!findings.is_empty());
-            if registration.state == Some(State::Deferred) && last.resume_by < day {
+            if registration.state == Some(State::Deferred)
+                && let Some(since) = registration.lapsed_since
+            {
                 lapsed += 1;
-                findings.push(format!("lapsed {} days ago", day.0 - last.resume_by.0));
+                findings.push(format!("lapsed since {since}"));
             }
             if !findings.is_empty() {
-                table.push(row(learner, registration, last, (deferrals.len(), days), &findings.join("; ")))?;
+                table.push(row(learner, registration, last, (times, days), &findings.join("; ")))?;
             }
         }
     }
@@ -136,8 +142,16 @@ fn of_registration(life: &[Entry], registration: RegistrationNo, day: Date) -> V
                     resume_by: event.resume_by,
                     entry: entry.sequence,
                     days: day.min(event.resume_by).0 - from.0,
+                    times: 1,
                 });
                 open = true;
+            }
+            Event::DeferralExtended(event) if open => {
+                if let Some(last) = deferrals.last_mut() {
+                    (last.resume_by, last.entry) = (event.resume_by, entry.sequence);
+                    last.days = day.min(event.resume_by).0 - last.from.0;
+                    last.times += 1;
+                }
             }
             // Whatever comes next ends it.
             Event::LearnerResumed(_) | Event::LearnerWithdrawn(_) if open => {
@@ -153,7 +167,7 @@ fn of_registration(life: &[Entry], registration: RegistrationNo, day: Date) -> V
 }
 
 /// The policy of the last configuration on record, and its entry.
-fn policy(reading: &Reading, books: &Reader) -> Result<(Policy, Option<Sequence>), ReportError> {
+pub(super) fn policy(reading: &Reading, books: &Reader) -> Result<(Policy, Option<Sequence>), ReportError> {
     let last = books.configs()?.last().map(|(sequence, _)| *sequence);
     let entry = last.map(|sequence| reading.entry(sequence)).transpose()?.flatten();
     // The same text was adopted once, so it can be read.
