@@ -45,7 +45,7 @@ enum News {
 pub fn watch_folders(office: &Arc<Office>, shutdown: &Shutdown) -> Result<thread::JoinHandle<()>, OfficeError> {
     let folders = office.config.places();
     for folder in &folders {
-        intake::prepare(folder)?;
+        prepare(office, folder)?;
     }
     let (sender, news) = mpsc::sync_channel(HINTS_MAX);
     let told = sender.clone();
@@ -58,6 +58,16 @@ pub fn watch_folders(office: &Arc<Office>, shutdown: &Shutdown) -> Result<thread
         Porter { doors: Timetable::default(), numbers: HashMap::new(), watcher, rescans: 0, office, shutdown, sender };
     porter.take_in(folders)?;
     Ok(thread::spawn(move || porter.attend(&news)))
+}
+
+/// Makes a folder's parts. One of the configuration must be there; that of a centre raises an alarm at its first look if it is not,
+/// and keeps nobody from the others.
+fn prepare(office: &Office, folder: &Folder) -> Result<(), OfficeError> {
+    let prepared = intake::prepare(folder);
+    if office.config.folders.iter().any(|plain| plain.name == folder.name) {
+        prepared?;
+    }
+    Ok(())
 }
 
 /// See the module's description.
@@ -157,7 +167,7 @@ impl Porter {
         let mut new = self.office.config.places_of_patterns();
         new.retain(|folder| !self.numbers.contains_key(&folder.name));
         for folder in &new {
-            intake::prepare(folder)?;
+            prepare(&self.office, folder)?;
             self.watcher.add(folder.drop());
         }
         if !new.is_empty() {
