@@ -6,7 +6,6 @@
 mod support;
 
 use std::{
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -19,8 +18,8 @@ use support::{cpu_time, daybook, memory_kib};
 const FILES: u64 = 200;
 /// Without the watcher a file waits for seconds.
 const UNWATCHED_FILES_MAX: u64 = 20;
-/// As many as a configuration of 60 KiB has room for.
-const FOLDERS: u64 = 1_000;
+/// Centres of one pattern.
+const FOLDERS: u64 = 10_000;
 /// Nothing is done for so long before and while an idle agent is looked at.
 const IDLE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_micros(200);
@@ -60,7 +59,7 @@ fn served(program: Command, rescan_seconds: u64, files: u64, drop: impl Fn(&Path
     support::enrolments(&all, files + 1).expect("the file is written");
     let text = fs::read_to_string(all).expect("the file");
     let (header, rows) = text.split_once('\n').expect("a header");
-    let folder = scratch.path().join("0");
+    let folder = scratch.path().join("folders/BENCH1");
     let agent = Agent::start(program, &data, &folder.join("in"));
     let took = rows.lines().zip(1..).map(|(row, number)| {
         let (name, text) = (format!("file-{number}.csv"), format!("{header}\n{row}\n"));
@@ -82,7 +81,7 @@ fn served(program: Command, rescan_seconds: u64, files: u64, drop: impl Fn(&Path
 fn idle(folders: u64) {
     let scratch = tempfile::tempdir().expect("a scratch directory");
     let data = configured(scratch.path(), 5, folders);
-    let agent = Agent::start(daybook(), &data, &scratch.path().join(format!("{}/in", folders - 1)));
+    let agent = Agent::start(daybook(), &data, &scratch.path().join("folders/BENCH1/in"));
     thread::sleep(IDLE);
     let (before, began) = (cpu_time(agent.process), Instant::now());
     thread::sleep(IDLE);
@@ -98,9 +97,9 @@ fn configured(scratch: &Path, rescan_seconds: u64, folders: u64) -> PathBuf {
     let data = scratch.join("data");
     fs::create_dir(&data).expect("a directory");
     let mut text = format!("[agent]\nrescan_seconds = {rescan_seconds}\n");
-    for number in 0..folders {
-        let folder = format!("[[folder]]\nname=\"{number}\"\npath=\"../{number}\"\ncentre=\"BENCH1\"\n");
-        text.write_str(&folder).expect("text");
+    text.push_str("[[folder]]\nname=\"bench\"\npath=\"../folders/{centre}\"\n");
+    for number in 1..=folders {
+        fs::create_dir_all(scratch.join(format!("folders/BENCH{number}"))).expect("a directory");
     }
     fs::write(data.join("daybook.toml"), text).expect("a configuration");
     data

@@ -1,9 +1,9 @@
 //! The configuration file: which folders are watched, for whom, and by which policy. It never holds a secret.
 
 use std::{
-    io,
+    fs, io,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     time::Duration,
 };
 
@@ -19,6 +19,8 @@ const SCRUB_SETTLE_SECONDS: u64 = 300;
 
 /// A folder's name stands in every alarm and status line about it, and in every one of its entries.
 pub const FOLDER_NAME_BYTES_MAX: usize = 64;
+/// The part of a path that stands for the number of each centre.
+const CENTRE_PART: &str = "{centre}";
 /// The longest number of a centre (DOMAIN.md 2.2).
 pub const CENTRE_BYTES_MAX: usize = 12;
 
@@ -133,8 +135,10 @@ pub struct Folder {
     /// A name for it, unique in the configuration.
     pub name: String,
     /// Where it lies; `in/`, `receipts/`, `done/` and `held/` are below it. A relative path counts from the configuration file.
+    /// With a part `{centre}` it is a pattern: a folder for every directory there whose name can be a centre's number.
     pub path: PathBuf,
-    /// The centre that it belongs to.
+    /// The centre that it belongs to; none for a pattern, whose directories name them.
+    #[serde(default)]
     pub centre: String,
     /// The brand that it belongs to.
     #[serde(default)]
@@ -180,6 +184,47 @@ fn level<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Level, D::
 }
 
 impl Folder {
+    /// Where the directories of a pattern are, one for each centre; `None` where it is no pattern.
+    pub fn pattern(&self) -> Option<PathBuf> {
+        let mut parts = self.path.components();
+        let mut above = PathBuf::new();
+        parts.find(|part| {
+            let found = part.as_os_str() == CENTRE_PART;
+            if !found {
+                above.push(part);
+            }
+            found
+        })?;
+        Some(above)
+    }
+    /// The folder of one centre, of a pattern: its name is the pattern's and the centre's, with a slash between.
+    fn of_centre(&self, centre: &str) -> Self {
+        let part = |part: Component<'_>| match part.as_os_str() {
+            name if name == CENTRE_PART => centre.into(),
+            name => name.to_owned(),
+        };
+        let path = self.path.components().map(part).collect();
+        Self { name: format!("{}/{centre}", self.name), path, centre: centre.to_owned(), ..self.clone() }
+    }
+    /// The folders that there are now: itself, or those of a pattern, in the order of their centres. Links are passed over.
+    pub fn places(&self) -> io::Result<Vec<Self>> {
+        let Some(above) = self.pattern() else { return Ok(vec![self.clone()]) };
+        let mut centres = Vec::new();
+        for entry in fs::read_dir(above)? {
+            let entry = entry?;
+            if let Some(centre) = entry.file_name().to_str().filter(|name| valid_centre(name))
+                && entry.file_type()?.is_dir()
+            {
+                centres.push(centre.to_owned());
+            }
+        }
+        centres.sort_unstable();
+        Ok(centres.iter().map(|centre| self.of_centre(centre)).collect())
+    }
+    /// Whether a name is that of one of a pattern's folders.
+    fn has(&self, name: &str) -> bool {
+        name.rsplit_once('/').is_some_and(|(pattern, centre)| pattern == self.name && valid_centre(centre))
+    }
     /// Where files are dropped.
     pub fn drop(&self) -> PathBuf {
         self.path.join("in")
@@ -252,11 +297,31 @@ impl Config {
             if folder.name.is_empty() || folder.name.len() > FOLDER_NAME_BYTES_MAX {
                 return Err(format!("folder {} needs a name of at most {FOLDER_NAME_BYTES_MAX} letters", place + 1));
             }
-            if !valid_centre(&folder.centre) {
+            let known = earlier.iter().find(|other| other.pattern().is_some() && other.has(&folder.name));
+            if let Some(pattern) = known {
+                return Err(format!("folder {:?} has the name of one of pattern {:?}", folder.name, pattern.name));
+            }
+            if folder.pattern().is_some() {
+                if !folder.centre.is_empty() {
+                    return Err(format!(
+                        "folder {:?}: its directories name the centres, leave `centre` out",
+                        folder.name
+                    ));
+                }
+                if folder.name.len() > FOLDER_NAME_BYTES_MAX - CENTRE_BYTES_MAX - 1 {
+                    return Err(format!(
+                        "folder {:?}: the name of a pattern is shorter by a centre's number",
+                        folder.name
+                    ));
+                }
+            } else if !valid_centre(&folder.centre) {
                 return Err(format!(
                     "folder {:?}: a centre is 1 to 12 letters and digits, not {:?}",
                     folder.name, folder.centre
                 ));
+            }
+            if let Some(kind) = folder.kinds.iter().find(|kind| !kind.is_in_files()) {
+                return Err(format!("folder {:?}: {kind} come in no file, only from an operator", folder.name));
             }
             if earlier.iter().any(|other| other.name == folder.name) {
                 return Err(format!("two folders are named {:?}", folder.name));
@@ -266,6 +331,33 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// The folder of this name.
+    pub fn folder(&self, name: &str) -> Option<Folder> {
+        let plain = self.folders.iter().find(|folder| folder.name == name && folder.pattern().is_none()).cloned();
+        plain.or_else(|| {
+            let pattern = self.folders.iter().find(|folder| folder.pattern().is_some() && folder.has(name))?;
+            name.rsplit_once('/').map(|(_, centre)| pattern.of_centre(centre))
+        })
+    }
+
+    /// All folders that there are now.
+    pub fn places(&self) -> Vec<Folder> {
+        let plain = self.folders.iter().filter(|folder| folder.pattern().is_none()).cloned();
+        plain.chain(self.places_of_patterns()).collect()
+    }
+
+    /// The folders that there are now by patterns. Where a pattern's directory cannot be read there are none, which is said.
+    pub fn places_of_patterns(&self) -> Vec<Folder> {
+        let patterns = self.folders.iter().filter(|folder| folder.pattern().is_some());
+        let places = patterns.map(|pattern| {
+            pattern.places().unwrap_or_else(|error| {
+                tracing::warn!(folder = pattern.name, %error, "the directories of centres cannot be read");
+                Vec::new()
+            })
+        });
+        places.flatten().collect()
     }
 }
 
@@ -291,9 +383,15 @@ mod tests {
         assert_eq!((first.drop(), first.answer_after), (PathBuf::from("/base/drop/a/in"), Level::Mirrored));
         assert_eq!((first.quiet_seconds, first.expects(Kind::Returns)), (10, true));
         assert!(parse("").is_ok());
+        let pattern = "[[folder]]\nname = \"p\"\npath = \"all/{centre}/drop\"\n";
         for (wrong, word) in [
+            (format!("{pattern}centre = \"C1\"\n"), "name the centres"),
+            (format!("{pattern}{}", folder.replace("\"a\"", "\"p/C7\"")), "one of pattern"),
+            (folder.replace("\"a\"", &format!("\"{}\"", "x".repeat(65))), "at most 64"),
+            (pattern.replace("\"p\"", &format!("\"{}\"", "x".repeat(60))), "shorter"),
             (format!("{folder}quite_seconds = 3\n"), "quite_seconds"),
             (format!("{folder}{folder}"), "two folders"),
+            (format!("{folder}kinds = [\"reversals\"]\n"), "only from an operator"),
             (folder.replace("C1", "../x"), "centre"),
             (format!("{folder}answer_after = \"never\"\n"), "answer_after"),
             ("[central]\nlisten = \"7310\"\n".to_owned(), "0.0.0.0:7310"),
@@ -301,5 +399,34 @@ mod tests {
             let why = parse(&wrong).expect_err("a wrong configuration");
             assert!(why.contains(word), "{why}");
         }
+    }
+
+    /// Goal: a pattern stands for the directories that are there, and a name leads back to its folder. Method: directories with
+    /// names of centres and others, a file, a link; names of folders that are there and of none.
+    #[test]
+    fn a_pattern_stands_for_its_directories() {
+        let base = tempfile::tempdir().expect("a directory");
+        for name in ["C2/drop", "C1/drop", "not one", "much_too_long_for_one"] {
+            fs::create_dir_all(base.path().join("all").join(name)).expect("made");
+        }
+        fs::write(base.path().join("all/C3"), "no directory").expect("written");
+        std::os::unix::fs::symlink(base.path(), base.path().join("all/C4")).expect("linked");
+        let text = "[[folder]]\nname = \"p\"\npath = \"all/{centre}/drop\"\nbrand = \"B\"\n\
+                    [[folder]]\nname = \"a\"\npath = \"a\"\ncentre = \"C1\"\n";
+        let config = Config::parse(text, base.path()).expect("a good configuration");
+        let places = config.places();
+        let told = |folder: &Folder| (folder.name.clone(), folder.centre.clone(), folder.brand.clone(), folder.drop());
+        let all = base.path().join("all");
+        let expected = [
+            ("a".into(), "C1".into(), String::new(), base.path().join("a/in")),
+            ("p/C1".into(), "C1".into(), "B".into(), all.join("C1/drop/in")),
+            ("p/C2".into(), "C2".into(), "B".into(), all.join("C2/drop/in")),
+        ];
+        assert_eq!(places.iter().map(told).collect::<Vec<_>>(), expected);
+        for place in &places {
+            assert_eq!(config.folder(&place.name).as_ref().map(told), Some(told(place)));
+        }
+        assert_eq!(config.folder("p/C9").map(|folder| folder.path), Some(all.join("C9/drop")), "gone since");
+        assert!(config.folder("p").is_none() && config.folder("p/no centre").is_none());
     }
 }

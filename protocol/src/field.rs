@@ -188,11 +188,19 @@ pub enum Kind {
     Returns,
     /// `F.dsp`: certificates sent out again.
     Redispatches,
+    /// Withdrawals that are undone: by an operator only.
+    Reversals,
+    /// Deferrals that are extended, where an operator says so; a file of deferrals asks for them too.
+    Extensions,
+    /// Registrations made in error: by an operator only.
+    Voids,
+    /// Qualifications completed: by an operator only, while results are kept elsewhere.
+    Completions,
 }
 
 impl Kind {
     /// Every kind, in the order of their tags.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Enrolments,
         Self::Amendments,
         Self::Withdrawals,
@@ -201,6 +209,10 @@ impl Kind {
         Self::Dispatches,
         Self::Returns,
         Self::Redispatches,
+        Self::Reversals,
+        Self::Extensions,
+        Self::Voids,
+        Self::Completions,
     ];
 
     /// The kind's name in output, in configuration and on the command line.
@@ -214,7 +226,16 @@ impl Kind {
             Self::Dispatches => "dispatches",
             Self::Returns => "returns",
             Self::Redispatches => "redispatches",
+            Self::Reversals => "reversals",
+            Self::Extensions => "extensions",
+            Self::Voids => "voids",
+            Self::Completions => "completions",
         }
+    }
+
+    /// Whether files ask for it; the others only an operator does (DOMAIN.md 3.2).
+    pub fn is_in_files(self) -> bool {
+        self <= Self::Redispatches
     }
 }
 

@@ -219,7 +219,7 @@ codes! {
     SLOT_NOT_AVAILABLE = 4019 Error "slot not available", "Choose another slot.";
     BEFORE_REGISTRATION = 4020 Error "effective date before registration", "The date must not be before the start date of the registration.";
     REGISTRATION_EXPIRED = 4021 Error "registration expired", "The registration had expired on that date. Enrol again.";
-    NOT_DEFERRED = 4022 Error "registration not deferred", "Only a deferred registration can be resumed.";
+    NOT_DEFERRED = 4022 Error "registration not deferred", "Only a deferred registration can be resumed, or its deferral extended.";
     BREAKS_LATER_FACT = 4023 Query "would contradict a later fact", "A person is looking at it: something already recorded with a later date would no longer be possible.";
     RESUMED_LATE = 4024 Query "resumed after the agreed date", "A person is looking at it.";
     CERTIFICATE_UNKNOWN = 4025 Error "certificate not known", "Check the certificate number.";
@@ -232,6 +232,15 @@ codes! {
     ROW_REFUSED = 4032 Error "refused by a person who looked at it", "Ask us if the reason is not clear to you. Mend the row and send it again in a new file.";
     DIFFERS_FROM_ACCEPTED = 4033 Query "differs from what was accepted", "A person is looking at it. To change what is held of a learner, send an amendment.";
     KEY_UNUSABLE = 4034 Query "the learner's record cannot be opened", "A person is looking at it: it is no fault of the row.";
+    OPERATOR_ONLY = 4035 Error "only an operator can record this", "Ask us to record it.";
+    NOT_WITHDRAWN = 4036 Error "registration not withdrawn", "Only a withdrawal that holds on that date can be reversed.";
+    REVERSAL_TOO_LATE = 4037 Error "withdrawn too long ago", "The withdrawal can no longer be reversed. Enrol the learner again.";
+    REPLACED_SINCE = 4038 Error "another registration took its place", "The learner was enrolled again for the same qualification. Choose a day after that registration ended.";
+    REVERSED_SINCE = 4039 Query "withdrawn before, which was reversed", "A person is looking at it: this very withdrawal was accepted before and reversed since.";
+    DEFERRAL_LAPSED = 4040 Query "deferral lapsed", "A person is looking at it: the learner was to resume long before that date.";
+    REGISTRATION_VOID = 4041 Error "registration void", "The registration was made in error and is void. Name the one that took its place, or enrol the learner.";
+    VOIDED_SINCE = 4042 Query "enrolled before, which was void", "A person is looking at it: this very enrolment was accepted before and found to be in error since.";
+    REGISTRATION_COMPLETED = 4043 Error "qualification completed", "The qualification was completed on this registration before that date, so it can no longer be changed this way.";
 }
 
 #[cfg(test)]

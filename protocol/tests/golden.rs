@@ -11,11 +11,11 @@ use daybook_protocol::{
     entry::{Actor, Entry, Private, Sealed, Source},
     event::{
         Alarm, AmendmentClass, ArrivalRefused, CertificateDispatched, CertificateRedispatched, CertificateReturned,
-        Completion, ConfigAdopted, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed, FileProcessed,
-        FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled,
-        LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OriginalFiled, PersonTokens, Place,
-        Plan, ReceiptIssued, Refusal, ReturnReason, RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals,
-        WithdrawalReason,
+        Completion, ConfigAdopted, DeferralExtended, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed,
+        FileProcessed, FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended,
+        LearnerEnrolled, LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OriginalFiled,
+        PersonTokens, Place, Plan, QualificationCompleted, ReceiptIssued, Refusal, RegistrationVoided, ReturnReason,
+        RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, WithdrawalReason, WithdrawalReversed,
     },
     field::{Field, Kind},
     finding::{Code, Finding},
@@ -174,6 +174,18 @@ fn later_events() -> Vec<Event> {
     ]
 }
 
+/// Those of the desk that have their numbers beside them, from 30 on.
+fn numbered_events() -> Vec<(usize, Event)> {
+    let (registration, learner) = (REGISTRATION, KEY);
+    let resume_by = Date(16_200);
+    vec![
+        (30, Event::WithdrawalReversed(WithdrawalReversed { registration, learner, withdrawn: Sequence(71_000) })),
+        (31, Event::DeferralExtended(DeferralExtended { registration, learner, resume_by, ordinal: 2 })),
+        (32, Event::RegistrationVoided(RegistrationVoided { registration, learner })),
+        (33, Event::QualificationCompleted(QualificationCompleted { registration, learner })),
+    ]
+}
+
 fn entry(sequence: u64, event: Event) -> Entry {
     Entry {
         sequence: Sequence(sequence),
@@ -260,9 +272,9 @@ fn hold(file: &str, found: &BTreeMap<String, Vec<u8>>) {
 /// decodes to what it was.
 #[test]
 fn entries() {
-    let events: Vec<Event> = arrival_events().into_iter().chain(row_events()).chain(later_events()).collect();
+    let events = arrival_events().into_iter().chain(row_events()).chain(later_events());
     let mut found = BTreeMap::new();
-    for (place, event) in events.into_iter().enumerate() {
+    for (place, event) in events.enumerate().chain(numbered_events()) {
         let name = format!("{place:02}-{}", event.name());
         for (form, entry) in [("full", entry(300, event.clone())), ("bare", bare(4_294_967_296, event))] {
             let bytes = entry.encode().expect("encodes");
@@ -270,7 +282,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 29, "every event is here");
+    assert_eq!(found.len(), 2 * 33, "every event is here");
     hold("entries.txt", &found);
 }
 

@@ -34,7 +34,9 @@ struct FolderReport {
 /// found; that it cannot be read means that it could not be checked.
 pub(super) fn check(path: &Path, data: &Path, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
     let (problems, folders) = match Config::load(path) {
-        Ok((config, _)) => (Vec::new(), config.folders.iter().map(|folder| look(folder, &config, data)).collect()),
+        Ok((config, _)) => {
+            (Vec::new(), config.folders.iter().flat_map(|folder| look_at(folder, &config, data)).collect())
+        }
         Err(ConfigError::Wrong { why, .. }) => (vec![why], Vec::new()),
         Err(error) => return Err(error).context("cannot check"),
     };
@@ -50,11 +52,27 @@ pub(super) fn check(path: &Path, data: &Path, json: bool, screen: &mut dyn Scree
     Ok(if ok { Exit::Good } else { Exit::Problem })
 }
 
-fn look(folder: &Folder, config: &Config, data: &Path) -> FolderReport {
-    let mut problems = inspect(folder);
-    let (here, data) = (resolved(&folder.path), resolved(data));
+/// What is said of a folder, or of a pattern and of each of its folders.
+fn look_at(folder: &Folder, config: &Config, data: &Path) -> Vec<FolderReport> {
+    let Some(above) = folder.pattern() else { return vec![look(folder, inspect(folder), config, data)] };
+    let (problems, places) = match folder.places() {
+        Ok(places) => (Vec::new(), places),
+        Err(error) => (vec![format!("{} cannot be read: {error}", above.display())], Vec::new()),
+    };
+    let mut reports = vec![look(folder, problems, config, data)];
+    reports.extend(places.into_iter().map(|place| {
+        let problems = inspect(&place);
+        FolderReport { name: place.name, path: place.path, problems }
+    }));
+    reports
+}
+
+/// Adds to a folder's problems where it lies in another's way.
+fn look(folder: &Folder, mut problems: Vec<String>, config: &Config, data: &Path) -> FolderReport {
+    let whole = |folder: &Folder| resolved(&folder.pattern().unwrap_or_else(|| folder.path.clone()));
+    let (here, data) = (whole(folder), resolved(data));
     for other in config.folders.iter().filter(|other| other.name != folder.name) {
-        let there = resolved(&other.path);
+        let there = whole(other);
         if there == here {
             problems.push(format!("it is the same directory as folder {:?}", other.name));
         } else if there.starts_with(&here) {

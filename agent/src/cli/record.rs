@@ -1,12 +1,10 @@
 //! `daybook record`: a fact that an operator puts on record, typed as the columns of the row that would say the same, so
 //! that the desk judges it by the same rules; and that the machine's clock is right, which no row says.
 
+mod row;
+
 use clap::{ArgGroup, Args, Subcommand};
-use daybook_protocol::{
-    date::Date,
-    field::{Field, Kind},
-    ids::RegistrationNo,
-};
+use daybook_protocol::{date::Date, field::Field, ids::RegistrationNo};
 use serde::{Deserialize, Serialize};
 
 use super::values;
@@ -92,6 +90,66 @@ pub enum Record {
         #[command(flatten)]
         by: Signed,
     },
+    /// Reverse a withdrawal: the learner is enrolled again
+    #[command(
+        after_help = "Example:\n  daybook record reverse --registration R1-48213 --family-name Okafor \\\n      \
+                            --date-of-birth 2001-04-09 --on 2026-11-20 --reason \"sent by mistake\"\n\n\
+                            For as long as the office's policy allows (30 days), and unless another registration took its place."
+    )]
+    Reverse {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        /// From which day they count as enrolled again: that of the withdrawal, if it was a mistake
+        #[arg(long, value_name = "DATE")]
+        on: Date,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Declare a registration void: it was made in error, and nothing came of it
+    #[command(after_help = "Example:\n  daybook record void --registration R1-48213 --family-name Okafor \\\n      \
+                            --date-of-birth 2001-04-09 --on 2026-11-20 --reason \"wrong qualification typed\"\n\n\
+                            It counts as if it had never been: the learner can be enrolled again. Not once a result or \
+                            certificate is on record.")]
+    Void {
+        /// The registration's number
+        #[arg(long, value_name = "NUMBER")]
+        registration: RegistrationNo,
+        #[command(flatten)]
+        identity: Identity,
+        /// The day on which it was decided
+        #[arg(long, value_name = "DATE")]
+        on: Date,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Record that the qualification of a registration is completed
+    #[command(
+        after_help = "Example:\n  daybook record complete --registration R1-48213 --family-name Okafor \\\n      \
+                            --date-of-birth 2001-04-09 --on 2026-11-20 --reason \"results of all four units seen\"\n\n\
+                            It can no longer be withdrawn or deferred then."
+    )]
+    Complete {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        /// The day of the last result
+        #[arg(long, value_name = "DATE")]
+        on: Date,
+        /// On what evidence
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
     /// Defer a registration
     #[command(
         after_help = "Example:\n  daybook record defer --uln 1000000019 --family-name Okafor --date-of-birth 2001-04-09 \\\n      \
@@ -106,6 +164,27 @@ pub enum Record {
         #[arg(long, value_name = "DATE")]
         from: Date,
         /// The day by which the learner is to resume
+        #[arg(long, value_name = "DATE")]
+        resume_by: Date,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Extend the deferral of a registration
+    #[command(after_help = "Example:\n  daybook record extend --registration R1-48213 --family-name Okafor \\\n      \
+                            --date-of-birth 2001-04-09 --from 2027-03-01 --resume-by 2027-06-01 --reason \"leave prolonged\"\n\n\
+                            It counts as one more deferral. A deferral that lapsed can be extended too.")]
+    Extend {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        /// From which day the new day holds
+        #[arg(long, value_name = "DATE")]
+        from: Date,
+        /// The day by which the learner is to resume now
         #[arg(long, value_name = "DATE")]
         resume_by: Date,
         /// Why
@@ -274,104 +353,4 @@ fn return_reason() -> impl clap::builder::TypedValueParser<Value = String> {
         "ADDRESSEE_UNKNOWN",
         "OTHER",
     ])
-}
-
-/// The columns of a row as they fill up.
-#[derive(Default)]
-struct Columns(Vec<(Field, String)>);
-
-impl Columns {
-    fn put(mut self, field: Field, value: &impl ToString) -> Self {
-        self.0.push((field, value.to_string()));
-        self
-    }
-
-    fn maybe(self, field: Field, value: Option<&impl ToString>) -> Self {
-        match value {
-            Some(value) => self.put(field, value),
-            None => self,
-        }
-    }
-
-    fn whose(self, whose: &Whose) -> Self {
-        self.maybe(Field::RegistrationNo, whose.registration.as_ref())
-            .maybe(Field::Uln, whose.uln.as_ref())
-            .maybe(Field::Qualification, whose.qualification.as_ref())
-    }
-
-    fn identity(self, identity: &Identity) -> Self {
-        self.put(Field::FamilyName, &identity.family_name)
-            .put(Field::DateOfBirth, &identity.date_of_birth)
-            .maybe(Field::GivenNames, identity.given_names.as_ref())
-            .maybe(Field::CentreNo, identity.centre.as_ref())
-    }
-
-    fn carriage(self, carriage: &Carriage) -> Self {
-        self.maybe(Field::Carrier, carriage.carrier.as_ref())
-            .maybe(Field::Tracking, carriage.tracking.as_ref())
-            .maybe(Field::Address, carriage.address.as_ref())
-    }
-}
-
-impl Record {
-    /// Who signs it, where a name was given.
-    pub fn operator(&self) -> Option<&str> {
-        self.signed().operator.operator.as_deref()
-    }
-
-    /// What else is to be kept with it.
-    pub fn notes(&self) -> Option<&str> {
-        self.signed().notes.as_deref()
-    }
-
-    fn signed(&self) -> &Signed {
-        match self {
-            Self::Withdraw { by, .. }
-            | Self::Defer { by, .. }
-            | Self::Resume { by, .. }
-            | Self::Amend { by, .. }
-            | Self::Dispatch { by, .. }
-            | Self::Return { by, .. }
-            | Self::Redispatch { by, .. }
-            | Self::Clock { by, .. } => by,
-        }
-    }
-
-    /// The row of a file that would say the same: its kind, and its values by column; `None` where no row says it.
-    pub fn row(&self) -> Option<(Kind, Vec<(Field, String)>)> {
-        let row = Columns::default();
-        let (kind, row) = match self {
-            Self::Withdraw { whose, identity, on, reason, last_attended, .. } => {
-                let row = row.whose(whose).identity(identity).put(Field::WithdrawalDate, on);
-                let row = row.put(Field::WithdrawalReason, reason);
-                (Kind::Withdrawals, row.maybe(Field::LastAttendedOn, last_attended.as_ref()))
-            }
-            Self::Defer { whose, identity, from, resume_by, reason, .. } => {
-                let row = row.whose(whose).identity(identity).put(Field::DeferFrom, from);
-                (Kind::Deferrals, row.put(Field::ResumeBy, resume_by).put(Field::DeferralReason, reason))
-            }
-            Self::Resume { whose, identity, on, reason, .. } => {
-                let row = row.whose(whose).identity(identity);
-                (Kind::Resumptions, row.put(Field::ResumedOn, on).put(Field::Reason, reason))
-            }
-            Self::Amend { whose, identity, field, to, on, reason, .. } => {
-                let row = row.whose(whose).identity(identity).put(Field::AmendedField, field).put(Field::NewValue, to);
-                (Kind::Amendments, row.maybe(Field::EffectiveDate, on.as_ref()).put(Field::Reason, reason))
-            }
-            Self::Dispatch { certificate, whose, on, carriage, reason, .. } => {
-                let row = row.put(Field::CertificateNo, certificate).whose(whose).put(Field::DispatchedOn, on);
-                (Kind::Dispatches, row.carriage(carriage).put(Field::Reason, reason))
-            }
-            Self::Return { certificate, on, reason, .. } => {
-                let row = row.put(Field::CertificateNo, certificate).put(Field::ReturnedOn, on);
-                (Kind::Returns, row.put(Field::ReturnReason, reason))
-            }
-            Self::Redispatch { certificate, on, carriage, evidence, reason, .. } => {
-                let row = row.put(Field::CertificateNo, certificate).put(Field::DispatchedOn, on).carriage(carriage);
-                (Kind::Redispatches, row.maybe(Field::Evidence, evidence.as_ref()).put(Field::Reason, reason))
-            }
-            Self::Clock { .. } => return None,
-        };
-        Some((kind, row.maybe(Field::Notes, self.signed().notes.as_ref()).0))
-    }
 }

@@ -132,7 +132,8 @@ pub(super) fn words(text: &str) -> Result<String, String> {
 
 /// One of the kinds of file.
 pub(super) fn kind() -> impl TypedValueParser<Value = Kind> {
-    PossibleValuesParser::new(Kind::ALL.map(Kind::name)).try_map(|name| name.parse::<Kind>())
+    PossibleValuesParser::new(Kind::ALL.into_iter().filter(|kind| kind.is_in_files()).map(Kind::name))
+        .try_map(|name| name.parse::<Kind>())
 }
 
 /// What can be amended of a learner (DOMAIN.md 3.1).

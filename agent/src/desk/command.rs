@@ -66,9 +66,14 @@ pub enum Ask {
         /// Token of the field and its new value.
         change: Token,
     },
-    /// Defer; effective on the first day of the deferral.
+    /// Defer, or extend the deferral that is in force; effective on the first day.
     Defer {
         /// The day by which the learner is to resume.
+        resume_by: Date,
+    },
+    /// Extend a deferral; effective on the day from which the new day holds.
+    Extend {
+        /// The day by which the learner is to resume now.
         resume_by: Date,
     },
     /// Resume; effective on the day of resumption.
@@ -80,6 +85,12 @@ pub enum Ask {
         /// The last day of attendance, where given.
         last_attended_on: Option<Date>,
     },
+    /// Undo a withdrawal; effective on the day from which the learner counts as enrolled again.
+    Reverse,
+    /// Declare a registration void, made in error; dated by the day of the decision.
+    Void,
+    /// Record that the qualification is completed; effective on the day of the last result.
+    Complete,
     /// Record that a certificate was sent out.
     Dispatch {
         /// Its number.
@@ -116,8 +127,12 @@ impl Ask {
             Self::Enrol { .. } => Kind::Enrolments,
             Self::Amend { .. } => Kind::Amendments,
             Self::Defer { .. } => Kind::Deferrals,
+            Self::Extend { .. } => Kind::Extensions,
             Self::Resume => Kind::Resumptions,
             Self::Withdraw { .. } => Kind::Withdrawals,
+            Self::Reverse => Kind::Reversals,
+            Self::Void => Kind::Voids,
+            Self::Complete => Kind::Completions,
             Self::Dispatch { .. } => Kind::Dispatches,
             Self::Return { .. } => Kind::Returns,
             Self::Redispatch { .. } => Kind::Redispatches,

@@ -18,6 +18,13 @@ pub struct Occasion {
     pub released: bool,
 }
 
+impl Occasion {
+    /// Whether no person has looked at what is asked: it comes from a file, and was not let go on.
+    pub(super) fn is_unseen(&self) -> bool {
+        self.arrival.is_some() && !self.released
+    }
+}
+
 /// What becomes of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {

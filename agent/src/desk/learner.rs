@@ -3,9 +3,7 @@
 
 use daybook_protocol::{
     date::Date,
-    event::{
-        AmendmentClass, Event, LearnerDeferred, LearnerDetailsAmended, LearnerResumed, LearnerWithdrawn, PersonTokens,
-    },
+    event::{AmendmentClass, Event, LearnerDetailsAmended, LearnerResumed, LearnerWithdrawn, PersonTokens},
     field::Field,
     finding::Code,
     ids::{KeyId, Sequence, Token},
@@ -13,7 +11,9 @@ use daybook_protocol::{
 
 use super::{
     Action, Ask, Command, Decision, Enrolment, Fact, Objection, Obstacle, Occasion, Policy, Registration, Subject,
+    completion, deferral,
     repeat::{Accepted, known_again, repeated},
+    reversal, void,
 };
 
 /// A learner, with all registrations.
@@ -88,6 +88,12 @@ pub fn decide(found: &Candidates, command: &Command, occasion: Occasion, policy:
     };
     let decision = match &command.ask {
         Ask::Amend { .. } => amend(learner, found.by_new_uln, command, occasion),
+        ask if occasion.arrival.is_some() && !ask.kind().is_in_files() => {
+            Decision::Reject(Objection::of(Code::OPERATOR_ONLY))
+        }
+        Ask::Reverse => reversal::decide(learner, command, occasion, policy),
+        Ask::Void => void::decide(learner, command, occasion),
+        Ask::Complete => completion::decide(learner, command, occasion, policy),
         _ => step(learner, command, occasion, policy),
     };
     match decision {
@@ -165,13 +171,23 @@ fn overlap(
     occasion: Occasion,
 ) -> Option<Decision> {
     let alike = || learner.registrations.iter().filter(|it| it.qualification == qualification && it.brand == brand);
-    let first = alike().filter(|it| it.centre == centre).find_map(|it| it.same(starts_on, Action::Enrolled));
+    let same = || alike().filter(|it| it.centre == centre && it.same(starts_on, Action::Enrolled).is_some());
+    let first = same().filter(|it| it.voided().is_none()).find_map(|it| it.same(starts_on, Action::Enrolled));
     if let Some(first) = first {
         return Some(repeated(first.accepted(), occasion));
     }
+    if let Some(void) = same().find_map(Registration::voided).filter(|_| occasion.is_unseen()) {
+        let objection = Objection::of(Code::VOIDED_SINCE).against(void.sequence);
+        return Some(Decision::Hold(objection.about(learner.id)));
+    }
+    let alike = || alike().filter(|it| it.voided().is_none());
     if let Some(open) = alike().find(|it| it.open(starts_on)) {
         let objection = Objection::of(Code::ALREADY_ENROLLED).against(open.no.sequence);
         return Some(Decision::Reject(objection.about(learner.id)));
+    }
+    if let Some(reopened) = alike().find_map(|it| reversal::after(it, starts_on)) {
+        let objection = Objection::of(Code::BREAKS_LATER_FACT).against(reopened);
+        return Some(Decision::Hold(objection.about(learner.id)));
     }
     let later = alike().find(|it| it.starts_on().is_some_and(|later| later > starts_on && later <= expires_on))?;
     let objection = Objection::of(Code::BREAKS_LATER_FACT).against(later.no.sequence);
@@ -218,13 +234,20 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
     let on = command.effective_on;
     let action = match &command.ask {
         Ask::Defer { resume_by } => Action::Deferred(*resume_by),
+        Ask::Extend { resume_by } => Action::Extended(*resume_by),
         Ask::Resume => Action::Resumed,
         Ask::Withdraw { reason, .. } => Action::Withdrawn(*reason),
         _ => return Decision::Reject(Objection::of(Code::VALUE_FORMAT)),
     };
     let meant: Vec<&Registration> = meant(learner, &command.subject).collect();
-    if let Some(first) = meant.iter().find_map(|it| it.same(on, action)) {
-        return repeated(first.accepted(), occasion);
+    if let Some((registration, first)) = meant.iter().find_map(|it| Some((it, deferral::known(it, on, action)?))) {
+        match reversal::of(registration, first) {
+            None => return repeated(first.accepted(), occasion),
+            Some(undone_by) if occasion.is_unseen() => {
+                return Decision::Hold(Objection::of(Code::REVERSED_SINCE).against(undone_by));
+            }
+            Some(_) => {}
+        }
     }
     if on > occasion.today.plus_days(policy.withdrawal_ahead_days) {
         return Decision::Reject(Objection::of(Code::FURTHER_THAN_ALLOWED));
@@ -235,10 +258,14 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
     };
     let before = registration.standing(on);
     let (learner, no) = (learner.id, registration.no);
+    if occasion.is_unseen()
+        && let Some(code) = deferral::doubt(before, on, action, policy)
+    {
+        return Decision::Hold(Objection::of(code).against(no.sequence));
+    }
     let event = match &command.ask {
-        Ask::Defer { resume_by } => {
-            let ordinal = before.map_or(0, |standing| standing.deferrals).saturating_add(1);
-            Event::LearnerDeferred(LearnerDeferred { registration: no, learner, resume_by: *resume_by, ordinal })
+        Ask::Defer { resume_by } | Ask::Extend { resume_by } => {
+            deferral::event(registration, before, learner, *resume_by)
         }
         Ask::Withdraw { reason, last_attended_on } => Event::LearnerWithdrawn(LearnerWithdrawn {
             registration: no,
@@ -248,10 +275,6 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
         }),
         _ => {
             let since = before.map_or(on, |standing| standing.since.0);
-            let agreed = before.and_then(|standing| standing.resume_by).unwrap_or(on);
-            if occasion.arrival.is_some() && !occasion.released && on > agreed.plus_days(policy.resume_grace_days) {
-                return Decision::Hold(Objection::of(Code::RESUMED_LATE).against(no.sequence));
-            }
             let days_deferred = u32::try_from(on.0 - since.0).unwrap_or(0);
             Event::LearnerResumed(LearnerResumed { registration: no, learner, days_deferred })
         }
@@ -261,11 +284,14 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
 
 /// The registrations that a command can mean: the one named, else those for the qualification, else all.
 pub(super) fn meant<'a>(learner: &'a Learner, subject: &'a Subject) -> impl Iterator<Item = &'a Registration> {
-    learner.registrations.iter().filter(|it| match (&subject.registration, &subject.qualification) {
+    let named = learner.registrations.iter().filter(|it| match (&subject.registration, &subject.qualification) {
         (Some(no), _) => it.no == *no,
         (None, Some(qualification)) => it.qualification == *qualification,
         (None, None) => true,
-    })
+    });
+    // Nobody means a void one while there is another.
+    let another = named.clone().any(|it| it.voided().is_none());
+    named.filter(move |it| !another || it.voided().is_none())
 }
 
 /// The one registration of those meant for which a step is possible; else what explains best why there is
@@ -276,7 +302,8 @@ pub(super) fn choose<'a>(
     action: Action,
     policy: &Policy,
 ) -> Result<&'a Registration, Obstacle> {
-    let tried: Vec<_> = meant.iter().map(|it| (*it, it.fits(on, action, policy))).collect();
+    let fits = |it: &Registration| it.fits(on, deferral::meant_by(it, on, action), policy);
+    let tried: Vec<_> = meant.iter().map(|it| (*it, fits(it))).collect();
     let mut possible = tried.iter().filter(|(_, fits)| fits.is_ok());
     match (possible.next(), possible.next()) {
         (Some((registration, _)), None) => Ok(registration),

@@ -2,13 +2,19 @@
 
 mod certificate;
 mod command;
+mod completion;
 mod decision;
+mod deferral;
 mod fields;
 mod learner;
 mod policy;
 mod registration;
 mod repeat;
+mod reversal;
+#[cfg(test)]
+mod scene;
 mod survey;
+mod void;
 
 pub use certificate::{Certificate, Leg, Move, decide as decide_certificate};
 pub use command::{

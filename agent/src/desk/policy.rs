@@ -8,14 +8,17 @@ use serde::Deserialize;
 pub struct Policy {
     /// For how many years a registration lasts.
     pub registration_years: i16,
-    /// How often a registration may be deferred.
+    /// How often a registration may be deferred, extensions counted.
     pub deferrals_max: u8,
     /// For how many days in all a registration may be deferred.
     pub deferral_days_max: i32,
-    /// For how many days after the agreed day a late resumption is still taken without a person's word.
+    /// For how many days after the agreed day a late resumption is still taken without a person's word. Then the deferral has
+    /// lapsed.
     pub resume_grace_days: i32,
     /// How many days ahead a withdrawal may be dated.
     pub withdrawal_ahead_days: i32,
+    /// For how many days a withdrawal can be reversed, from its own day or the day it was recorded, whichever is later.
+    pub reversal_days: i32,
     /// The youngest age at the start, in years.
     pub age_min: i16,
     /// The oldest age at the start, in years.
@@ -38,6 +41,7 @@ impl Default for Policy {
             deferral_days_max: 365,
             resume_grace_days: 30,
             withdrawal_ahead_days: 30,
+            reversal_days: 30,
             age_min: 10,
             age_max: 100,
             age_usual: [14, 85],

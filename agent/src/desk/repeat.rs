@@ -8,7 +8,7 @@ use daybook_protocol::{
 };
 
 use super::{
-    Action, Ask, Change, Command, Decision, Learner, Objection, Occasion, Step,
+    Action, Ask, Change, Command, Decision, Learner, Objection, Occasion, Step, deferral,
     learner::{Candidates, meant},
 };
 
@@ -50,17 +50,21 @@ fn accepted(learner: &Learner, command: &Command, stated: Token) -> Option<Accep
         }
         Ask::Enrol { centre, brand } => {
             let qualification = command.subject.qualification.as_ref();
-            let mut same = learner
-                .registrations
-                .iter()
-                .filter(|it| Some(&it.qualification) == qualification && it.brand == *brand && it.centre == *centre);
+            let mut same =
+                learner.registrations.iter().filter(|it| it.voided().is_none()).filter(|it| {
+                    Some(&it.qualification) == qualification && it.brand == *brand && it.centre == *centre
+                });
             return same.find_map(|it| it.same(on, Action::Enrolled).map(Step::accepted).filter(then));
         }
         Ask::Defer { resume_by } => Action::Deferred(*resume_by),
+        Ask::Extend { resume_by } => Action::Extended(*resume_by),
         Ask::Resume => Action::Resumed,
         Ask::Withdraw { reason, .. } => Action::Withdrawn(*reason),
+        Ask::Reverse => Action::Reversed,
+        Ask::Void => Action::Voided,
+        Ask::Complete => Action::Completed,
         // Certificates are known by their numbers, not by names.
         Ask::Dispatch { .. } | Ask::Return { .. } | Ask::Redispatch { .. } => return None,
     };
-    meant(learner, &command.subject).find_map(|it| it.same(on, action).map(Step::accepted).filter(then))
+    meant(learner, &command.subject).find_map(|it| deferral::known(it, on, action).map(Step::accepted).filter(then))
 }

@@ -37,9 +37,11 @@ const DATES_MAX: usize = 3;
 fn dates(kind: Kind) -> &'static [Field] {
     match kind {
         Kind::Enrolments => &[Field::DateOfBirth, Field::StartDate],
-        Kind::Amendments => &[Field::DateOfBirth, Field::EffectiveDate],
+        Kind::Amendments | Kind::Reversals | Kind::Voids | Kind::Completions => {
+            &[Field::DateOfBirth, Field::EffectiveDate]
+        }
         Kind::Withdrawals => &[Field::DateOfBirth, Field::WithdrawalDate, Field::LastAttendedOn],
-        Kind::Deferrals => &[Field::DateOfBirth, Field::DeferFrom, Field::ResumeBy],
+        Kind::Deferrals | Kind::Extensions => &[Field::DateOfBirth, Field::DeferFrom, Field::ResumeBy],
         Kind::Resumptions => &[Field::DateOfBirth, Field::ResumedOn],
         Kind::Dispatches | Kind::Redispatches => &[Field::DateOfBirth, Field::DispatchedOn],
         Kind::Returns => &[Field::DateOfBirth, Field::ReturnedOn],

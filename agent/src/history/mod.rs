@@ -46,6 +46,8 @@ pub struct View {
     pub on: Option<Date>,
     /// The day on which states are judged where `on` names none: today, or with `as_of` the day of that moment.
     pub today: Date,
+    /// For how many days after the agreed one a deferral has not lapsed yet, by the office's policy.
+    pub resume_grace_days: i32,
 }
 
 /// The life of a learner.
@@ -89,6 +91,9 @@ pub struct RegistrationLife {
     pub since: Option<Date>,
     /// By which day the learner is to resume, while deferred.
     pub resume_by: Option<Date>,
+    /// Since when the deferral has lapsed, where it has: the learner is long overdue, and a person is to decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lapsed_since: Option<Date>,
     /// Its facts, in the order in which they hold.
     pub facts: Vec<FactLine>,
 }
@@ -235,8 +240,8 @@ fn registration(start_on: Date, event: &LearnerEnrolled, facts: &[&Told], view: 
     let (mut steps, mut lines) = (Vec::new(), Vec::new());
     for Told { entry, .. } in facts {
         let Some((_, action)) = Action::of(&entry.event).filter(|(no, _)| *no == event.registration) else { continue };
-        let (effective_on, sequence) = (entry.holds_from(), entry.sequence);
-        steps.push(Step { effective_on, sequence, arrival: arrival(entry.source), action });
+        let (effective_on, recorded_on, sequence) = (entry.holds_from(), entry.recorded_at.day(), entry.sequence);
+        steps.push(Step { effective_on, recorded_on, sequence, arrival: arrival(entry.source), action });
         if view.on.is_none_or(|on| effective_on <= on) {
             lines.push(FactLine { effective_on, sequence, what: entry.event.name() });
         }
@@ -249,7 +254,8 @@ fn registration(start_on: Date, event: &LearnerEnrolled, facts: &[&Told], view: 
         expires_on: event.expires_on,
         steps,
     };
-    let standing = stream.standing(view.on.unwrap_or(view.today));
+    let day = view.on.unwrap_or(view.today);
+    let standing = stream.standing(day);
     RegistrationLife {
         registration: stream.no,
         qualification: stream.qualification,
@@ -260,6 +266,7 @@ fn registration(start_on: Date, event: &LearnerEnrolled, facts: &[&Told], view: 
         state: standing.map(|standing| standing.state),
         since: standing.map(|standing| standing.since.0),
         resume_by: standing.and_then(|standing| standing.resume_by),
+        lapsed_since: standing.and_then(|standing| standing.lapsed_since(day, view.resume_grace_days)),
         facts: lines,
     }
 }

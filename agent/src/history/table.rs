@@ -90,7 +90,8 @@ impl Page {
         let standing = match (life.state, life.since) {
             (Some(state), Some(since)) => {
                 let resume = life.resume_by.map(|day| format!(", to resume by {day}")).unwrap_or_default();
-                format!("{} since {since}{resume}", word(&state))
+                let lapsed = life.lapsed_since.map(|day| format!(", lapsed since {day}")).unwrap_or_default();
+                format!("{} since {since}{resume}{lapsed}", word(&state))
             }
             _ => "not yet begun".to_owned(),
         };
@@ -183,6 +184,12 @@ fn about(event: &Event) -> String {
             let attended = event.last_attended_on.map(|day| format!(", last attended on {day}")).unwrap_or_default();
             format!("registration {}, reason {}{attended}", event.registration, word(&event.reason))
         }
+        Event::DeferralExtended(event) => {
+            format!("registration {}, to resume by {}, deferral {}", event.registration, event.resume_by, event.ordinal)
+        }
+        Event::QualificationCompleted(event) => format!("registration {}", event.registration),
+        Event::RegistrationVoided(event) => format!("registration {}, made in error", event.registration),
+        Event::WithdrawalReversed(event) => format!("registration {}, enrolled again", event.registration),
         Event::CertificateDispatched(event) => format!(
             "certificate {} on registration {}{}{}",
             event.certificate,

@@ -25,7 +25,7 @@ fn told(learner: KeyId, revealed: bool) -> Vec<Told> {
 }
 
 fn view(as_of: Option<u64>, on: Option<&str>) -> View {
-    View { as_of: as_of.map(Sequence), on: on.map(date), today: date("2026-12-01") }
+    View { as_of: as_of.map(Sequence), on: on.map(date), today: date("2026-12-01"), resume_grace_days: 30 }
 }
 
 fn history(as_of: Option<u64>, on: Option<&str>) -> History {
@@ -85,6 +85,24 @@ fn the_state_is_that_of_the_day_as_known() {
         assert_eq!(first.since.is_some(), expected.is_some());
     }
     assert!(history(Some(4), None).registrations.is_empty());
+}
+
+/// Goal: a deferral that nobody ended is told as lapsed, and only while it is in force. Method: the days around its end.
+#[test]
+fn a_lapsed_deferral_is_told() {
+    for (as_of, on, expected) in [
+        // To resume by 2014-04-30: thirty days more are not late yet.
+        (Some(11), Some("2014-05-30"), None),
+        (Some(11), Some("2014-05-31"), Some("2014-05-31")),
+        (Some(11), Some("2016-09-30"), Some("2014-05-31")),
+        (Some(11), Some("2016-10-01"), None),
+        (None, Some("2014-05-31"), None),
+    ] {
+        let history = history(as_of, on);
+        let lapsed = history.registrations.first().and_then(|it| it.lapsed_since);
+        assert_eq!(lapsed, expected.map(date), "as of {as_of:?} on {on:?}");
+        assert_eq!(history.table().contains(", lapsed since 2014-05-31"), expected.is_some());
+    }
 }
 
 /// Goal: who someone is on a day follows the amendments in the order in which they hold, not in which they were told; and

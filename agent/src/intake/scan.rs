@@ -42,6 +42,8 @@ pub struct Scan {
     pub ready: Vec<Ready>,
     /// What is not taken and was not reported before; at most [`REFUSED_MAX`].
     pub refused: Vec<Refused>,
+    /// Whether there is nothing in the folder at all.
+    pub empty: bool,
     /// How many names are still waited for, temporary ones, those over a limit and those behind an older file included.
     pub waiting: usize,
     /// After how long another look may show something new by itself; at once, where a limit cut this one short.
@@ -152,15 +154,21 @@ impl Scanner {
         }
     }
 
+    /// Lets go of the folder until the next scan.
+    pub fn rest(&mut self) {
+        self.drop = None;
+    }
+
     /// Looks at the folder. `now` is the monotonic clock.
     pub fn scan(&mut self, now: Instant) -> Result<Scan, IntakeError> {
         self.drop = None;
         let drop = self.open_drop()?;
         self.turn += 1;
-        let mut scan = Scan::default();
+        let mut scan = Scan { empty: true, ..Scan::default() };
         let mut markers = HashMap::new();
         for name in drop.names().map_err(|source| self.unusable(source))? {
             let name = name.map_err(|source| self.unusable(source))?;
+            scan.empty = false;
             if name::is_temporary(&name) {
                 scan.waiting += 1;
                 continue;

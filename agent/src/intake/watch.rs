@@ -2,20 +2,20 @@
 //! depend on it.
 
 use std::{
+    collections::HashMap,
     fs,
     os::unix::fs::MetadataExt,
-    path::PathBuf,
-    sync::{
-        Arc,
-        mpsc::{self, Receiver, SyncSender},
-    },
-    time::SystemTime,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, SystemTime},
 };
 
 use notify::{
     Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
     event::{AccessKind, AccessMode, ModifyKind, RenameMode},
 };
+
+use super::dir::Dir;
 
 /// At most this many hints wait to be read; those beyond are dropped, since a full queue says enough.
 pub const HINTS_MAX: usize = 4096;
@@ -38,71 +38,116 @@ pub enum HintKind {
     RenamedIn(String),
 }
 
+/// The time of a directory's last change says nothing of what came within so long after it: some file systems tell times to
+/// two seconds.
+const TIMES_DIFFER: Duration = Duration::from_secs(3);
+
 /// Watches some directories for as long as it lives.
 #[derive(Debug)]
 pub struct Watcher {
     /// `None` where the operating system gives no more watchers.
     inner: Option<RecommendedWatcher>,
     watched: Vec<Watched>,
+    places: Places,
 }
+
+/// The place of each watched directory, by its path, for whoever passes events on.
+type Places = Arc<RwLock<HashMap<PathBuf, usize>>>;
 
 /// What tells a directory from one that was made anew under its name: device, number, and the time of its making, since
 /// file systems give numbers out again at once.
 type Known = (u64, u64, Option<SystemTime>);
 
-/// A directory, and which one it was when the watch was set.
+/// A directory, and what it was when it was last looked at.
 #[derive(Debug)]
 struct Watched {
     path: PathBuf,
     known: Option<Known>,
+    /// Whether the operating system watches it.
+    set: bool,
+    /// It lies on a share, where other machines may change what it holds unseen, and its times as well.
+    on_share: bool,
+    modified: Option<SystemTime>,
 }
 
 impl Watcher {
-    /// Watches the `in/` of each folder, as far as the operating system lets it. Never fails: the periodic scan does without.
-    pub fn new(paths: Vec<PathBuf>) -> (Self, Receiver<Hint>) {
-        let (sender, hints) = mpsc::sync_channel(HINTS_MAX);
-        let shared: Arc<[PathBuf]> = paths.as_slice().into();
+    /// Watches the `in/` of each folder, as far as the operating system lets it, and gives hints to `tell`. Never fails: the
+    /// periodic scan does without.
+    pub fn new(paths: Vec<PathBuf>, tell: impl Fn(Hint) + Send + 'static) -> Self {
+        let places = Places::default();
+        let shared = Arc::clone(&places);
         let inner = notify::recommended_watcher(move |event| {
             if let Ok(event) = event {
-                pass_on(&event, &shared, &sender);
+                pass_on(&event, &shared.read().unwrap_or_else(PoisonError::into_inner), &tell);
             }
         });
         if let Err(error) = &inner {
             tracing::warn!(%error, "folders are not watched; files are found by the periodic scan");
         }
-        let watched = paths.into_iter().map(|path| Watched { path, known: None }).collect();
-        let mut all = Self { inner: inner.ok(), watched };
-        all.refresh();
-        (all, hints)
+        let mut all = Self { inner: inner.ok(), watched: Vec::new(), places };
+        for path in paths {
+            all.add(path);
+        }
+        all
     }
 
-    /// Sets the watches that are missing, and again where a directory was made anew: a watch is on a directory, not on its
-    /// name. To be called with each periodic scan. Gives the folders that are not watched.
+    /// Watches one more directory; its place is behind those before it.
+    pub fn add(&mut self, path: PathBuf) {
+        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
+        places.insert(path.clone(), self.watched.len());
+        drop(places);
+        let mut watched = Watched { path, known: None, set: false, on_share: true, modified: None };
+        watched.look(self.inner.as_mut());
+        self.watched.push(watched);
+    }
+
+    /// Looks at each directory: sets watches that are missing, and again where one was made anew, since a watch is on a directory,
+    /// not on its name. To be called with each periodic scan. Gives the places of those that may have changed since the last
+    /// call, whatever was hinted at: by the time of their last change where that can be trusted, else all.
     pub fn refresh(&mut self) -> Vec<usize> {
-        let Some(inner) = &mut self.inner else { return (0..self.watched.len()).collect() };
-        for watched in &mut self.watched {
-            // Looked at before the watch is set: if it is replaced between, the next refresh sees another directory.
-            let found = fs::metadata(&watched.path).ok();
-            let known = found.map(|found| (found.dev(), found.ino(), found.created().ok()));
-            if known.is_some() && watched.known == known {
-                continue;
+        let mut changed = Vec::new();
+        for (place, watched) in self.watched.iter_mut().enumerate() {
+            if watched.look(self.inner.as_mut()) {
+                changed.push(place);
             }
-            // The old one may be gone by itself, or never have been.
-            let _ = inner.unwatch(&watched.path);
-            let set = known.is_some() && inner.watch(&watched.path, RecursiveMode::NonRecursive).is_ok();
-            watched.known = known.filter(|_| set);
         }
-        let unwatched = |(place, watched): (usize, &Watched)| watched.known.is_none().then_some(place);
-        self.watched.iter().enumerate().filter_map(unwatched).collect()
+        changed
+    }
+}
+
+impl Watched {
+    /// Looks at it, and sets the watch where it is missing. Whether it may have changed since the last time.
+    fn look(&mut self, inner: Option<&mut RecommendedWatcher>) -> bool {
+        // Looked at before the watch is set: if it is replaced between, the next look sees another directory.
+        let Ok(found) = fs::metadata(&self.path) else {
+            (self.known, self.set) = (None, false);
+            return true;
+        };
+        let known = Some((found.dev(), found.ino(), found.created().ok()));
+        if self.known != known {
+            self.on_share = Dir::open(&self.path).is_ok_and(|dir| dir.on_share());
+        }
+        if let Some(inner) = inner
+            && (!self.set || self.known != known)
+        {
+            // The old one may be gone by itself, or never have been.
+            let _ = inner.unwatch(&self.path);
+            self.set = inner.watch(&self.path, RecursiveMode::NonRecursive).is_ok();
+        }
+        let modified = found.modified().ok();
+        let settled = modified.is_some_and(|at| at.elapsed().is_ok_and(|since| since > TIMES_DIFFER));
+        let same = self.known == known && self.modified == modified && settled && !self.on_share;
+        (self.known, self.modified) = (known, modified);
+        !same
     }
 }
 
 /// Turns an event into hints. What our own scans and moves cause is left out, so that a look does not lead to a look.
-fn pass_on(event: &Event, paths: &[PathBuf], hints: &SyncSender<Hint>) {
-    // A full queue or nobody listening: the periodic scan finds it.
-    let send = |folder, kind| drop(hints.try_send(Hint { folder, kind }));
+fn pass_on(event: &Event, places: &HashMap<PathBuf, usize>, tell: &impl Fn(Hint)) {
     if event.need_rescan() {
-        (0..paths.len()).for_each(|folder| send(folder, HintKind::Changed));
+        for folder in places.values() {
+            tell(Hint { folder: *folder, kind: HintKind::Changed });
+        }
         return;
     }
     let renamed = match event.kind {
@@ -116,14 +161,20 @@ fn pass_on(event: &Event, paths: &[PathBuf], hints: &SyncSender<Hint>) {
         return;
     };
     let name = name.to_str().filter(|_| renamed);
-    for (folder, _) in paths.iter().enumerate().filter(|(_, path)| path.as_path() == directory) {
-        send(folder, name.map_or(HintKind::Changed, |name| HintKind::RenamedIn(name.to_owned())));
+    if let Some(folder) = places.get::<Path>(directory) {
+        tell(Hint {
+            folder: *folder,
+            kind: name.map_or(HintKind::Changed, |name| HintKind::RenamedIn(name.to_owned())),
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::{
+        sync::mpsc::{self, Receiver},
+        time::Instant,
+    };
 
     use super::*;
 
@@ -146,37 +197,63 @@ mod tests {
         let paths = ["one", "two"].map(|name| home.path().join(name));
         let [one, two] = &paths;
         fs::create_dir(one).expect("made");
-        let (mut watcher, hints) = Watcher::new(paths.to_vec());
-        assert_eq!(watcher.refresh(), [1], "the second does not exist yet");
+        let (sender, hints) = mpsc::channel();
+        let mut watcher = Watcher::new(vec![one.clone()], move |hint| drop(sender.send(hint)));
+        watcher.add(two.clone());
+        assert!(watcher.refresh().contains(&1), "the second does not exist yet");
         fs::create_dir(two).expect("made");
-        assert_eq!(watcher.refresh(), Vec::<usize>::new());
+        watcher.refresh();
         fs::write(one.join("a.part"), "x").expect("written");
         assert!(wait_for(&hints, &Hint { folder: 0, kind: HintKind::Changed }));
         fs::rename(one.join("a.part"), two.join("a.csv")).expect("renamed");
         assert!(wait_for(&hints, &Hint { folder: 1, kind: HintKind::RenamedIn("a.csv".into()) }));
         fs::remove_dir_all(one).expect("removed");
         fs::create_dir(one).expect("made again");
-        assert_eq!(watcher.refresh(), Vec::<usize>::new());
+        assert!(watcher.refresh().contains(&0), "it is another one");
         fs::write(one.join("b.csv"), "x").expect("written");
         assert!(wait_for(&hints, &Hint { folder: 0, kind: HintKind::Changed }), "the new folder is watched");
     }
 
-    /// Goal: a flood fills no memory, an overflow of the operating system's queue is a hint for every folder, and looking
-    /// causes no hints. Method: made-up events.
+    /// Goal: a calm directory is left alone, and one that changed is not, with no watcher at all. Method: directories whose
+    /// times are set back, one of which gets a file; one that has just changed is not trusted.
+    #[test]
+    fn a_change_is_seen_without_a_hint() {
+        let home = tempfile::tempdir().expect("a folder");
+        let paths = ["calm", "changed", "recent"].map(|name| home.path().join(name));
+        let long_ago = SystemTime::now() - 10 * TIMES_DIFFER;
+        let settle = |path: &Path| fs::File::open(path).and_then(|dir| dir.set_modified(long_ago)).expect("set back");
+        for path in &paths {
+            fs::create_dir(path).expect("made");
+        }
+        paths.iter().take(2).for_each(|path| settle(path));
+        let mut watcher = Watcher::new(paths.to_vec(), |_| {});
+        watcher.inner = None;
+        assert_eq!(watcher.refresh(), [2]);
+        let [_, changed, _] = &paths;
+        fs::write(changed.join("a.csv"), "x").expect("written");
+        assert_eq!(watcher.refresh(), [1, 2]);
+        settle(changed);
+        assert_eq!(watcher.refresh(), [1, 2], "its time is another one");
+        assert_eq!(watcher.refresh(), [2]);
+    }
+
+    /// Goal: an overflow of the operating system's queue is a hint for every folder, and looking causes no hints. Method: made-up
+    /// events.
     #[test]
     fn only_what_matters_is_passed_on() {
-        let paths = [PathBuf::from("/a"), PathBuf::from("/b")];
-        let (sender, hints) = mpsc::sync_channel(2);
+        let places = HashMap::from([(PathBuf::from("/a"), 0), (PathBuf::from("/b"), 1)]);
+        let (sender, hints) = mpsc::channel();
+        let tell = |hint| drop(sender.send(hint));
         let looked = Event::new(EventKind::Access(AccessKind::Open(AccessMode::Any))).add_path("/a/x".into());
         let moved_out = Event::new(EventKind::Modify(ModifyKind::Name(RenameMode::From))).add_path("/a/x".into());
         let elsewhere = Event::new(EventKind::Create(notify::event::CreateKind::File)).add_path("/a/b/x".into());
         for event in [looked, moved_out, elsewhere] {
-            pass_on(&event, &paths, &sender);
+            pass_on(&event, &places, &tell);
         }
         assert!(hints.try_recv().is_err());
-        for _ in 0..10 {
-            pass_on(&Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan), &paths, &sender);
-        }
-        assert_eq!(hints.try_iter().map(|hint| hint.folder).collect::<Vec<_>>(), [0, 1]);
+        pass_on(&Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan), &places, &tell);
+        let mut folders: Vec<_> = hints.try_iter().map(|hint| hint.folder).collect();
+        folders.sort_unstable();
+        assert_eq!(folders, [0, 1]);
     }
 }

@@ -203,8 +203,8 @@ impl Office {
     }
 
     /// The drop folder that an arrival came in, if it is still configured.
-    pub(super) fn folder(&self, state: &Arrival) -> Option<&Folder> {
-        self.config.folders.iter().find(|folder| folder.name == state.received.folder)
+    pub(super) fn folder(&self, state: &Arrival) -> Option<Folder> {
+        self.config.folder(&state.received.folder)
     }
 
     /// The original, from its beginning, to be read until the wish to stop.
@@ -253,7 +253,7 @@ impl Office {
 
     /// Where receipts for an arrival are written.
     pub(super) fn receipts(&self, state: &Arrival) -> PathBuf {
-        self.folder(state).map_or_else(|| self.reading.home.receipts(), Folder::receipts)
+        self.folder(state).map_or_else(|| self.reading.home.receipts(), |folder| folder.receipts())
     }
 
     /// Moves the original out of the drop folder and records that it was moved.
@@ -266,7 +266,7 @@ impl Office {
                 let name = self.file_name(state)?;
                 let version = Version { file_id, bytes, modified_at };
                 let filing = Filing { name: &name, version, receipt: state.arrival, received_at: state.received_at() };
-                match intake::file_away(folder, &filing, wanted)? {
+                match intake::file_away(&folder, &filing, wanted)? {
                     Filed::Done => wanted,
                     // The sender changed or took it. The vault has what was judged; what is there now is a new arrival.
                     Filed::Changed | Filed::Missing => Place::Nowhere,

@@ -1,73 +1,42 @@
-//! The door: takes in what drop folders hold. One thread a folder, so that a share that hangs stops no other, and so that
-//! the files of one folder are taken in the order in which they came.
+//! The door of a drop folder: takes in what it holds. One look after another, so that the files of a folder are taken in the
+//! order in which they came.
 
 use std::{
     collections::HashSet,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
 use daybook_protocol::{
+    date::Timestamp,
     entry::{Private, Source},
-    event::{Alarm, ArrivalRefused, Event, Totals},
+    event::{Alarm, ArrivalRefused, Event, FileId, Totals},
     field::Field,
     ids::Sequence,
 };
 use tracing::{error, info, warn};
 
-use super::{
-    Handed, Office, OfficeError, Waiting,
-    ear::{Ear, Ears},
-};
+use super::{Handed, Office, OfficeError, Waiting};
 use crate::{
-    books::index::{self, Index, Stage},
+    books::index::{self, Arrival, Index, Stage},
     config::Folder,
-    intake::{self, HintKind, IntakeError, Ready, Refused, Scanner, Version, Watcher},
+    intake::{HintKind, IntakeError, Ready, Refused, Scanner, Version},
     journal::Draft,
     supervise::Shutdown,
 };
 
 /// How long to wait after a folder or the disk could not be used, before trying again.
-const RETRY: Duration = Duration::from_secs(5);
-/// How soon a stop is noticed by a folder that waits.
-const STOP_NOTICED: Duration = Duration::from_millis(200);
+pub(super) const RETRY: Duration = Duration::from_secs(5);
+/// How long an empty folder is left alone that nothing tells of: neither the watcher nor the time of its last change, which the
+/// periodic scan looks at. What neither of them shows is found then.
+const CALM: Duration = Duration::from_mins(15);
 
-/// Watches every folder of the configuration until `shutdown`. Each thread ends by itself; the caller waits for them.
-pub fn watch_folders(office: &Arc<Office>, shutdown: &Shutdown) -> Result<Vec<thread::JoinHandle<()>>, OfficeError> {
-    let folders = office.config.folders.clone();
-    for folder in &folders {
-        intake::prepare(folder)?;
-    }
-    let (mut watcher, hints) = Watcher::new(folders.iter().map(Folder::drop).collect());
-    let mut threads = Vec::new();
-    let mut ears = Ears::default();
-    for folder in folders {
-        let ear = ears.add();
-        let (office, shutdown) = (Arc::clone(office), shutdown.clone());
-        threads.push(thread::spawn(move || Door::new(office, folder).attend(&ear, &shutdown)));
-    }
-    let mut mirror = office.mirror.subscribe();
-    let (shutdown, rescan) = (shutdown.clone(), Duration::from_secs(office.config.agent.rescan_seconds.max(1)));
-    threads.push(thread::spawn(move || {
-        let mut renewed = Instant::now();
-        while !shutdown.is_asked() {
-            if let Ok(hint) = hints.recv_timeout(STOP_NOTICED) {
-                ears.nudge(hint.folder, hint.kind);
-            }
-            if mirror.has_changed().unwrap_or(false) {
-                mirror.mark_unchanged();
-                ears.nudge_all();
-            }
-            if renewed.elapsed() >= rescan {
-                for folder in watcher.refresh() {
-                    ears.nudge(folder, HintKind::Changed);
-                }
-                renewed = Instant::now();
-            }
-        }
-    }));
-    Ok(threads)
+/// How a look at a folder ended.
+pub(super) struct Looked {
+    /// After how long it has to be looked at again by itself.
+    pub(super) again_in: Duration,
+    /// Whether something of it waits for the central node.
+    pub(super) awaits_mirror: bool,
 }
 
 /// The name of the alarm that says that an arrival cannot be handled.
@@ -86,7 +55,7 @@ fn trouble_in(folder: &Folder) -> String {
 }
 
 /// One folder's door.
-struct Door {
+pub(super) struct Door {
     office: Arc<Office>,
     folder: Folder,
     scanner: Scanner,
@@ -103,7 +72,7 @@ struct Door {
 }
 
 impl Door {
-    fn new(office: Arc<Office>, folder: Folder) -> Self {
+    pub(super) fn new(office: Arc<Office>, folder: Folder) -> Self {
         let scanner = Scanner::new(folder.clone(), office.config.agent.file_bytes_max);
         Self {
             office,
@@ -117,29 +86,17 @@ impl Door {
         }
     }
 
-    fn attend(mut self, ear: &Ear, shutdown: &Shutdown) {
-        let mut looked = self.remember().map(|()| Duration::ZERO);
-        while !shutdown.is_asked() {
-            let wait = looked.or_else(|error| self.trouble(error).map(|()| RETRY));
-            match wait {
-                Ok(wait) => self.wait(wait, ear, shutdown),
-                Err(OfficeError::Stopping) => return,
-                // The journal takes nothing more.
-                Err(_) => return shutdown.ask(),
-            }
-            looked = self.look(shutdown);
-        }
-    }
-
-    /// Takes from the log what this folder left unfinished, and what it refused before.
-    fn remember(&mut self) -> Result<(), OfficeError> {
-        let name = self.folder.name.clone();
-        let (open, refused, alarms) =
-            self.office.journal.look(|index| (index.open_arrivals(), index.refused(), index.alarms()))?;
-        let is_open = |alarm: String| alarms.iter().any(|(open, _)| *open == alarm);
-        self.waits_for_room = is_open(no_room_for(&self.folder));
-        self.unusable = is_open(trouble_in(&self.folder));
-        for arrival in open.into_iter().filter(|arrival| arrival.received.folder == name) {
+    /// Remembers what the log says that this folder left unfinished, and what it refused before; `alarms` are all that are
+    /// open.
+    pub(super) fn remember(
+        &mut self,
+        open: Vec<Arrival>,
+        refused: Vec<(FileId, Timestamp)>,
+        alarms: &HashSet<String>,
+    ) -> Result<(), OfficeError> {
+        self.waits_for_room = alarms.contains(&no_room_for(&self.folder));
+        self.unusable = alarms.contains(&trouble_in(&self.folder));
+        for arrival in open {
             let received = &arrival.received;
             let version =
                 Version { file_id: received.file_id, bytes: received.bytes, modified_at: received.modified_at };
@@ -148,17 +105,34 @@ impl Door {
                 self.scanner.seed_taken(&self.office.file_name(&arrival)?, version);
             }
             // An earlier run's alarm is still open: this one has to clear it.
-            if is_open(trouble_with(arrival.arrival)) {
+            if alarms.contains(&trouble_with(arrival.arrival)) {
                 self.stuck.insert(arrival.arrival);
             }
             self.open.push(arrival.arrival);
         }
-        for (folder, file_id, at) in refused {
-            if folder == name {
-                self.scanner.seed_refused(file_id, at);
-            }
+        for (file_id, at) in refused {
+            self.scanner.seed_refused(file_id, at);
         }
         Ok(())
+    }
+
+    /// One look at the folder, after what was heard of it; nothing where there is nothing to come back for, since it is a stop or
+    /// the journal takes nothing more.
+    pub(super) fn look_in(&mut self, heard: Vec<HintKind>, shutdown: &Shutdown) -> Option<Looked> {
+        for hint in heard {
+            if let HintKind::RenamedIn(name) = hint {
+                self.scanner.renamed_in(&name);
+            }
+        }
+        let looked = self.look(shutdown);
+        match looked.or_else(|error| self.trouble(error).map(|()| RETRY)) {
+            Ok(again_in) => Some(Looked { again_in, awaits_mirror: !self.open.is_empty() }),
+            Err(OfficeError::Stopping) => None,
+            Err(_) => {
+                shutdown.ask();
+                None
+            }
+        }
     }
 
     /// One look at the folder: goes on with what is open, then takes what is ready. Gives how long to wait.
@@ -195,6 +169,10 @@ impl Door {
         self.waits = false;
         if usable {
             self.usable_again()?;
+        }
+        if scan.empty && self.open.is_empty() {
+            self.scanner.rest();
+            return Ok(CALM);
         }
         Ok(scan.next_look.map_or(rescan, |next| next.min(rescan)))
     }
@@ -360,26 +338,6 @@ impl Door {
             self.office.journal.note(Draft::plain(cleared))?;
         }
         Ok(())
-    }
-
-    fn wait(&mut self, wait: Duration, ear: &Ear, shutdown: &Shutdown) {
-        let until = Instant::now() + wait;
-        while !shutdown.is_asked() && Instant::now() < until {
-            // Who nudges this folder notices the wish to stop and goes, which closes the ear: nobody need wake up to see.
-            match ear.listen(until.saturating_duration_since(Instant::now())) {
-                Some(hints) if hints.is_empty() => {}
-                // One look is enough for all that were heard meanwhile.
-                Some(hints) => {
-                    for hint in hints {
-                        if let HintKind::RenamedIn(name) = hint {
-                            self.scanner.renamed_in(&name);
-                        }
-                    }
-                    return;
-                }
-                None => thread::sleep(STOP_NOTICED.min(wait)),
-            }
-        }
     }
 }
 

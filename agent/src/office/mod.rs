@@ -2,12 +2,12 @@
 
 mod arrival;
 mod door;
-mod ear;
 mod founding;
 mod gate;
 mod heeding;
 mod judging;
 mod opening;
+mod porter;
 
 mod reading;
 mod receipt;
@@ -16,11 +16,13 @@ mod ruling;
 mod scrubbing;
 mod signed;
 mod surveying;
+mod timetable;
 mod turns;
 
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    thread,
 };
 
 use daybook_protocol::{
@@ -32,8 +34,8 @@ use daybook_protocol::{
 use tokio::sync::watch;
 
 pub use arrival::{Arrived, Handed, Waiting};
-pub use door::watch_folders;
 pub use opening::restore_config;
+pub use porter::watch_folders;
 pub use reading::Reading;
 pub use rejoin::{Rejudged, rejudge};
 pub use ruling::{Ruled, Word};
@@ -41,7 +43,10 @@ pub use scrubbing::{scrub_by_timer, scrub_closed};
 pub use turns::Turn;
 
 use crate::{
-    books::{index::IndexError, read_model::ReadModelError},
+    books::{
+        index::{Index, IndexError},
+        read_model::ReadModelError,
+    },
     config::{Config, ConfigError},
     home::Home,
     identity::{Identity, IdentityError},
@@ -251,8 +256,18 @@ impl Office {
             return Err(OfficeError::Recovering { home: home.path().to_owned() });
         }
         let key_path = place.operator_key(&config);
+        let mut saved = None;
         let (identity, store) = match Identity::load(home)? {
-            Some(identity) => (identity, Store::open(home, CACHE_BYTES)?),
+            Some(identity) => {
+                // Both take a while where the log is large, and the store is mostly waited for.
+                let (store, loaded) = thread::scope(|scope| {
+                    let loading =
+                        scope.spawn(|| (!how.anew).then(|| Index::load(&home.index(), identity.log)).flatten());
+                    (Store::open(home, CACHE_BYTES), loading.join().unwrap_or_default())
+                });
+                saved = loaded;
+                (identity, store?)
+            }
             None if how.create || store::exists(home) => founding::found(home)?,
             None => return Err(OfficeError::NoLog { home: home.path().to_owned() }),
         };
@@ -275,7 +290,7 @@ impl Office {
         let keyring = Arc::new(Keyring::open(&home.keyring(), identity.epoch, &operator)?);
         let entries = store.reader();
         let snapshot = home.index();
-        let CaughtUp { index, saved_through, last_recorded_at } = catch_up(&snapshot, &store.reader(), progress)?;
+        let CaughtUp { index, saved_through, last_recorded_at } = catch_up(saved, &store.reader(), progress)?;
         for used in index.keys_used() {
             keyring.covers(used)?;
         }

@@ -1,12 +1,16 @@
 //! What an office needs of a log before it is open: the index as of its end, and the configuration that it had last.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+};
 
 use daybook_protocol::{date::Timestamp, entry::Entry, event::Event, ids::Sequence};
 
 use super::{CACHE_BYTES, Location, OfficeError};
 use crate::{
-    books::index::Index,
+    books::index::{Index, Saved},
     config::{Agent, Config, ConfigError},
     durable,
     home::Home,
@@ -29,7 +33,7 @@ pub fn restore_config(place: &Location) -> Result<Option<PathBuf>, OfficeError> 
         return Ok(None);
     }
     let store = Store::open(&place.home, CACHE_BYTES)?;
-    let CaughtUp { index, .. } = catch_up(Path::new(""), &store.reader(), &mut |_, _| {})?;
+    let CaughtUp { index, .. } = catch_up(None, &store.reader(), &mut |_, _| {})?;
     let text = adopted(&index, &store.reader())?;
     store.close()?;
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
@@ -54,6 +58,9 @@ pub(super) fn governing(adopted: &str, home: &Home, config: Config) -> Result<Co
     Ok(Config { policy, agent: Agent { operator_key: None, ..agent }, ..config })
 }
 
+/// Batches that are decoded before they are folded, at most: some hundreds of kilobytes.
+const FRAMES_MAX: usize = 8;
+
 /// The index as of the log's end.
 pub(super) struct CaughtUp {
     pub(super) index: Index,
@@ -62,9 +69,9 @@ pub(super) struct CaughtUp {
     pub(super) last_recorded_at: Timestamp,
 }
 
-/// The index on disk, if there is one, with what the log has behind it.
+/// The index that was saved, if there is one of this log, with what the log has behind it.
 pub(super) fn catch_up(
-    snapshot: &Path,
+    saved: Option<Saved>,
     entries: &StoreReader,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<CaughtUp, OfficeError> {
@@ -72,17 +79,32 @@ pub(super) fn catch_up(
         let last = entries.frames(Sequence(count.checked_sub(1)?)).next()?.ok()?;
         (last.header().end().0 == count).then_some(last.header().root)
     };
-    let mut index = Index::load(snapshot, entries.log(), root_at).unwrap_or_default();
+    let mut index = saved.and_then(|saved| saved.on(root_at)).unwrap_or_default();
     let saved_through = index.applied_through();
-    for frame in entries.frames(Sequence(saved_through)) {
-        for entry in frame?.entries() {
-            let entry = entry?;
-            if entry.sequence.0 >= index.applied_through() {
-                index.apply(&entry);
+    thread::scope(|scope| {
+        // Reading and decoding take a core, and folding another.
+        let (read, decoded) = mpsc::sync_channel(FRAMES_MAX);
+        scope.spawn(move || {
+            for frame in entries.frames(Sequence(saved_through)) {
+                let entries = frame
+                    .map_err(OfficeError::from)
+                    .and_then(|frame| frame.entries().collect::<Result<Vec<Entry>, _>>().map_err(OfficeError::from));
+                // Whoever folds does not go on behind a failure.
+                if read.send(entries).is_err() {
+                    return;
+                }
             }
+        });
+        for frame in decoded {
+            for entry in frame? {
+                if entry.sequence.0 >= index.applied_through() {
+                    index.apply(&entry);
+                }
+            }
+            progress(index.applied_through(), entries.count());
         }
-        progress(index.applied_through(), entries.count());
-    }
+        Ok::<_, OfficeError>(())
+    })?;
     let last = entries.count().checked_sub(1).map(|last| entries.entry(Sequence(last))).transpose()?.flatten();
     let last_recorded_at = last.map(|entry| entry.recorded_at).unwrap_or_default();
     Ok(CaughtUp { index, saved_through, last_recorded_at })

@@ -63,17 +63,26 @@ impl Reading {
         self.catch_up_telling(&mut |_, _| {})
     }
 
+    /// The same, as far as it comes before `stopping`: the books go on from there another time.
+    pub fn catch_up_until(&self, stopping: &dyn Fn() -> bool) -> Result<(), OfficeError> {
+        self.bring_up(stopping, &mut |_, _| {})
+    }
+
     /// The same; `progress` hears of entries done and entries in all.
     pub fn catch_up_telling(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
+        self.bring_up(&|| false, progress)
+    }
+
+    fn bring_up(&self, stopping: &dyn Fn() -> bool, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
         let mut books = self.book_lock();
         let last = books.applied_through().checked_sub(1).map(|last| self.entry(Sequence(last))).transpose()?.flatten();
         if !books.stands_on(last.as_ref()) {
             books.begin_anew()?;
         }
-        match self.fold(&mut books, progress) {
+        match self.fold(&mut books, stopping, progress) {
             Err(OfficeError::Books(ReadModelError::Damaged(_))) => {
                 books.begin_anew()?;
-                self.fold(&mut books, progress)
+                self.fold(&mut books, stopping, progress)
             }
             folded => folded,
         }
@@ -87,7 +96,12 @@ impl Reading {
         Err(OfficeError::Closed("the disk is nearly full, and the books wait for room: make some".to_owned()))
     }
 
-    fn fold(&self, books: &mut ReadModel, progress: &mut dyn FnMut(u64, u64)) -> Result<(), OfficeError> {
+    fn fold(
+        &self,
+        books: &mut ReadModel,
+        stopping: &dyn Fn() -> bool,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), OfficeError> {
         let mut run = Vec::new();
         for frame in self.entries.frames(Sequence(books.applied_through())) {
             for entry in frame?.entries() {
@@ -101,6 +115,9 @@ impl Reading {
                 books.apply(&run)?;
                 run.clear();
                 progress(books.applied_through(), self.entries.count());
+                if stopping() {
+                    return Ok(());
+                }
             }
         }
         if !run.is_empty() {

@@ -88,18 +88,21 @@ pub(super) fn required(kind: Kind) -> &'static [Field] {
             &[Field::FamilyName, Field::DateOfBirth, Field::AmendedField, Field::NewValue, Field::Reason]
         }
         Kind::Withdrawals => &[Field::FamilyName, Field::DateOfBirth, Field::WithdrawalDate, Field::WithdrawalReason],
-        Kind::Deferrals => {
+        Kind::Deferrals | Kind::Extensions => {
             &[Field::FamilyName, Field::DateOfBirth, Field::DeferFrom, Field::ResumeBy, Field::DeferralReason]
         }
         Kind::Resumptions => &[Field::FamilyName, Field::DateOfBirth, Field::ResumedOn],
         Kind::Dispatches | Kind::Redispatches => &[Field::CertificateNo, Field::DispatchedOn],
         Kind::Returns => &[Field::CertificateNo, Field::ReturnReason, Field::ReturnedOn],
+        Kind::Reversals | Kind::Voids | Kind::Completions => {
+            &[Field::FamilyName, Field::DateOfBirth, Field::EffectiveDate, Field::Reason]
+        }
     }
 }
 
 /// Whether a row of a kind must say by ULN or registration number whom it is about.
 fn needs_identifier(kind: Kind) -> bool {
-    matches!(kind, Kind::Amendments | Kind::Withdrawals | Kind::Deferrals | Kind::Resumptions)
+    !matches!(kind, Kind::Enrolments | Kind::Dispatches | Kind::Returns | Kind::Redispatches)
 }
 
 fn missing(kind: Kind, columns: &[Option<Field>]) -> Vec<Finding> {
@@ -118,9 +121,9 @@ fn missing(kind: Kind, columns: &[Option<Field>]) -> Vec<Finding> {
 fn reason_of(kind: Kind) -> Option<Field> {
     match kind {
         Kind::Withdrawals => Some(Field::WithdrawalReason),
-        Kind::Deferrals => Some(Field::DeferralReason),
+        Kind::Deferrals | Kind::Extensions => Some(Field::DeferralReason),
         Kind::Returns => Some(Field::ReturnReason),
-        Kind::Enrolments | Kind::Amendments | Kind::Resumptions | Kind::Dispatches | Kind::Redispatches => None,
+        _ => None,
     }
 }
 

@@ -131,6 +131,13 @@ impl Engine {
         self.read(|db| db.get(key(first)))
     }
 
+    /// What the batch that begins at `first` says of itself; its body is not looked at.
+    pub(super) fn header(&self, first: Sequence) -> Result<Option<Header>, EngineError> {
+        let Some(value) = self.call(|db| db.get(key(first)))? else { return Ok(None) };
+        self.through_bytes.fetch_add(value.len() as u64, Ordering::Relaxed);
+        Ok(Some(Header::decode(&value)?))
+    }
+
     /// The last batch that begins before `behind`.
     pub(super) fn batch_before(&self, behind: Sequence) -> Result<Option<Frame>, EngineError> {
         self.read(|db| {

@@ -4,6 +4,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
+    panic,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -137,22 +138,27 @@ pub(super) fn clear_leftovers(home: &Home) -> Result<(), StoreError> {
 fn examine(home: &Home, head: &Head, probe: Probe) -> Result<(), StoreError> {
     let acknowledged = head.frontier.count();
     let damaged = |why| StoreError::Damaged { home: home.path().to_owned(), why, source: None };
-    let path = Engine::file(&home.log());
-    let mut index = Index::new(Some(head.log));
-    index.scan(&path, 0).map_err(io("reading the batches", &path))?;
-    let chain = index.back_from(acknowledged, head.frontier.root());
-    if index.furthest() < acknowledged {
-        return Err(StoreError::Behind { home: home.path().to_owned(), log: index.furthest(), head: acknowledged });
+    // The bytes are looked through while a copy of them is opened: each takes a core, and seconds where the log is large.
+    let (looked, probed) = thread::scope(|scope| {
+        let looking = scope.spawn(|| look_through(home, head));
+        let probed = probe_copy(home, probe, true);
+        (looking.join().unwrap_or_else(|cause| panic::resume_unwind(cause)), probed)
+    });
+    if let Err(wrong) = looked {
+        if let Ok((_, copy)) = probed {
+            remove_copy(home, &copy)?;
+        }
+        return Err(wrong);
     }
-    if let Some(missing) = chain.missing.first() {
-        return Err(damaged(format!("entries {} to {} are not in its file", missing.start, missing.end - 1)));
-    }
-    drop(index);
-
-    let mut outcome = probe_copy(home, probe, true)?;
+    let (mut outcome, copy) = probed?;
     let complete = |outcome: &Result<u64, String>| matches!(outcome, Ok(count) if *count >= acknowledged);
-    if !complete(&outcome) && !snapshots(home)?.is_empty() {
-        let without = probe_copy(home, probe, false)?;
+    if complete(&outcome) {
+        return discard(home, copy);
+    }
+    remove_copy(home, &copy)?;
+    if !snapshots(home)?.is_empty() {
+        let (without, copy) = probe_copy(home, probe, false)?;
+        remove_copy(home, &copy)?;
         if complete(&without) {
             set_snapshots_aside(home)?;
             outcome = without;
@@ -165,8 +171,27 @@ fn examine(home: &Home, head: &Head, probe: Probe) -> Result<(), StoreError> {
     }
 }
 
-/// Asks how many entries a copy of the store opens with.
-fn probe_copy(home: &Home, probe: Probe, with_snapshots: bool) -> Result<Result<u64, String>, StoreError> {
+/// Finds out whether the store's file has every batch that was acknowledged, whatever the engine makes of it.
+fn look_through(home: &Home, head: &Head) -> Result<(), StoreError> {
+    let acknowledged = head.frontier.count();
+    let path = Engine::file(&home.log());
+    let mut index = Index::new(Some(head.log));
+    index.scan(&path, 0).map_err(io("reading the batches", &path))?;
+    let chain = index.back_from(acknowledged, head.frontier.root());
+    if index.furthest() < acknowledged {
+        return Err(StoreError::Behind { home: home.path().to_owned(), log: index.furthest(), head: acknowledged });
+    }
+    match chain.missing.first() {
+        None => Ok(()),
+        Some(missing) => {
+            let why = format!("entries {} to {} are not in its file", missing.start, missing.end - 1);
+            Err(StoreError::Damaged { home: home.path().to_owned(), why, source: None })
+        }
+    }
+}
+
+/// Asks how many entries a copy of the store opens with, and says where the copy is.
+fn probe_copy(home: &Home, probe: Probe, with_snapshots: bool) -> Result<(Result<u64, String>, PathBuf), StoreError> {
     // The copy has a name that no other start uses: the child of one that was killed may still be at work on its own.
     let copy = home.log_probe().join(format!("{:016x}", rand::rng().random::<u64>()));
     fs::create_dir_all(home.log_probe()).map_err(io("making a directory", &home.log_probe()))?;
@@ -179,9 +204,31 @@ fn probe_copy(home: &Home, probe: Probe, with_snapshots: bool) -> Result<Result<
         }
         probe(&copy).map_err(io("starting a process to open a copy of the store", &copy))
     });
-    disk::remove_tree(&copy)?;
+    match outcome {
+        Ok(outcome) => Ok((outcome, copy)),
+        Err(error) => remove_copy(home, &copy).and(Err(error)),
+    }
+}
+
+fn remove_copy(home: &Home, copy: &Path) -> Result<(), StoreError> {
+    let removed = disk::remove_tree(copy);
     clear_probes(home);
-    outcome
+    removed
+}
+
+/// Removes a copy that was found good, while whoever asked goes on; first where its room is needed for that. One that is still
+/// there when this program ends is removed by the next start.
+fn discard(home: &Home, copy: PathBuf) -> Result<(), StoreError> {
+    if disk::free_bytes(home.path())? < disk::RECORD_BYTES_MIN {
+        return remove_copy(home, &copy);
+    }
+    let home = home.clone();
+    thread::spawn(move || {
+        if let Err(error) = remove_copy(&home, &copy) {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a copy of the store is left for the next start");
+        }
+    });
+    Ok(())
 }
 
 /// Removes the copies that probes left behind. One that a child of an earlier start still writes to goes another time.

@@ -13,7 +13,6 @@ use std::{
 use daybook_protocol::ids::{Digest, Sequence};
 
 use super::{
-    ONCE_CACHE_BYTES,
     engine::{self, Engine},
     error::StoreError,
 };
@@ -21,6 +20,8 @@ use super::{
 /// The hidden command by which this program opens a copy of a suspect store: `daybook probe-store DIR` prints what
 /// [`probe`] gives and exits 0, or exits otherwise.
 pub const PROBE_COMMAND: &str = "probe-store";
+/// The engine is opened anew whenever four times as much has gone through it: a few times in a large store, rather than many.
+const PROBE_CACHE_BYTES: u64 = 32 << 20;
 /// A copy that has not opened in this time, and this much longer for each GiB, never will: it takes a few seconds.
 const PROBE_SECONDS: u64 = 60;
 const PROBE_SECONDS_GIB: u64 = 60;
@@ -41,10 +42,10 @@ pub(super) const PROBE: Probe = in_thread;
 pub fn probe(directory: &Path) -> Result<u64, StoreError> {
     let failed = |source| StoreError::Engine { home: directory.to_owned(), doing: "opening a copy", source };
     engine::clear_leftovers(directory).map_err(super::error::io("removing a leftover", directory))?;
-    let mut engine = Engine::open(directory, ONCE_CACHE_BYTES).map_err(failed)?;
+    let mut engine = Engine::open(directory, PROBE_CACHE_BYTES).map_err(failed)?;
     let (mut count, mut root) = (0, Digest::of(b""));
-    while let Some(frame) = engine.batch(Sequence(count)).map_err(failed)? {
-        let header = frame.header();
+    // Whether the bytes of each batch are right is found by whoever asks, in the file that this one is a copy of.
+    while let Some(header) = engine.header(Sequence(count)).map_err(failed)? {
         if header.first.0 != count || header.previous_root != root {
             break;
         }

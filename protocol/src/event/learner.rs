@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     date::Date,
     field::Field,
-    ids::{KeyId, RegistrationNo, Token},
+    ids::{KeyId, RegistrationNo, Sequence, Token},
 };
 
 /// The look-up values of a person. Each is a keyed HMAC of normalised text, see `README.md`.
@@ -144,4 +144,50 @@ pub struct LearnerWithdrawn {
     pub reason: WithdrawalReason,
     /// The last day of attendance, where given.
     pub last_attended_on: Option<Date>,
+}
+
+/// Fields of [`super::Event::WithdrawalReversed`] (DOMAIN.md 3.2); effective on the day from which the learner counts as enrolled
+/// again. Sealed: the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct WithdrawalReversed {
+    /// The registration.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
+    /// The `LearnerWithdrawn` that is undone.
+    pub withdrawn: Sequence,
+}
+
+/// Fields of [`super::Event::DeferralExtended`] (DOMAIN.md 3.2); effective on the day from which the new day holds. Sealed: the
+/// reason.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct DeferralExtended {
+    /// The registration.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
+    /// The day by which the learner is to resume now.
+    pub resume_by: Date,
+    /// Which deferral of this registration it counts as, from 1.
+    pub ordinal: u8,
+}
+
+/// Fields of [`super::Event::RegistrationVoided`] (DOMAIN.md 3.2). Dated by the day on which it was decided; the registration is void
+/// from its first day. Sealed: the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct RegistrationVoided {
+    /// The registration.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
+}
+
+/// Fields of [`super::Event::QualificationCompleted`] (DOMAIN.md 3.2); effective on the day on which the last result was there.
+/// Sealed: on what evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct QualificationCompleted {
+    /// The registration.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
 }

@@ -2,7 +2,7 @@
 //! dates. Whatever is personal goes into the sealed part of the entry.
 //!
 //! The order of variants and of fields is the format. A variant is never changed or removed: a new version of an event is
-//! a new variant at the end.
+//! a new variant at the end. Where a number stands beside a variant, it is that.
 
 mod arrival;
 mod certificate;
@@ -19,8 +19,8 @@ pub use arrival::{
 };
 pub use certificate::{CertificateDispatched, CertificateRedispatched, CertificateReturned, ReturnReason};
 pub use learner::{
-    AmendmentClass, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed, LearnerWithdrawn,
-    PersonTokens, WithdrawalReason,
+    AmendmentClass, DeferralExtended, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed,
+    LearnerWithdrawn, PersonTokens, QualificationCompleted, RegistrationVoided, WithdrawalReason, WithdrawalReversed,
 };
 pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
 
@@ -32,6 +32,7 @@ use crate::{
 /// What an entry records.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[serde(tag = "type")]
+#[repr(u8)]
 pub enum Event {
     /// The first entry of every log.
     LogOpened(LogOpened),
@@ -91,6 +92,14 @@ pub enum Event {
     LogRejoined(LogRejoined),
     /// What follows takes the place of an entry of the branch that was given up.
     JudgedAgain(JudgedAgain),
+    /// A withdrawal was undone: the learner is enrolled again.
+    WithdrawalReversed(WithdrawalReversed) = 30,
+    /// A deferral was extended.
+    DeferralExtended(DeferralExtended) = 31,
+    /// A registration was made in error: it never was.
+    RegistrationVoided(RegistrationVoided) = 32,
+    /// All that a qualification asks for was achieved.
+    QualificationCompleted(QualificationCompleted) = 33,
 }
 
 impl Event {
@@ -126,6 +135,10 @@ impl Event {
             Self::Scrubbed(_) => "Scrubbed",
             Self::LogRejoined(_) => "LogRejoined",
             Self::JudgedAgain(_) => "JudgedAgain",
+            Self::WithdrawalReversed(_) => "WithdrawalReversed",
+            Self::DeferralExtended(_) => "DeferralExtended",
+            Self::RegistrationVoided(_) => "RegistrationVoided",
+            Self::QualificationCompleted(_) => "QualificationCompleted",
         }
     }
 
@@ -147,6 +160,10 @@ impl Event {
             Self::LearnerDeferred(event) => Some(event.learner),
             Self::LearnerResumed(event) => Some(event.learner),
             Self::LearnerWithdrawn(event) => Some(event.learner),
+            Self::WithdrawalReversed(event) => Some(event.learner),
+            Self::DeferralExtended(event) => Some(event.learner),
+            Self::RegistrationVoided(event) => Some(event.learner),
+            Self::QualificationCompleted(event) => Some(event.learner),
             Self::CertificateDispatched(event) => Some(event.learner),
             Self::CertificateReturned(event) => Some(event.learner),
             Self::CertificateRedispatched(event) => Some(event.learner),
@@ -163,6 +180,10 @@ impl Event {
             Self::LearnerDeferred(event) => Some(event.registration),
             Self::LearnerResumed(event) => Some(event.registration),
             Self::LearnerWithdrawn(event) => Some(event.registration),
+            Self::WithdrawalReversed(event) => Some(event.registration),
+            Self::DeferralExtended(event) => Some(event.registration),
+            Self::RegistrationVoided(event) => Some(event.registration),
+            Self::QualificationCompleted(event) => Some(event.registration),
             Self::CertificateDispatched(event) => Some(event.registration),
             _ => None,
         }

@@ -22,7 +22,7 @@ use daybook_protocol::{
 use serde::{Deserialize, Serialize};
 
 pub use arrivals::{Arrival, Decided, Replaced, Stage, Verdict};
-pub use snapshot::IndexError;
+pub use snapshot::{IndexError, Saved};
 
 use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Occasion, Policy};
 use arrivals::Arrivals;
@@ -292,10 +292,10 @@ impl Index {
         self.scrubbed
     }
 
-    /// Reads an index that was saved; `None` if there is none, if it is of another version or damaged, or if it was folded
-    /// from another history than that of `log`, whose root at a count `root_at` gives: then the log gives the index again.
-    pub fn load(path: &Path, log: LogId, root_at: impl FnOnce(u64) -> Option<Digest>) -> Option<Self> {
-        snapshot::load(path, log, root_at)
+    /// Reads an index that was saved; `None` if there is none, or if it is of another version or log or damaged: then the log
+    /// gives the index again.
+    pub fn load(path: &Path, log: LogId) -> Option<Saved> {
+        snapshot::load(path, log)
     }
 
     /// Saves the index for the next start; `root` is that of the entries folded, of this log.

@@ -212,6 +212,12 @@ impl People {
     }
 
     /// Adds a learner as it stands in a snapshot or is newly opened.
+    /// Makes room for looking up so many learners, before the first of them comes.
+    pub(super) fn reserve(&mut self, learners: usize) {
+        self.by_uln.reserve(learners, |_| 0);
+        self.by_person.reserve(learners, |_| 0);
+    }
+
     pub(super) fn restore(&mut self, learner: LearnerSlot) -> u32 {
         let slot = slot_number(self.learners.len());
         self.learners.push(learner);
@@ -260,7 +266,8 @@ impl People {
             return;
         };
         let previous = std::mem::replace(&mut registration.steps, slot);
-        let step = Step { effective_on, sequence: entry.sequence, arrival: arrival_of(entry), action };
+        let (sequence, recorded_on) = (entry.sequence, entry.recorded_at.day());
+        let step = Step { effective_on, recorded_on, sequence, arrival: arrival_of(entry), action };
         self.steps.push(StepSlot { step, previous });
     }
 
@@ -328,8 +335,14 @@ impl People {
             steps.push(step.step);
             next = step.previous;
         }
-        let (effective_on, sequence) = (slot.starts_on, slot.sequence);
-        steps.push(Step { effective_on, sequence, arrival: slot.arrival.into(), action: Action::Enrolled });
+        let (starts_on, sequence) = (slot.starts_on, slot.sequence);
+        steps.push(Step {
+            effective_on: starts_on,
+            recorded_on: starts_on,
+            sequence,
+            arrival: slot.arrival.into(),
+            action: Action::Enrolled,
+        });
         steps.sort_unstable_by_key(|step| (step.effective_on, step.sequence));
         Some(Registration {
             no: RegistrationNo { epoch: terms.epoch, sequence },

@@ -5,6 +5,8 @@
 //! Layout: magic (8 bytes), version (4), log id (16), applied through (8), root (32), then the flat tables as fixed-size records behind their counts, the
 //! small rest as JSON behind its length, and the SHA-256 of all that.
 
+mod bytes;
+
 use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, Read, Write},
@@ -20,6 +22,8 @@ use daybook_protocol::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use bytes::{BUFFER_BYTES, Hashing, In, Out, maybe};
+
 use super::{
     Held, Index, LastScrub, OpenAlarm,
     arrivals::Arrival,
@@ -29,13 +33,13 @@ use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
 const MAGIC: [u8; 8] = *b"DBKINDEX";
 /// Raised with every change of the layout; an older snapshot is then ignored.
-const VERSION: u32 = 8;
+const VERSION: u32 = 9;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
+/// A learner's record: key, three tokens, the last registration.
+const LEARNER_BYTES: u64 = 8 + 3 * 16 + 4;
 /// The SHA-256 at the end.
 const HASH_BYTES: u64 = 32;
-/// Written, read and hashed in pieces of this size.
-const BUFFER_BYTES: usize = 1 << 20;
 
 /// Why an index was not saved.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +47,19 @@ const BUFFER_BYTES: usize = 1 << 20;
 pub struct IndexError {
     path: PathBuf,
     source: io::Error,
+}
+
+/// An index as it was saved, before it is known whether it stands on the log as it is now.
+pub struct Saved {
+    index: Index,
+    root: Digest,
+}
+
+impl Saved {
+    /// The index, if it was folded from the history whose root at a count `root_at` gives.
+    pub fn on(self, root_at: impl FnOnce(u64) -> Option<Digest>) -> Option<Index> {
+        (root_at(self.index.applied) == Some(self.root)).then_some(self.index)
+    }
 }
 
 /// All but the flat tables.
@@ -99,8 +116,7 @@ pub(super) fn save(index: &Index, log: LogId, root: Digest, path: &Path) -> Resu
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
-        let mut out =
-            Out { inner: File::create(&temporary)?, hash: Sha256::new(), buffer: Vec::with_capacity(2 * BUFFER_BYTES) };
+        let mut out = Out::new(File::create(&temporary)?);
         out.put(&MAGIC)?;
         out.small(VERSION)?;
         out.put(&log.0)?;
@@ -114,7 +130,7 @@ pub(super) fn save(index: &Index, log: LogId, root: Digest, path: &Path) -> Resu
     write().inspect_err(|_| drop(fs::remove_file(&temporary))).map_err(failed)
 }
 
-pub(super) fn load(path: &Path, log: LogId, root_at: impl FnOnce(u64) -> Option<Digest>) -> Option<Index> {
+pub(super) fn load(path: &Path, log: LogId) -> Option<Saved> {
     let file = File::open(path).ok()?;
     let hashed = file.metadata().ok()?.len().checked_sub(HASH_BYTES)?;
     let hashing = Hashing { inner: file.take(hashed), hash: Sha256::new() };
@@ -122,99 +138,17 @@ pub(super) fn load(path: &Path, log: LogId, root_at: impl FnOnce(u64) -> Option<
     let known = from.take().ok()? == MAGIC && from.small().ok()? == VERSION;
     let of = known.then(|| from.take().map(LogId)).transpose().ok()?;
     let (applied, root) = (from.number().ok()?, Digest(from.take().ok()?));
-    if of != Some(log) || root_at(applied) != Some(root) {
+    if of != Some(log) {
         return None;
     }
-    let index = read_index(&mut from, applied).ok()?;
+    let index = read_index(&mut from, applied, hashed / LEARNER_BYTES).ok()?;
     if !from.inner.fill_buf().ok()?.is_empty() {
         return None;
     }
     let Hashing { inner, hash } = from.inner.into_inner();
     let (found, mut expected): ([u8; 32], _) = (hash.finalize().into(), [0; 32]);
     inner.into_inner().read_exact(&mut expected).ok()?;
-    (found == expected).then_some(index)
-}
-
-/// Hashes what is written: a megabyte at a time, since most of it comes four bytes at a time.
-struct Out<T> {
-    inner: T,
-    hash: Sha256,
-    buffer: Vec<u8>,
-}
-
-impl<T: Write> Out<T> {
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() < BUFFER_BYTES { Ok(()) } else { self.flush() }
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        self.hash.update(&self.buffer);
-        self.inner.write_all(&self.buffer)?;
-        self.buffer.clear();
-        Ok(())
-    }
-    /// Writes what is left, and the hash of all.
-    fn finish(mut self) -> io::Result<T> {
-        self.flush()?;
-        self.inner.write_all(&self.hash.finalize())?;
-        Ok(self.inner)
-    }
-    fn number(&mut self, number: u64) -> io::Result<()> {
-        self.put(&number.to_be_bytes())
-    }
-    fn small(&mut self, number: u32) -> io::Result<()> {
-        self.put(&number.to_be_bytes())
-    }
-    fn date(&mut self, date: Date) -> io::Result<()> {
-        self.put(&date.0.to_be_bytes())
-    }
-}
-
-/// Hashes what is read: a megabyte at a time, since most of it is asked for four bytes at a time.
-struct Hashing<T> {
-    inner: T,
-    hash: Sha256,
-}
-
-impl<T: Read> Read for Hashing<T> {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(to)?;
-        self.hash.update(to.get(..read).unwrap_or_default());
-        Ok(read)
-    }
-}
-
-/// Reads the parts of a snapshot.
-struct In<T> {
-    inner: T,
-}
-
-impl<T: Read> In<T> {
-    fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
-        let mut bytes = [0; N];
-        self.inner.read_exact(&mut bytes)?;
-        Ok(bytes)
-    }
-    fn number(&mut self) -> io::Result<u64> {
-        self.take().map(u64::from_be_bytes)
-    }
-    fn small(&mut self) -> io::Result<u32> {
-        self.take().map(u32::from_be_bytes)
-    }
-    fn date(&mut self) -> io::Result<Date> {
-        self.take().map(|bytes| Date(i32::from_be_bytes(bytes)))
-    }
-    fn sequence(&mut self) -> io::Result<Sequence> {
-        self.number().map(Sequence)
-    }
-    fn maybe(&mut self) -> io::Result<Option<Sequence>> {
-        self.number().map(|number| number.checked_sub(1).map(Sequence))
-    }
-}
-
-/// No sequence is written as 0, any other as one more than it is.
-fn maybe(sequence: Option<Sequence>) -> u64 {
-    sequence.map_or(0, |sequence| sequence.0 + 1)
+    (found == expected).then_some(Saved { index, root })
 }
 
 fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
@@ -247,6 +181,7 @@ fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
     out.number(people.steps.len() as u64)?;
     for StepSlot { step, previous } in people.steps.iter() {
         out.date(step.effective_on)?;
+        out.date(step.recorded_on)?;
         out.number(step.sequence.0)?;
         out.number(maybe(step.arrival))?;
         let (tag, value) = match step.action {
@@ -255,6 +190,10 @@ fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
             Action::Resumed => (2, 0),
             Action::Withdrawn(reason) => (3, reason as i32),
             Action::Certificated => (4, 0),
+            Action::Reversed => (5, 0),
+            Action::Extended(resume_by) => (6, resume_by.0),
+            Action::Voided => (7, 0),
+            Action::Completed => (8, 0),
         };
         out.small(tag)?;
         out.date(Date(value))?;
@@ -313,10 +252,14 @@ fn rest(index: &Index) -> Rest {
     }
 }
 
-fn read_index<T: Read>(from: &mut In<T>, applied: u64) -> io::Result<Index> {
+/// Reads all behind the root; there are at most so many learners.
+fn read_index<T: Read>(from: &mut In<T>, applied: u64, learners_max: u64) -> io::Result<Index> {
     let wrong = |why: &'static str| io::Error::new(io::ErrorKind::InvalidData, why);
     let mut index = Index { applied, ..Index::default() };
-    for _ in 0..from.number()? {
+    let learners = from.number()?;
+    // A damaged count must not allocate.
+    index.people.reserve(usize::try_from(learners.min(learners_max)).unwrap_or_default());
+    for _ in 0..learners {
         let id = KeyId { epoch: Epoch(from.small()?), number: from.small()? };
         let [uln, person, identity] = [Token(from.take()?), Token(from.take()?), Token(from.take()?)];
         index.people.restore(LearnerSlot { id, uln, person, identity, registrations: from.small()? });
@@ -333,7 +276,8 @@ fn read_index<T: Read>(from: &mut In<T>, applied: u64) -> io::Result<Index> {
         index.people.registrations.push(slot);
     }
     for _ in 0..from.number()? {
-        let (effective_on, sequence, arrival) = (from.date()?, from.sequence()?, from.maybe()?);
+        let (effective_on, recorded_on) = (from.date()?, from.date()?);
+        let (sequence, arrival) = (from.sequence()?, from.maybe()?);
         let action = match (from.small()?, from.date()?) {
             (0, _) => Action::Enrolled,
             (1, resume_by) => Action::Deferred(resume_by),
@@ -343,9 +287,13 @@ fn read_index<T: Read>(from: &mut In<T>, applied: u64) -> io::Result<Index> {
                 Action::Withdrawn(reason.ok_or_else(|| wrong("unknown reason"))?)
             }
             (4, _) => Action::Certificated,
+            (5, _) => Action::Reversed,
+            (6, resume_by) => Action::Extended(resume_by),
+            (7, _) => Action::Voided,
+            (8, _) => Action::Completed,
             _ => return Err(wrong("unknown step")),
         };
-        let step = Step { effective_on, sequence, arrival, action };
+        let step = Step { effective_on, recorded_on, sequence, arrival, action };
         index.people.steps.push(StepSlot { step, previous: from.small()? });
     }
     let length = from.number()?;

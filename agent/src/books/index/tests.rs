@@ -105,7 +105,7 @@ impl Folded {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("index");
         self.index.save(LOG, ROOT, &path).expect("saved");
-        Index::load(&path, LOG, |_| Some(ROOT)).expect("loaded")
+        Index::load(&path, LOG).and_then(|saved| saved.on(|_| Some(ROOT))).expect("loaded")
     }
 }
 
@@ -163,10 +163,10 @@ fn an_index_is_of_one_history() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("index");
     folded.index.save(LOG, ROOT, &path).expect("saved");
-    assert!(Index::load(&path, LOG, |count| (count == 1).then_some(ROOT)).is_some());
-    assert!(Index::load(&path, LogId([3; 16]), |_| Some(ROOT)).is_none());
-    assert!(Index::load(&path, LOG, |_| Some(Digest([4; 32]))).is_none());
-    assert!(Index::load(&path, LOG, |_| None).is_none());
+    assert!(Index::load(&path, LOG).and_then(|saved| saved.on(|count| (count == 1).then_some(ROOT))).is_some());
+    assert!(Index::load(&path, LogId([3; 16])).and_then(|saved| saved.on(|_| Some(ROOT))).is_none());
+    assert!(Index::load(&path, LOG).and_then(|saved| saved.on(|_| Some(Digest([4; 32])))).is_none());
+    assert!(Index::load(&path, LOG).and_then(|saved| saved.on(|_| None)).is_none());
 }
 
 /// Goal: a decided row has to be told of until a receipt tells of it, however many files come meanwhile; one that is held again

@@ -53,11 +53,11 @@ impl<'a> Fold<'a> {
             Event::HeldRefused(event) => return self.resolved(entry, event, false),
             Event::RowHeld(event) => self.held(entry, Some(event))?,
             Event::LearnerDetailsAmended(event) => self.amended(entry, event)?,
-            Event::LearnerDeferred(_) | Event::LearnerResumed(_) | Event::LearnerWithdrawn(_) => self.step(entry)?,
             Event::CertificateDispatched(_) | Event::CertificateReturned(_) | Event::CertificateRedispatched(_) => {
                 self.certificate(entry)?;
             }
             Event::RowRejected(_) => {}
+            event if Action::of(event).is_some() => self.step(entry)?,
             _ => return self.office(entry),
         }
         let is_fact = !matches!(entry.event, Event::RowHeld(_) | Event::RowRejected(_));
@@ -176,15 +176,15 @@ impl<'a> Fold<'a> {
     }
 
     /// A step in the life of a registration. It gives the state that it leads to, unless one that is effective later came
-    /// before it.
+    /// before it; a void one never was.
     fn step(&self, entry: &Entry) -> Done {
         let Some((registration, action)) = Action::of(&entry.event) else { return Ok(()) };
         let state = action.leads_to().and_then(|state| word(&state));
         self.run(
             "UPDATE registration SET last_at = ?4,
-                 state = iif(?2 IS NOT NULL AND state_since <= ?3, ?2, state),
-                 state_at = iif(?2 IS NOT NULL AND state_since <= ?3, ?4, state_at),
-                 state_since = iif(?2 IS NOT NULL, max(state_since, ?3), state_since)
+                 state = iif(?2 IS NOT NULL AND state_since <= ?3 OR ?2 = 'VOID', ?2, state),
+                 state_at = iif(?2 IS NOT NULL AND state_since <= ?3 OR ?2 = 'VOID', ?4, state_at),
+                 state_since = CASE WHEN ?2 IS NULL THEN state_since WHEN ?2 = 'VOID' THEN start_on ELSE max(state_since, ?3) END
              WHERE sequence = ?1",
             params![place(registration.sequence), state, entry.holds_from().0, place(entry.sequence)],
         )?;

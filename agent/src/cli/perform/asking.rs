@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeSet, HashMap},
+    path::Path,
     time::Duration,
 };
 
@@ -22,6 +23,8 @@ use crate::{
         entries::{self, Look},
         values::AsOf,
     },
+    config::Config,
+    desk::Policy,
     history::{History, Told, View, arrivals},
     journal::today,
     office::{Office, Reading},
@@ -114,7 +117,8 @@ pub(super) fn history(reading: &Reading, asked: &Asked, json: bool, screen: &mut
     }
     let as_of = asked.as_of.map(|as_of| count_at(reading, as_of)).transpose()?;
     let today = day_of(reading, asked.as_of)?;
-    let history = History::of(learner, &told, View { as_of, on: asked.on, today });
+    let resume_grace_days = policy_at(reading, as_of)?.resume_grace_days;
+    let history = History::of(learner, &told, View { as_of, on: asked.on, today, resume_grace_days });
     if json {
         screen.out(&serde_json::to_string(&history)?)?;
     } else {
@@ -123,6 +127,19 @@ pub(super) fn history(reading: &Reading, asked: &Asked, json: bool, screen: &mut
         }
     }
     Ok(Exit::Good)
+}
+
+/// The limits that held at a place in the log, as its configurations say; the usual ones where none does.
+fn policy_at(reading: &Reading, as_of: Option<Sequence>) -> anyhow::Result<Policy> {
+    let mut configs = reading.books()?.configs()?.into_iter().map(|(config, _)| config);
+    let held = configs.rfind(|config| as_of.is_none_or(|count| *config < count));
+    let entry = held.map(|config| reading.entry(config)).transpose()?.flatten();
+    let policy = entry.and_then(|entry| match entry.event {
+        // One of a newer version may say what this one does not understand.
+        Event::ConfigAdopted(config) => Config::parse(&config.text, Path::new("")).ok().map(|config| config.policy),
+        _ => None,
+    });
+    Ok(policy.unwrap_or_default())
 }
 
 /// The day on which states are judged: what was known at some moment, by the calendar of that moment.

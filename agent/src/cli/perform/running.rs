@@ -71,7 +71,7 @@ impl Agent {
         let office = Arc::new(office);
         office.journal.wait_for_room(true);
         // The folders are watched before anybody is told that the agent is there: a rename that is seen keeps its place.
-        let mut threads = office::watch_folders(&office, shutdown)?;
+        let mut threads = vec![office::watch_folders(&office, shutdown)?];
         let control = control::serve(&office.reading.home, Arc::new(AgentDesk { office: Arc::clone(&office) }))
             .map(Some)
             .context("cannot take commands")?;
@@ -191,7 +191,7 @@ fn mirror(office: &Arc<Office>, runtime: &tokio::runtime::Runtime, shutdown: &Sh
             if count > seen {
                 seen = count;
                 tell.send_replace(count);
-                if let Err(error) = office.reading.catch_up() {
+                if let Err(error) = office.reading.catch_up_until(&|| shutdown.is_asked()) {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the books lag behind the log");
                 }
             }
@@ -288,7 +288,8 @@ fn welcome(office: &Office, address: &str, screen: &mut dyn Screen) -> std::io::
     screen.out(&format!("  log           {}", office.identity.log))?;
     screen.out(&format!("  central node  on {address}, in {home}/{CENTRAL_BELOW}"))?;
     for folder in &office.config.folders {
-        screen.out(&format!("  drop folder   {} (centre {})", folder.drop().display(), folder.centre))?;
+        let centre = if folder.pattern().is_some() { "of each directory" } else { &folder.centre };
+        screen.out(&format!("  drop folder   {} (centre {centre})", folder.drop().display()))?;
     }
     screen
         .out(&format!("  keep a copy of {home}/operator.key apart: without it nothing personal can be read again"))?;

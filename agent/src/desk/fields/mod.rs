@@ -141,6 +141,10 @@ fn check(kind: Kind, cells: &dyn Cells, context: &Context) -> (Vec<Finding>, Opt
         Kind::Dispatches => certificate::dispatch(&mut row),
         Kind::Returns => certificate::take_back(&mut row),
         Kind::Redispatches => certificate::redispatch(&mut row),
+        Kind::Reversals => registration::ruled(&mut row, Ask::Reverse),
+        Kind::Voids => registration::ruled(&mut row, Ask::Void),
+        Kind::Completions => registration::ruled(&mut row, Ask::Complete),
+        Kind::Extensions => registration::extend(&mut row),
     };
     if let Err(field) = private::fits(kind, cells) {
         row.found(Code::VALUE_LONG, field);

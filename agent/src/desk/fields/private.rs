@@ -20,7 +20,9 @@ const ROW_BYTES_MAX: usize = 48 * 1024;
 fn in_clear(kind: Kind) -> &'static [Field] {
     match kind {
         Kind::Enrolments => &[Field::CentreNo, Field::Qualification, Field::StartDate],
-        Kind::Amendments => &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::EffectiveDate],
+        Kind::Amendments | Kind::Reversals | Kind::Voids | Kind::Completions => {
+            &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::EffectiveDate]
+        }
         Kind::Withdrawals => &[
             Field::RegistrationNo,
             Field::CentreNo,
@@ -28,7 +30,7 @@ fn in_clear(kind: Kind) -> &'static [Field] {
             Field::WithdrawalDate,
             Field::LastAttendedOn,
         ],
-        Kind::Deferrals => {
+        Kind::Deferrals | Kind::Extensions => {
             &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::DeferFrom, Field::ResumeBy]
         }
         Kind::Resumptions => &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::ResumedOn],

@@ -1,6 +1,6 @@
-//! Withdrawals, deferrals and resumptions.
+//! Withdrawals, deferrals and resumptions, and what an operator decides about a registration.
 
-use daybook_protocol::{event::WithdrawalReason, field::Field, finding::Code};
+use daybook_protocol::{date::Date, event::WithdrawalReason, field::Field, finding::Code};
 
 use super::{Asked, reading::Reading, reasons};
 use crate::desk::Ask;
@@ -29,6 +29,15 @@ pub(super) fn withdraw(row: &mut Reading) -> Option<Asked> {
 
 /// A break, with the day by which it ends.
 pub(super) fn defer(row: &mut Reading) -> Option<Asked> {
+    until(row, |resume_by| Ask::Defer { resume_by })
+}
+
+/// A break that goes on.
+pub(super) fn extend(row: &mut Reading) -> Option<Asked> {
+    until(row, |resume_by| Ask::Extend { resume_by })
+}
+
+fn until(row: &mut Reading, ask: impl FnOnce(Date) -> Ask) -> Option<Asked> {
     let held = row.held();
     let from = row.planned(Field::DeferFrom);
     let by = row.day(Field::ResumeBy);
@@ -37,7 +46,7 @@ pub(super) fn defer(row: &mut Reading) -> Option<Asked> {
     if by.date <= from.date {
         row.found(Code::DATES_OUT_OF_ORDER, Field::ResumeBy);
     }
-    Some(Asked { ask: Ask::Defer { resume_by: by.date }, subject: held?.subject, effective_on: from.date })
+    Some(Asked { ask: ask(by.date), subject: held?.subject, effective_on: from.date })
 }
 
 /// The end of a break.
@@ -45,4 +54,12 @@ pub(super) fn resume(row: &mut Reading) -> Option<Asked> {
     let held = row.held();
     let day = row.planned(Field::ResumedOn);
     Some(Asked { ask: Ask::Resume, subject: held?.subject, effective_on: day?.date })
+}
+
+/// What an operator decides about a registration, from a day on and for a reason.
+pub(super) fn ruled(row: &mut Reading, ask: Ask) -> Option<Asked> {
+    let held = row.held();
+    let day = row.past(Field::EffectiveDate);
+    row.reason(Field::Reason);
+    Some(Asked { ask, subject: held?.subject, effective_on: day?.date })
 }

@@ -27,7 +27,7 @@ impl Rejudging<'_> {
              lost, and so are files that `daybook import` took: give and hand them over again"
                 .to_owned(),
         );
-        for folder in &self.office.config.folders {
+        for folder in &self.office.config.places() {
             for (month, name) in in_done(folder).map_err(|source| disk(folder, source))? {
                 let opened = Dir::open(&folder.done()).and_then(|done| done.open_below(&month)?.read(&name));
                 let file = opened.map_err(|source| disk(folder, source))?;

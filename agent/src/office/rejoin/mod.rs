@@ -162,9 +162,10 @@ impl Rejudging<'_> {
             ));
             return Ok(());
         };
+        let folder = self.office.config.folder(&received.folder);
         let handed = Handed {
             name,
-            folder: self.office.config.folders.iter().find(|folder| folder.name == received.folder),
+            folder: folder.as_ref(),
             centre: received.centre.clone(),
             brand: received.brand.clone(),
             kind: received.kind,

@@ -25,6 +25,10 @@ pub(super) fn kind_of(event: &Event) -> Option<Kind> {
         Event::LearnerDeferred(_) => Some(Kind::Deferrals),
         Event::LearnerResumed(_) => Some(Kind::Resumptions),
         Event::LearnerWithdrawn(_) => Some(Kind::Withdrawals),
+        Event::WithdrawalReversed(_) => Some(Kind::Reversals),
+        Event::RegistrationVoided(_) => Some(Kind::Voids),
+        Event::QualificationCompleted(_) => Some(Kind::Completions),
+        Event::DeferralExtended(_) => Some(Kind::Extensions),
         Event::CertificateDispatched(_) => Some(Kind::Dispatches),
         Event::CertificateReturned(_) => Some(Kind::Returns),
         Event::CertificateRedispatched(_) => Some(Kind::Redispatches),
@@ -42,10 +46,19 @@ pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
         }
     };
     match &entry.event {
-        Event::LearnerDetailsAmended(_) => put(Field::EffectiveDate, &on),
+        Event::LearnerDetailsAmended(_)
+        | Event::WithdrawalReversed(_)
+        | Event::RegistrationVoided(_)
+        | Event::QualificationCompleted(_) => {
+            put(Field::EffectiveDate, &on);
+        }
         Event::LearnerDeferred(deferred) => {
             put(Field::DeferFrom, &on);
             put(Field::ResumeBy, &deferred.resume_by.to_string());
+        }
+        Event::DeferralExtended(extended) => {
+            put(Field::DeferFrom, &on);
+            put(Field::ResumeBy, &extended.resume_by.to_string());
         }
         Event::LearnerResumed(_) => put(Field::ResumedOn, &on),
         Event::LearnerWithdrawn(withdrawn) => {
