@@ -36,7 +36,8 @@ pub(super) fn states(reading: &Reading, asked: &Asked) -> Result<Table, ReportEr
         let life = reading.life(row.learner)?;
         let told: Vec<_> = life.into_iter().map(|entry| Told { entry, private: None }).collect();
         let as_known = |as_of| {
-            let history = History::of(row.learner, &told, View { as_of, on: Some(day), today: day });
+            let history =
+                History::of(row.learner, &told, View { as_of, on: Some(day), today: day, resume_grace_days: 0 });
             standing(&history, row.registration)
         };
         let (then, now) = (as_known(Some(known)), as_known(None));
