@@ -152,6 +152,18 @@ fn what_auditors_ask_is_found() {
     assert_eq!(of(&rows, "registration"), [&json!(registration(10))]);
     assert_eq!((&rows[0]["finding"], &rows[0]["days"]), (&json!("lapsed since 2025-06-01"), &json!(87)));
     assert_eq!(report(&desk, &["deferrals", "--to", "2026-01-01"]).len(), 2);
+    // What is undone or prolonged is told as that.
+    let reverse = ["--on", "2025-01-23", "--reason", "sent by mistake"];
+    order(&desk, &taken, 3, &["record", "reverse"], &reverse);
+    let by = desk.json(&["entries"]).into_iter().find(|entry| entry["type"] == "WithdrawalReversed").expect("reversed");
+    let findings = report(&desk, &["withdrawals"]);
+    assert_eq!(of(&findings, "finding")[3], &json!(format!("reversed by entry {}", by["sequence"])));
+    let extend = ["--from", "2025-12-01", "--resume-by", "2026-02-01", "--reason", "leave prolonged"];
+    order(&desk, &taken, 11, &["record", "extend"], &extend);
+    let rows = report(&desk, &["deferrals", "--to", "2026-03-04"]);
+    assert_eq!(of(&rows, "resume_by"), ["2025-05-01", "2026-02-01"]);
+    assert_eq!((&rows[1]["deferrals"], &rows[1]["days"]), (&json!(2), &json!(363)), "{rows:?}");
+    assert_eq!(rows[1]["finding"], "lapsed since 2026-03-04");
 
     let rows = report(&desk, &["amendments"]);
     assert_eq!(of(&rows, "field"), ["family_name", "uln"]);
@@ -176,10 +188,12 @@ fn what_auditors_ask_is_found() {
         "LearnerDetailsAmended",
         "LearnerDetailsAmended",
         "LearnerDetailsAmended",
+        "WithdrawalReversed",
+        "DeferralExtended",
         "HeldRefused",
     ];
     assert_eq!(of(&rows, "what"), expected);
-    let last = &rows[5];
+    let last = &rows[7];
     assert_eq!((&last["reason"], &last["centre"]), (&json!("=not ours"), &json!("RIVER1")));
     assert!(last["about"].as_str().is_some_and(|about| about.starts_with(&format!("entry {held}, file "))), "{last}");
     assert!(last["guard"].as_str().is_some_and(|guard| guard.starts_with("1F-")), "{last}");
