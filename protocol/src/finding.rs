@@ -157,6 +157,18 @@ codes! {
     KIND_NOT_ALLOWED = 1018 Query "kind not expected in this folder", "A person is looking at the file. Next time, drop it in the folder for its kind.";
     NEW_VERSION = 1019 Query "another version of an earlier file", "A person is looking at the file: one of the same name came before with other contents.";
     FILE_REFUSED = 1020 Error "refused by a person who looked at it", "Ask us if the reason is not clear to you. Mend the file and send it again.";
+    MACROS = 1021 Query "workbook holds macros", "A person is looking at the file. Next time, save it as XLSX, which has no macros.";
+    WEB_PAGE = 1022 Query "web page named as something else", "A person is looking at the file. Next time, open it in a spreadsheet and save it as XLSX or CSV UTF-8.";
+    ARCHIVE = 1023 Query "archive of files", "A person is looking at the file. Next time, take the files out of the archive and send them one by one.";
+    DOCUMENT = 1024 Query "document or picture, not a table", "A person is looking at the file. Next time, send the table itself as XLSX or CSV UTF-8.";
+    MAIL_CONTAINER = 1025 Query "winmail.dat of a mail program", "A person is looking at the file. Next time, send the attachment as plain text mail or drop the file itself.";
+    INTERCHANGE = 1026 Query "file of EDI, A2C or other XML", "A person is looking at the file: such files are kept and not read. Send the rows as XLSX or CSV UTF-8.";
+    MORE_TABLES = 1027 Query "more than one table", "A person is looking at the file: only its first table would be read. Next time, put each table in a file of its own.";
+    DATA_AFTER_GAP = 1028 Query "rows far below the table", "A person is looking at the file: rows follow after 20 or more blank ones. Next time, leave no gap in the table.";
+    SHEET_HIDDEN = 1029 Warning "hidden sheet not read", "Nothing to do, unless the sheet holds rows that matter: then unhide it and send the file again.";
+    ROWS_HIDDEN = 1030 Warning "hidden or filtered rows or columns were read", "Nothing to do, unless what is hidden was not meant to be sent: then tell us.";
+    ZEROS_RESTORED = 1031 Warning "leading zeros taken from the format of cells", "Nothing to do if the numbers are right. Format such columns as text to be sure.";
+    DATES_1904 = 1032 Warning "dates counted from 1904", "Nothing to do: the workbook says so, and its dates were read accordingly. Check one of them.";
     REQUIRED_MISSING = 2001 Error "required value missing", "Fill in the column named here.";
     ULN_LENGTH = 2002 Error "ULN not 10 digits", "A ULN has exactly 10 digits and never begins with 0. Take it from the learner's record again; do not add zeros.";
     ULN_CHECK_DIGIT = 2003 Error "ULN check digit wrong", "A digit is mistyped or two are swapped. Take the ULN from the learner's record again.";
@@ -186,6 +198,8 @@ codes! {
     AMENDED_FIELD_UNKNOWN = 2027 Error "not something that can be amended", "Amend names, date of birth, ULN, sex, postcode or e-mail. For a wrong centre or qualification withdraw with REGISTERED_IN_ERROR and enrol again.";
     VALUE_UNUSUAL = 2028 Warning "value not of the usual form", "Check the value; nothing to do if it is right.";
     DATES_OUT_OF_ORDER = 2029 Error "dates in the wrong order", "The later of the two dates must come after the earlier one.";
+    CELL_ERROR = 2030 Error "cell shows a formula error", "Mend the formula that shows #N/A, #REF! or the like, or type the value.";
+    MERGED_CELLS = 2031 Error "value missing beside merged cells", "A merged cell counts for its first row only. Unmerge the cells and fill in the value in every row.";
     CENTRE_UNKNOWN = 3001 Error "centre unknown", "Check the centre number.";
     CENTRE_NOT_APPROVED = 3002 Error "centre not approved", "Ask for approval of the centre for this qualification first.";
     QN_NOT_FOUND = 3003 Error "qualification not found", "Check the qualification number against the register.";

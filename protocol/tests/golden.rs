@@ -286,6 +286,22 @@ fn entries() {
     hold("entries.txt", &found);
 }
 
+/// Goal: the plan of a workbook has its own bytes for ever, and those of text files stay. Method: golden file, one plan for
+/// each format.
+#[test]
+fn plans_of_workbooks() {
+    let mut found = BTreeMap::new();
+    for (name, encoding) in [("xlsx", Encoding::Xlsx), ("xls", Encoding::Xls), ("ods", Encoding::Ods)] {
+        let plan = Plan { encoding, delimiter: b',', ..plan() };
+        let lines = Lines { header: 1, title: 2, blank: 3, total: 4, note: 5, row: 251 };
+        let entry = bare(300, Event::FileParsed(FileParsed { arrival: Sequence(40), plan, lines }));
+        let bytes = entry.encode().expect("encodes");
+        assert_eq!(Entry::decode(&bytes), Ok(entry), "{name}");
+        found.insert(name.to_owned(), bytes);
+    }
+    hold("workbooks.txt", &found);
+}
+
 /// Goal: the bytes of every message and of the hello never change. Method: golden file, and each decodes to what it was.
 #[test]
 fn wire_messages() {

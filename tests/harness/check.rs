@@ -128,7 +128,7 @@ impl Desk {
 /// The row report is the one that the log speaks of, and says of each row what the log says; the resend file has the rejected
 /// rows and no others, and there is one only where there are any.
 fn check_receipt(receipts: &Path, no: u64, name: &str, arrival: &Arrival) {
-    let stem = format!("{no}_{}_", name.trim_end_matches(".csv"));
+    let stem = format!("{no}_{}_", name.rsplit_once('.').map_or(name, |(stem, _)| stem));
     let mut ours: Vec<_> = names(receipts).into_iter().filter(|name| name.starts_with(&stem)).collect();
     let resend = ours.iter().position(|name| name.ends_with("_resend.csv")).map(|place| ours.remove(place));
     let [summary, report] = ours.as_slice() else { unreachable!("receipt {no} has the files {ours:?}") };

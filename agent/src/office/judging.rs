@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use daybook_protocol::{
     event::{Event, FileProcessed, FileReceived, Level, Totals, Verdict},
     field::Field,
+    finding::Code,
     ids::Sequence,
 };
 
@@ -162,5 +163,8 @@ impl Cells for RowCells<'_> {
     }
     fn columns(&self) -> &[Option<Field>] {
         self.columns
+    }
+    fn faults(&self) -> Vec<(Field, Code)> {
+        self.row.faults(self.columns)
     }
 }

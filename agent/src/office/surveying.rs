@@ -28,8 +28,12 @@ impl Office {
     pub(super) fn first_pass(&self, state: &Arrival) -> Result<(), OfficeError> {
         let wanted = Wanted { kind: state.received.kind, header_map: &[] };
         let open = || self.original(state).map_err(io::Error::other);
-        let draft = match reader::plan(&open, &wanted) {
-            Err(ReadError::Refused { findings, .. }) => closing(state, findings, Lines::default(), false),
+        let planned = reader::plan(&open, &wanted);
+        // Where nothing but a question is in the way the file waits for a person; what they let go on and nobody can read goes
+        // back.
+        let held = planned.as_ref().is_err_and(ReadError::is_question) && !state.released;
+        let draft = match planned {
+            Err(ReadError::Refused { findings, .. }) => closing(state, findings, Lines::default(), held),
             Err(error) => return Err(error.into()),
             Ok(planned) => self.survey(state, planned)?,
         };
@@ -49,6 +53,7 @@ impl Office {
             }
             Err(error) => return Err(error),
         };
+        findings.extend(rows.findings());
         findings.extend(survey.finish(&self.config.policy));
         if self.folder(state).is_some_and(|folder| !folder.expects(plan.kind)) {
             findings.push(Code::KIND_NOT_ALLOWED.into());

@@ -31,6 +31,7 @@ struct Kept {
     line: u32,
     misquoted: bool,
     shifted: bool,
+    marked: bool,
 }
 
 impl Block {
@@ -51,6 +52,7 @@ impl Block {
             line,
             misquoted,
             shifted: row.shifted,
+            marked: row.marked,
         });
     }
 
@@ -70,7 +72,7 @@ impl Block {
                 line: kept.line,
                 misquoted: kept.misquoted,
             };
-            Some(Row { record, columns: columns?, shifted: kept.shifted })
+            Some(Row { record, columns: columns?, shifted: kept.shifted, marked: kept.marked })
         })
     }
 }

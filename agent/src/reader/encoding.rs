@@ -1,12 +1,18 @@
 //! Bytes to text: which encoding a file is in (DOMAIN.md 6.3, 4), whether its letters came through whole, and a stream of
-//! its text as UTF-8. Must not know what a line or a column is.
+//! its text as UTF-8, rendered where it is a workbook. Must not know what a line or a column is.
 
-use std::io::{self, Read};
+use std::{
+    borrow::Cow,
+    io::{self, Read},
+};
 
 use daybook_protocol::{event::Encoding, finding::Code};
 use encoding_rs::{Decoder, DecoderResult, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-use super::{CHUNK_BYTES, ReadError, SNIFF_BYTES_MAX, Source};
+use super::{
+    CHUNK_BYTES, ReadError, SNIFF_BYTES_MAX, Source,
+    workbook::{self, Found, Refusal, Rendered, Told},
+};
 
 /// A caller of [`Text::fill`] leaves at least this much room, in bytes, so that a character always fits.
 pub(super) const ROOM_BYTES_MIN: usize = 64;
@@ -24,14 +30,27 @@ pub(super) struct Surveyed {
     pub(super) head: String,
     /// Whether there is more than `head`.
     pub(super) cut: bool,
+    /// What is to be flagged, or asked, before its rows are looked at.
+    pub(super) findings: Vec<Code>,
+    /// The line on which each visible sheet of a workbook begins, but the first.
+    pub(super) sheets: Vec<u32>,
 }
 
 /// Reads the whole file, once or (where it is not UTF-8 after all) twice, and settles its encoding.
 pub(super) fn survey(open: &dyn Fn() -> io::Result<Source>) -> Result<Surveyed, ReadError> {
     let mut first = Vec::with_capacity(CHUNK_BYTES);
     open()?.take(CHUNK_BYTES as u64).read_to_end(&mut first)?;
-    if let Some((code, detail)) = foreign(&first) {
-        return Err(ReadError::refused(code, detail));
+    match workbook::of_beginning(&first) {
+        Found::Text => {}
+        Found::Other(code, detail) => return Err(ReadError::refused(code, detail)),
+        Found::Container => {
+            let (format, findings) = workbook::of_whole(open()?).map_err(|stop| TextError::of(stop.into()))?;
+            let mut surveyed = look_through(open()?, format)?;
+            surveyed.findings.extend(findings);
+            surveyed.findings.sort_unstable();
+            surveyed.findings.dedup();
+            return Ok(surveyed);
+        }
     }
     let (encoding, marked) = match first.as_slice() {
         [0xEF, 0xBB, 0xBF, ..] => (Encoding::Utf8, true),
@@ -53,7 +72,27 @@ pub(super) enum TextError {
     Io(io::Error),
     /// The bytes are not of the encoding.
     Malformed,
-    Refused(Code, &'static str),
+    Refused(Code, Cow<'static, str>),
+}
+
+impl TextError {
+    /// What ended a source: a refusal, where it was a workbook's.
+    fn of(error: io::Error) -> Self {
+        match error.downcast::<Refusal>() {
+            Ok(refusal) => refusal.into(),
+            Err(error) => Self::Io(error),
+        }
+    }
+
+    fn refused(code: Code, detail: &'static str) -> Self {
+        Self::Refused(code, detail.into())
+    }
+}
+
+impl From<Refusal> for TextError {
+    fn from(Refusal { code, detail }: Refusal) -> Self {
+        Self::Refused(code, detail)
+    }
 }
 
 impl From<TextError> for ReadError {
@@ -78,12 +117,12 @@ fn look_through(source: Source, encoding: Encoding) -> Result<Surveyed, TextErro
     let mut chunk = String::with_capacity(CHUNK_BYTES);
     while text.fill(&mut chunk)? {
         if chunk.as_bytes().contains(&0) {
-            return Err(TextError::Refused(Code::ENCODING_UNKNOWN, "the file has zero bytes where text should be"));
+            return Err(TextError::refused(Code::ENCODING_UNKNOWN, "the file has zero bytes where text should be"));
         }
         signs.look(&chunk);
         // The five bytes that Windows-1252 leaves without a character are decoded as control characters.
         if encoding == Encoding::Windows1252 && chunk.chars().any(|letter| ('\u{80}'..='\u{9F}').contains(&letter)) {
-            return Err(TextError::Refused(
+            return Err(TextError::refused(
                 Code::ENCODING_UNKNOWN,
                 "the file is not UTF-8, and has bytes that Windows-1252 does not have either",
             ));
@@ -96,9 +135,11 @@ fn look_through(source: Source, encoding: Encoding) -> Result<Surveyed, TextErro
         chunk.clear();
     }
     if signs.count >= DAMAGE_SIGNS_MIN {
-        return Err(TextError::Refused(Code::MOJIBAKE, "letters were damaged before the file was sent"));
+        return Err(TextError::refused(Code::MOJIBAKE, "letters were damaged before the file was sent"));
     }
-    Ok(Surveyed { encoding, head, cut })
+    let told = text.told().look();
+    let (findings, sheets) = (told.findings.iter().copied().collect(), told.sheets.clone());
+    Ok(Surveyed { encoding, head, cut, findings, sheets })
 }
 
 /// Signs that text was once read in a wrong encoding.
@@ -155,33 +196,12 @@ fn utf16_without_mark(first: &[u8]) -> Option<Encoding> {
     }
 }
 
-/// What is not a text file, told by its first bytes, whatever its name says.
-fn foreign(first: &[u8]) -> Option<(Code, &'static str)> {
-    const WORKBOOK: &str = "the file is a workbook or an archive: workbooks are not read yet, save it as CSV UTF-8";
-    const OLD_WORKBOOK: &str =
-        "the file is an old workbook or protected by a password: workbooks are not read yet, save it as CSV UTF-8";
-    const PAGE: &str = "the file is a web page: save it as CSV UTF-8";
-    const OTHER: &str = "the file is a document, not a table: save the table as CSV UTF-8";
-    let starts = |magic: &[u8]| first.starts_with(magic);
-    if starts(b"PK\x03\x04") || starts(b"PK\x05\x06") || starts(b"\x1F\x8B") || starts(b"7z\xBC\xAF\x27\x1C") {
-        return Some((Code::UNREADABLE, WORKBOOK));
-    }
-    if starts(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
-        return Some((Code::UNREADABLE, OLD_WORKBOOK));
-    }
-    if starts(b"%PDF") || starts(b"{\\rtf") || starts(b"\x78\x9F\x3E\x22") {
-        return Some((Code::KIND_UNKNOWN, OTHER));
-    }
-    let text = first.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(first).trim_ascii_start();
-    let opens = |tag: &[u8]| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
-    let page = [&b"<!doctype html"[..], b"<html", b"<table", b"<?xml"].into_iter().any(opens);
-    page.then_some((Code::KIND_UNKNOWN, PAGE))
-}
-
 /// A stream of a file's text, without its byte order mark. Strict: bytes that are not of the encoding end it, because
 /// a name must never be mended in silence.
 pub(super) struct Text {
     source: Source,
+    /// What is told of a workbook; nothing is told of a text file.
+    told: Told,
     decoder: Decoder,
     bytes: Box<[u8]>,
     begin: usize,
@@ -192,14 +212,18 @@ pub(super) struct Text {
 
 impl Text {
     pub(super) fn new(source: Source, encoding: Encoding) -> Self {
+        let told = Told::default();
+        let source =
+            if encoding.is_workbook() { Box::new(Rendered::new(source, encoding, told.clone())) } else { source };
         let encoding = match encoding {
-            Encoding::Utf8 => UTF_8,
+            Encoding::Utf8 | Encoding::Xlsx | Encoding::Xls | Encoding::Ods => UTF_8,
             Encoding::Utf16Le => UTF_16LE,
             Encoding::Utf16Be => UTF_16BE,
             Encoding::Windows1252 => WINDOWS_1252,
         };
         Self {
             source,
+            told,
             decoder: encoding.new_decoder_with_bom_removal(),
             bytes: vec![0; CHUNK_BYTES].into(),
             begin: 0,
@@ -209,13 +233,18 @@ impl Text {
         }
     }
 
+    /// What is told of a workbook, as far as its text was read and a little further.
+    pub(super) fn told(&self) -> &Told {
+        &self.told
+    }
+
     /// Appends text to `out`, never beyond its capacity, of which at least [`ROOM_BYTES_MIN`] must be free. False at the
     /// end of the file.
     pub(super) fn fill(&mut self, out: &mut String) -> Result<bool, TextError> {
         let before = out.len();
         while !self.ended {
             if self.begin == self.end && !self.source_ended {
-                self.end = read_some(&mut self.source, &mut self.bytes).map_err(TextError::Io)?;
+                self.end = read_some(&mut self.source, &mut self.bytes).map_err(TextError::of)?;
                 self.begin = 0;
                 self.source_ended = self.end == 0;
             }
@@ -304,12 +333,11 @@ mod tests {
         ] {
             check_refused(bytes, Code::ENCODING_UNKNOWN);
         }
-        for magic in [&b"PK\x03\x04 xl"[..], b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", b"\x1F\x8B\x08"] {
+        for magic in [&b"PK\x03\x04 xl"[..], b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1"] {
             check_refused(magic, Code::UNREADABLE);
         }
-        for magic in [&b"%PDF-1.7"[..], b"  <HTML><table>", b"\xEF\xBB\xBF<!DOCTYPE html>", b"{\\rtf1"] {
-            check_refused(magic, Code::KIND_UNKNOWN);
-        }
+        check_refused(b"%PDF-1.7", Code::DOCUMENT);
+        check_refused(b"  <HTML><table>", Code::WEB_PAGE);
     }
 
     /// Goal: damage done before the file was sent is seen, and real names are not taken for damage. Method: names damaged

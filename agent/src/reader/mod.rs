@@ -1,5 +1,6 @@
 //! Bytes to rows: which encoding a file is in, what separates its columns, where its header stands, what each column
-//! means, and then its rows one by one, with every physical line accounted for (DOMAIN.md 6.2 to 6.4).
+//! means, and then its rows one by one, with every physical line accounted for (DOMAIN.md 6.2 to 6.4). A workbook is rendered
+//! as text first, and a line of it is a row of a sheet.
 //!
 //! A file is read twice. [`plan()`] looks through the whole of it and says how it is to be read, or why it cannot be;
 //! [`rows()`] gives the rows by that plan, in pass one to whoever checks them and in pass two, perhaps after a crash, to
@@ -20,13 +21,15 @@ mod records;
 mod resend;
 mod rows;
 mod synonyms;
+mod tables;
+mod workbook;
 
 use std::io::{self, Read};
 
 use daybook_protocol::{
     event::Plan,
     field::{Field, Kind},
-    finding::{Code, Finding},
+    finding::{Code, Finding, Severity, worst},
 };
 
 pub use self::{
@@ -35,6 +38,10 @@ pub use self::{
     plan::plan,
     resend::{HEADINGS as RESEND_HEADINGS, is_dangerous, starts_formula},
     rows::{Row, Rows, rows},
+    workbook::{
+        EXPANDED_BYTES_MAX, HELD_BYTES_MAX, RATIO_MAX, SHEET_ROWS_MAX, SHEETS_MAX, SUSPECT_BYTES_MIN,
+        WORKBOOK_BYTES_MAX,
+    },
 };
 
 /// The version of these rules. It stands in every plan; it goes up when the same bytes would be read another way.
@@ -77,7 +84,7 @@ pub struct Wanted<'a> {
 pub struct Planned {
     /// The plan, for the log and for [`rows()`].
     pub plan: Plan,
-    /// What is to be flagged though the file is taken: warnings only.
+    /// What is to be flagged though the file is taken, and what a person is to be asked before it is: no errors.
     pub findings: Vec<Finding>,
 }
 
@@ -90,7 +97,7 @@ pub enum ReadError {
     /// The file as a whole is refused.
     #[error("the file is refused: {detail}")]
     Refused {
-        /// Why, by code; at least one is an error. Each code carries what the sender should do.
+        /// Why, by code; at least one is an error, or a question for a person. Each code carries what the sender should do.
         findings: Vec<Finding>,
         /// Where and why, for the receipt; in our words only, nothing that the file says.
         detail: String,
@@ -98,6 +105,11 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether nothing but a question is in the way: then the file waits for a person rather than go back.
+    pub fn is_question(&self) -> bool {
+        matches!(self, Self::Refused { findings, .. } if worst(findings) == Some(Severity::Query))
+    }
+
     fn refused(code: Code, detail: impl Into<String>) -> Self {
         Self::Refused { findings: vec![code.into()], detail: detail.into() }
     }

@@ -1,11 +1,11 @@
 //! The plan of a file: its encoding, what separates its columns, where its header stands, what each column means. Puts the
 //! other parts together; must not know how any of them works.
 
-use std::io::{self, Cursor};
+use std::io;
 
 use daybook_protocol::{
-    event::{Encoding, Plan},
-    finding::{Code, Severity},
+    event::Plan,
+    finding::{Code, Finding, Severity},
 };
 
 use super::{
@@ -28,7 +28,8 @@ const HEADER_HITS_MIN: usize = 2;
 pub fn plan(open: &dyn Fn() -> io::Result<Source>, wanted: &Wanted) -> Result<Planned, ReadError> {
     let surveyed = survey(open)?;
     let layout = lay_out(&surveyed, wanted)?;
-    let mapped = header::map(&layout.header, wanted);
+    let mut mapped = header::map(&layout.header, wanted);
+    mapped.findings.extend(surveyed.findings.iter().copied().map(Finding::from));
     let wrong = mapped.findings.iter().filter(|finding| finding.code.severity() == Severity::Error);
     let names: Vec<String> = wrong
         .map(|finding| match finding.field {
@@ -63,8 +64,11 @@ struct Layout {
 }
 
 fn lay_out(surveyed: &Surveyed, wanted: &Wanted) -> Result<Layout, ReadError> {
-    let hint = delimiter_hint(&surveyed.head);
+    let workbook = surveyed.encoding.is_workbook();
+    let hint = delimiter_hint(&surveyed.head).filter(|_| !workbook);
     let delimiters = match hint {
+        // This is how its rows were rendered.
+        _ if workbook => vec![b','],
         Some(letter) => DELIMITERS.into_iter().filter(|known| char::from(*known) == letter).collect(),
         None => DELIMITERS.to_vec(),
     };
@@ -86,12 +90,13 @@ fn lay_out(surveyed: &Surveyed, wanted: &Wanted) -> Result<Layout, ReadError> {
             Ok(Layout { delimiter: best.delimiter, header, header_line })
         }
         // What went beyond a limit by another delimiter was separated by it.
-        _ if best.columns < 2 => {
+        _ if best.columns < 2 && !workbook => {
             let beyond = tried.into_iter().filter_map(|tried| tried.stopped).find(ReadError::is_beyond);
             Err(beyond.unwrap_or_else(|| not_separated("none found")))
         }
         _ => {
-            let detail = format!("no row of known headings among the first {HEADER_ROWS_MAX} rows");
+            let of = if workbook { " of a visible sheet" } else { "" };
+            let detail = format!("no row of known headings among the first {HEADER_ROWS_MAX} rows{of}");
             Err(ReadError::refused(Code::HEADER_NOT_FOUND, detail))
         }
     }
@@ -121,11 +126,13 @@ struct Tried {
 
 impl Tried {
     fn new(surveyed: &Surveyed, delimiter: u8, wanted: &Wanted) -> Self {
-        let head = Cursor::new(surveyed.head.clone().into_bytes());
-        let mut records = Records::new(Box::new(head), Encoding::Utf8, delimiter);
+        let mut records = Records::of_head(surveyed.head.clone(), surveyed.encoding, delimiter);
         let mut tried =
             Self { delimiter, rows: Vec::new(), header: None, columns: 0, regular: 0, ended: false, stopped: None };
-        for place in 0..SNIFF_ROWS_MAX {
+        // A sheet of explanations may stand before that of the table, so each sheet is looked at from its top.
+        let rows_max = if surveyed.encoding.is_workbook() { usize::MAX } else { SNIFF_ROWS_MAX };
+        let (mut sheets, mut place) = (surveyed.sheets.iter().peekable(), 0);
+        for _ in 0..rows_max {
             match records.advance() {
                 Ok(true) if !surveyed.cut || !records.at_end() => {}
                 Ok(false) => {
@@ -136,13 +143,20 @@ impl Tried {
                     tried.stopped = Some(error);
                     break;
                 }
+                // The rows of a sheet have their own limit, which was looked at.
+                Ok(true) | Err(_) if surveyed.encoding.is_workbook() => break,
                 Ok(true) | Err(_) => {
                     let detail = "a row is beyond the limit; look there for a quotation mark that is never closed";
                     tried.stopped = Some(ReadError::refused(Code::TOO_LARGE, detail));
                     break;
                 }
             }
-            tried.look(records.record(), place < HEADER_ROWS_MAX, wanted);
+            let record = records.record();
+            while sheets.next_if(|begin| **begin <= record.line).is_some() {
+                place = 0;
+            }
+            tried.look(record, place < HEADER_ROWS_MAX, wanted);
+            place += 1;
         }
         for columns in &tried.rows {
             let regular = tried.rows.iter().filter(|other| *other == columns).count();

@@ -6,13 +6,14 @@
 //! - text after a closing quotation mark can be read in more than one way, so the record is marked;
 //! - a quotation mark that is never closed would swallow the rest of the file, so the file is refused.
 
-use std::ops::Range;
+use std::{io::Cursor, ops::Range};
 
 use daybook_protocol::{event::Encoding, finding::Code};
 
 use super::{
     CHUNK_BYTES, COLUMNS_MAX, LINE_BYTES_MAX, ReadError, Source,
     encoding::{ROOM_BYTES_MIN, Text, TextError},
+    workbook::Told,
 };
 
 /// One record of a file, borrowed from the [`Records`] that read it.
@@ -66,6 +67,8 @@ pub(super) struct Cell {
 pub(super) struct Records {
     text: Text,
     delimiter: u8,
+    /// Each record is a row of a sheet and counts as one line, whatever its cells have in them.
+    by_row: bool,
     /// Text that is decoded and not yet passed; the record in hand lies at its front part.
     buffer: String,
     /// What of `buffer` is passed.
@@ -87,6 +90,7 @@ impl Records {
         Self {
             text: Text::new(source, encoding),
             delimiter,
+            by_row: encoding.is_workbook(),
             buffer: String::with_capacity(CHUNK_BYTES),
             passed: 0,
             ended: false,
@@ -99,6 +103,17 @@ impl Records {
         }
     }
 
+    /// The records of the beginning of a file's text, whose lines are counted as those of the file are.
+    pub(super) fn of_head(head: String, encoding: Encoding, delimiter: u8) -> Self {
+        let head = Box::new(Cursor::new(head.into_bytes()));
+        Self { by_row: encoding.is_workbook(), ..Self::new(head, Encoding::Utf8, delimiter) }
+    }
+
+    /// What is told of a workbook.
+    pub(super) fn told(&self) -> &Told {
+        self.text.told()
+    }
+
     /// Goes to the next record; false at the end of the file.
     pub(super) fn advance(&mut self) -> Result<bool, ReadError> {
         loop {
@@ -109,7 +124,7 @@ impl Records {
             let line = self.line_next;
             match scan(rest, self.delimiter, self.ended, &mut self.cells) {
                 Scan::Record { bytes, breaks, misquoted, doubled } => {
-                    self.line_next = line.checked_add(breaks).ok_or_else(|| {
+                    self.line_next = line.checked_add(if self.by_row { 1 } else { breaks }).ok_or_else(|| {
                         ReadError::refused(Code::TOO_LARGE, "the file has more than 4,294,967,295 lines")
                     })?;
                     self.line = line;

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use daybook_protocol::{
     event::{Lines, Plan},
     field::Field,
+    finding::{Code, Finding},
 };
 
 use super::{
     ReadError, Source, header,
     records::{Record, Records},
     resend,
+    tables::Tables,
+    workbook,
 };
 
 /// What stands first in a total row, in lower case, a colon left out.
@@ -47,6 +50,7 @@ pub fn rows(read: Source, plan: &Plan) -> Rows {
         required: required.iter().filter_map(|field| places.get(*field as usize).copied().flatten()).collect(),
         header_line: plan.header_line,
         headed: false,
+        tables: plan.encoding.is_workbook().then(|| Tables::new(plan.header_line)),
         lines: Lines::default(),
     }
 }
@@ -63,6 +67,8 @@ pub struct Rows {
     header_line: u32,
     /// The header was passed.
     headed: bool,
+    /// What is beside the table; of a workbook only, since a text file has one table.
+    tables: Option<Tables>,
     lines: Lines,
 }
 
@@ -80,8 +86,8 @@ pub(super) struct Columns {
 }
 
 /// What a record is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
     Header,
     Title,
     Blank,
@@ -100,10 +106,14 @@ impl Rows {
     pub fn next(&mut self) -> Result<Option<Row<'_>>, ReadError> {
         loop {
             if !self.records.advance()? {
+                self.tables.iter_mut().for_each(Tables::finish);
                 return if self.headed { Ok(None) } else { Err(ReadError::changed(HEADER_ELSEWHERE)) };
             }
             let record = self.records.record();
-            let class = self.class(record);
+            let mut class = self.class(record);
+            if let Some(tables) = &mut self.tables {
+                class = tables.settle(record, class, self.records.told());
+            }
             if record.line == self.header_line && class == Class::Header {
                 self.headed = true;
                 let resent = resend::is_resent(record.cells());
@@ -127,7 +137,14 @@ impl Rows {
             }
         }
         let record = self.records.record();
-        Ok(Some(Row { shifted: shifted(record, self.width), record, columns: &self.columns }))
+        let marked = self.tables.is_some() && record.cells().any(|cell| workbook::fault(cell).is_some());
+        Ok(Some(Row { shifted: shifted(record, self.width), record, columns: &self.columns, marked }))
+    }
+
+    /// What is to be asked of a person before the rows are judged, as far as they were read: whether something that looks like
+    /// data stands beside the table.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.tables.iter().flat_map(Tables::findings).collect()
     }
 
     /// How the lines passed so far are accounted for.
@@ -186,6 +203,8 @@ pub struct Row<'a> {
     pub(super) record: Record<'a>,
     pub(super) columns: &'a Arc<Columns>,
     pub(super) shifted: bool,
+    /// A cell of a workbook has a fault.
+    pub(super) marked: bool,
 }
 
 impl<'a> Row<'a> {
@@ -199,7 +218,20 @@ impl<'a> Row<'a> {
     #[inline]
     pub fn value(&self, field: Field) -> &'a str {
         let place = self.columns.places.get(field as usize).copied().flatten();
-        place.map_or("", |place| clean(self.as_sent(self.record.cell(place))))
+        let cell = place.map_or("", |place| self.record.cell(place));
+        // The word of an error stands for no empty cell, whatever it is.
+        let fault = self.marked && workbook::fault(cell).is_some();
+        if fault { workbook::visible(cell) } else { clean(self.as_sent(cell)) }
+    }
+
+    /// What is wrong with cells beyond what their values say, of those columns that mean something: one shows the error of a
+    /// formula, or is empty because it is merged with another.
+    pub fn faults(&self, columns: &[Option<Field>]) -> Vec<(Field, Code)> {
+        if !self.marked {
+            return Vec::new();
+        }
+        let cells = columns.iter().zip(self.record.cells());
+        cells.filter_map(|(column, cell)| Some(((*column)?, workbook::fault(cell)?))).collect()
     }
 
     /// How many bytes it has in the file, in UTF-8.
@@ -235,6 +267,7 @@ impl<'a> Row<'a> {
 
     #[inline]
     fn as_sent(&self, cell: &'a str) -> &'a str {
+        let cell = if self.marked { workbook::visible(cell) } else { cell };
         if self.columns.resent { resend::restored(cell) } else { cell }
     }
 

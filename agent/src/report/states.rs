@@ -2,7 +2,7 @@
 
 use daybook_protocol::ids::{RegistrationNo, Sequence};
 
-use super::{Asked, Cell, ReportError, Table, begin_of, counted};
+use super::{Asked, Cell, ReportError, Table, begin_of, counted, deferrals::policy};
 use crate::{
     history::{History, RegistrationLife, Told, View},
     office::Reading,
@@ -31,13 +31,13 @@ pub(super) fn states(reading: &Reading, asked: &Asked) -> Result<Table, ReportEr
         ("since_now", "since"),
         ("differs", "differs"),
     ]);
+    let resume_grace_days = policy(reading, &books)?.0.resume_grace_days;
     let mut changed = 0;
     for row in registrations {
         let life = reading.life(row.learner)?;
         let told: Vec<_> = life.into_iter().map(|entry| Told { entry, private: None }).collect();
         let as_known = |as_of| {
-            let history =
-                History::of(row.learner, &told, View { as_of, on: Some(day), today: day, resume_grace_days: 0 });
+            let history = History::of(row.learner, &told, View { as_of, on: Some(day), today: day, resume_grace_days });
             standing(&history, row.registration)
         };
         let (then, now) = (as_known(Some(known)), as_known(None));

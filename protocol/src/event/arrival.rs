@@ -90,7 +90,7 @@ pub struct ArrivalRefused {
     pub file_id: FileId,
 }
 
-/// How the bytes of a text file are to be read.
+/// How the bytes of a file are to be read: as text of an encoding, or as a workbook of a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub enum Encoding {
     /// UTF-8, with or without a byte order mark.
@@ -105,6 +105,25 @@ pub enum Encoding {
     /// Windows-1252.
     #[serde(rename = "windows-1252")]
     Windows1252,
+    /// A workbook of Office Open XML (Excel 2007 and later).
+    #[serde(rename = "xlsx")]
+    Xlsx,
+    /// A workbook of Excel 97 to 2003.
+    #[serde(rename = "xls")]
+    Xls,
+    /// A workbook of `OpenDocument`.
+    #[serde(rename = "ods")]
+    Ods,
+}
+
+impl Encoding {
+    /// Whether it is a workbook: its lines are the rows of its sheets, and nothing separates its columns.
+    pub fn is_workbook(self) -> bool {
+        match self {
+            Self::Xlsx | Self::Xls | Self::Ods => true,
+            Self::Utf8 | Self::Utf16Le | Self::Utf16Be | Self::Windows1252 => false,
+        }
+    }
 }
 
 /// The plan by which pass two reads a file, so that a resumed file is read as it was begun.
@@ -114,9 +133,10 @@ pub struct Plan {
     pub kind: Kind,
     /// How its bytes are read.
     pub encoding: Encoding,
-    /// What separates its columns: a comma, semicolon, tab or pipe, as ASCII.
+    /// What separates its columns: a comma, semicolon, tab or pipe, as ASCII. A comma for every workbook.
     pub delimiter: u8,
-    /// The physical line of the header, counted from 1.
+    /// The physical line of the header, counted from 1. In a workbook a line is a row of a visible sheet, and the sheets
+    /// follow each other.
     pub header_line: u32,
     /// What each column means; `None` for one that is ignored.
     pub columns: Vec<Option<Field>>,

@@ -52,6 +52,11 @@ pub trait Cells {
 
     /// What the columns mean, each field once; `None` for a column that is ignored.
     fn columns(&self) -> &[Option<Field>];
+
+    /// The cells of a workbook that show an error, and those that are empty because they are merged with another.
+    fn faults(&self) -> Vec<(Field, Code)> {
+        Vec::new()
+    }
 }
 
 /// Values given one by one, as by an operator's command, so that they go through the very checks of a row.
@@ -149,9 +154,23 @@ fn check(kind: Kind, cells: &dyn Cells, context: &Context) -> (Vec<Finding>, Opt
     if let Err(field) = private::fits(kind, cells) {
         row.found(Code::VALUE_LONG, field);
     }
-    let findings = row.findings;
+    let mut findings = row.findings;
+    for (field, code) in cells.faults() {
+        add_fault(&mut findings, field, code);
+    }
     let passed = worst(&findings) < Some(Severity::Query);
     (findings, asked.filter(|_| passed))
+}
+
+/// Adds what is wrong with a cell itself. The word of an error is no value, so nothing else is said of it; that cells are merged
+/// matters only where a value is missing.
+fn add_fault(findings: &mut Vec<Finding>, field: Field, code: Code) {
+    if code == Code::CELL_ERROR {
+        findings.retain(|finding| finding.field != Some(field));
+        findings.push(Finding::of(code, field));
+    } else if let Some(place) = findings.iter().position(|found| *found == Finding::of(Code::REQUIRED_MISSING, field)) {
+        findings.insert(place + 1, Finding::of(code, field));
+    }
 }
 
 /// What the checks of a row find, and whether it passes them: all that [`super::Survey`] needs to know of it.
