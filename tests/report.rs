@@ -108,10 +108,10 @@ fn files_are_told_of_with_their_figures() {
     let sum = |verdict: &str| taken.count(verdict) + again.count(verdict);
     let (accepted, rejected, duplicate) = (sum("accepted") + 5, sum("rejected"), sum("duplicate"));
     // Of the file without headings no row was ever told from another.
-    let rows = taken.verdicts.len() + again.verdicts.len() + 14 + 5;
+    let sent = taken.verdicts.len() + again.verdicts.len() + 14 + 5;
     let counts = format!("{accepted} accepted, {rejected} rejected, {duplicate} duplicate, 14 held");
     let flat = text.replace('\n', " ");
-    assert!(flat.contains(&format!("5 files with {rows} rows: {counts}")), "{text}");
+    assert!(flat.contains(&format!("5 files with {sent} rows: {counts}")), "{text}");
     assert!(flat.contains("5 receipts sent."), "{text}");
     assert!(text.contains("Every file was answered."), "{text}");
     let mut reader = csv::Reader::from_reader(csv.trim_start_matches('\u{feff}').as_bytes());
@@ -147,11 +147,23 @@ fn what_auditors_ask_is_found() {
     assert_eq!(of(&some, "withdrawn_on"), ["2025-01-21", "2025-01-22"]);
     assert!(desk.told(&["report", "withdrawals"]).contains("5 withdrawals: 1 without a reason"));
 
-    assert_eq!(report(&desk, &["deferrals", "--to", "2025-05-01"]), Vec::<Value>::new());
+    assert_eq!(report(&desk, &["deferrals", "--to", "2025-05-31"]), Vec::<Value>::new());
     let rows = report(&desk, &["deferrals", "--to", "2025-06-01"]);
     assert_eq!(of(&rows, "registration"), [&json!(registration(10))]);
-    assert_eq!((&rows[0]["finding"], &rows[0]["days"]), (&json!("lapsed 31 days ago"), &json!(87)));
+    assert_eq!((&rows[0]["finding"], &rows[0]["days"]), (&json!("lapsed since 2025-06-01"), &json!(87)));
     assert_eq!(report(&desk, &["deferrals", "--to", "2026-01-01"]).len(), 2);
+    // What is undone or prolonged is told as that.
+    let reverse = ["--on", "2025-01-23", "--reason", "sent by mistake"];
+    order(&desk, &taken, 3, &["record", "reverse"], &reverse);
+    let by = desk.json(&["entries"]).into_iter().find(|entry| entry["type"] == "WithdrawalReversed").expect("reversed");
+    let findings = report(&desk, &["withdrawals"]);
+    assert_eq!(of(&findings, "finding")[3], &json!(format!("reversed by entry {}", by["sequence"])));
+    let extend = ["--from", "2025-12-01", "--resume-by", "2026-02-01", "--reason", "leave prolonged"];
+    order(&desk, &taken, 11, &["record", "extend"], &extend);
+    let rows = report(&desk, &["deferrals", "--to", "2026-03-04"]);
+    assert_eq!(of(&rows, "resume_by"), ["2025-05-01", "2026-02-01"]);
+    assert_eq!((&rows[1]["deferrals"], &rows[1]["days"]), (&json!(2), &json!(363)), "{rows:?}");
+    assert_eq!(rows[1]["finding"], "lapsed since 2026-03-04");
 
     let rows = report(&desk, &["amendments"]);
     assert_eq!(of(&rows, "field"), ["family_name", "uln"]);
@@ -159,12 +171,14 @@ fn what_auditors_ask_is_found() {
     let revealed = report(&desk, &["amendments", "--reveal"]);
     assert_eq!(of(&revealed, "new_value"), ["Newname", "3000000096"]);
     assert_eq!(of(&revealed, "reason"), ["a deed poll", "a deed poll"]);
+    assert!(desk.told(&["report", "amendments"]).contains("By centre of the learner: RIVER1 2."));
 
     let rows = report(&desk, &["duplicates", "--reveal"]);
     let [uln, ..] = learner(&taken, 13);
     assert_eq!(of(&rows, "finding"), ["one learner, several ULNs", "one learner, several ULNs"]);
     assert!(rows.iter().all(|row| row["ulns"].as_str().is_some_and(|ulns| ulns.contains(&uln))), "{rows:?}");
 
+    desk.told(&["scrub"]);
     let held = desk.json(&["held", "list"])[0]["held"].to_string();
     desk.told(&["held", "refuse", &held, "--reason", "=not ours", "--operator", "jo"]);
     let rows = report(&desk, &["overrides", "--reveal"]);
@@ -174,10 +188,12 @@ fn what_auditors_ask_is_found() {
         "LearnerDetailsAmended",
         "LearnerDetailsAmended",
         "LearnerDetailsAmended",
+        "WithdrawalReversed",
+        "DeferralExtended",
         "HeldRefused",
     ];
     assert_eq!(of(&rows, "what"), expected);
-    let last = &rows[5];
+    let last = &rows[7];
     assert_eq!((&last["reason"], &last["centre"]), (&json!("=not ours"), &json!("RIVER1")));
     assert!(last["about"].as_str().is_some_and(|about| about.starts_with(&format!("entry {held}, file "))), "{last}");
     assert!(last["guard"].as_str().is_some_and(|guard| guard.starts_with("1F-")), "{last}");
@@ -239,4 +255,26 @@ fn a_deferral_beyond_the_limit_is_found() {
     assert_eq!(found("2025-04-15"), [json!("deferred 2 times, at most 1")]);
     let days = &report(&desk, &["deferrals", "--to", "2025-04-15"])[0]["days"];
     assert_eq!(days, &json!(26 + 14), "from 6 January to 1 February, and from 1 to 15 April");
+}
+
+/// Goal: the copy at a central node answers as the log does, and reveals what is personal to who brings the key only. Method:
+/// every report of both, side by side.
+#[test]
+fn a_copy_answers_as_the_log_does() {
+    let mut desk = Desk::new("local");
+    let mut running = desk.start(&["up"]);
+    let taken = Fixture::enrolments(0, 5);
+    desk.drop_file(taken.clone());
+    desk.until_filed(&mut running);
+    order(&desk, &taken, 2, &["record", "amend"], &["--field", "family_name", "--to", "Newname", "--reason", "a deed"]);
+    desk.until_mirrored();
+    let log = desk.json(&["entries"])[0]["log"].as_str().expect("a log").to_owned();
+    for name in ["files", "withdrawals", "deferrals", "amendments", "duplicates", "overrides", "states"] {
+        assert_eq!(report(&desk, &[name, "--log", &log]), report(&desk, &[name]), "{name}");
+    }
+    assert_eq!(desk.ask(&["report", "amendments", "--reveal", "--log", &log]).status.code(), Some(2));
+    let key = desk.data.join("operator.key");
+    let words = ["amendments", "--reveal", "--log", &log, "--operator-key", key.to_str().expect("text")];
+    assert_eq!(of(&report(&desk, &words), "new_value"), ["Newname"]);
+    running.stop_well();
 }

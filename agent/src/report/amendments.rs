@@ -3,6 +3,8 @@
 //! Claims are not recorded yet. What comes nearest is the dispatch of a certificate: one within 30 days from the amendment is
 //! named.
 
+use std::collections::BTreeMap;
+
 use daybook_protocol::{
     event::Event,
     field::Field,
@@ -17,6 +19,8 @@ const OF_IDENTITY: [Field; 6] =
     [Field::GivenNames, Field::MiddleNames, Field::FamilyName, Field::PreferredName, Field::DateOfBirth, Field::Uln];
 /// A certificate sent so soon after an amendment may have been the reason for it.
 const SOON_DAYS: i32 = 30;
+/// So many centres are counted in a closing sentence.
+const CENTRES_MAX: usize = 20;
 
 pub(super) fn amendments(reading: &Reading, asked: &Asked) -> Result<Table, ReportError> {
     let books = reading.books()?;
@@ -36,7 +40,7 @@ pub(super) fn amendments(reading: &Reading, asked: &Asked) -> Result<Table, Repo
         columns.extend([("new_value", "new value"), ("reason", "reason")]);
     }
     let mut table = Table::new(&columns);
-    let mut soon = 0;
+    let (mut soon, mut by_centre) = (0, BTreeMap::<String, usize>::new());
     log::each_of(reading, &places, |entry| {
         let Event::LearnerDetailsAmended(event) = &entry.event else { return Ok(()) };
         let registrations = books.registrations_of(event.learner)?;
@@ -48,6 +52,7 @@ pub(super) fn amendments(reading: &Reading, asked: &Asked) -> Result<Table, Repo
         }
         let sent = sent_soon(reading, event.learner, entry.sequence)?;
         soon += usize::from(sent.is_some());
+        centres.iter().for_each(|centre| *by_centre.entry(centre.clone()).or_default() += 1);
         let mut row = vec![
             Cell::Number(entry.sequence.0),
             Cell::Moment(entry.recorded_at),
@@ -72,6 +77,12 @@ pub(super) fn amendments(reading: &Reading, asked: &Asked) -> Result<Table, Repo
          yet.",
         counted(table.len(), "amendment", "amendments")
     ));
+    if !by_centre.is_empty() {
+        let counts: Vec<_> =
+            by_centre.iter().take(CENTRES_MAX).map(|(centre, count)| format!("{centre} {count}")).collect();
+        let more = if by_centre.len() > CENTRES_MAX { " and more" } else { "" };
+        table.close(format!("By centre of the learner: {}{more}.", counts.join(", ")));
+    }
     Ok(table)
 }
 

@@ -60,7 +60,9 @@ pub(super) fn deferrals(reading: &Reading, asked: &Asked) -> Result<Table, Repor
         let life = reading.life(learner)?;
         let told: Vec<_> = life.iter().cloned().map(|entry| Told { entry, private: None }).collect();
         let history = History::of(learner, &told, view);
-        for registration in history.registrations.iter().filter(|it| asked.has_centre(&it.centre)) {
+        // What was made in error was never deferred.
+        let counts = |it: &&RegistrationLife| asked.has_centre(&it.centre) && it.state != Some(State::Void);
+        for registration in history.registrations.iter().filter(counts) {
             let deferrals = of_registration(&life, registration.registration, day);
             let Some(last) = deferrals.last().filter(|last| asked.from.is_none_or(|from| from <= last.resume_by))
             else {

@@ -34,7 +34,10 @@ pub(super) fn overrides(reading: &Reading, asked: &Asked) -> Result<Table, Repor
     let mut table = Table::new(&columns);
     let (mut released, mut operators) = (0, BTreeSet::new());
     log::each_between(reading, asked.places(reading)?, |entry| {
-        let Actor::Operator(operator) = &entry.actor else { return Ok(()) };
+        // Whoever asks for a scrub overrides nothing.
+        let (Actor::Operator(operator), false) = (&entry.actor, matches!(entry.event, Event::Scrubbed(_))) else {
+            return Ok(());
+        };
         let about = about(reading, &entry)?;
         if asked.centre.as_ref().is_some_and(|asked| about.centre.as_ref() != Some(asked)) {
             return Ok(());

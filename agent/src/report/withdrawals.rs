@@ -21,17 +21,15 @@ const NOT_KNOWN: [&str; 3] = ["notknown", "unknown", "98"];
 pub(super) fn withdrawals(reading: &Reading, asked: &Asked) -> Result<Table, ReportError> {
     let books = reading.books()?;
     let mut withdrawn: Vec<(Entry, LearnerWithdrawn)> = Vec::new();
-    let mut reversed: HashMap<RegistrationNo, Vec<Sequence>> = HashMap::new();
+    let mut reversed: HashMap<Sequence, Sequence> = HashMap::new();
     log::each_of(reading, &books.subjects()?, |entry| {
         if let Event::LearnerWithdrawn(event) = &entry.event {
             if asked.has_day(entry.holds_from()) {
                 let event = event.clone();
                 withdrawn.push((entry, event));
             }
-        } else if entry.event.name() == "WithdrawalReversed"
-            && let Some(registration) = entry.event.registration()
-        {
-            reversed.entry(registration).or_default().push(entry.sequence);
+        } else if let Event::WithdrawalReversed(event) = &entry.event {
+            reversed.insert(event.withdrawn, entry.sequence);
         }
         Ok(())
     })?;
@@ -67,8 +65,7 @@ pub(super) fn withdrawals(reading: &Reading, asked: &Asked) -> Result<Table, Rep
             after += 1;
             findings.push(format!("certificate {number} was sent"));
         }
-        let by = reversed.get(&event.registration).and_then(|by| by.iter().find(|by| **by > entry.sequence));
-        if let Some(by) = by {
+        if let Some(by) = reversed.get(&entry.sequence) {
             undone += 1;
             findings.push(format!("reversed by entry {by}"));
         }
