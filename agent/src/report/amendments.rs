@@ -52,7 +52,9 @@ pub(super) fn amendments(reading: &Reading, asked: &Asked) -> Result<Table, Repo
         }
         let sent = sent_soon(reading, event.learner, entry.sequence)?;
         soon += usize::from(sent.is_some());
-        centres.iter().for_each(|centre| *by_centre.entry(centre.clone()).or_default() += 1);
+        for centre in &centres {
+            *by_centre.entry(centre.clone()).or_default() += 1;
+        }
         let mut row = vec![
             Cell::Number(entry.sequence.0),
             Cell::Moment(entry.recorded_at),
