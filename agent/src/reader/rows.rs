@@ -117,7 +117,9 @@ impl Rows {
             if record.line == self.header_line && class == Class::Header {
                 self.headed = true;
                 let resent = resend::is_resent(record.cells());
-                let headings = record.cells().map(str::to_owned).collect();
+                let marked = self.tables.is_some();
+                let seen = |cell| if marked { workbook::visible(cell) } else { cell };
+                let headings = record.cells().map(|cell| seen(cell).to_owned()).collect();
                 self.columns = Arc::new(Columns { headings, resent, ..Columns::clone(&self.columns) });
             }
             if record.line >= self.header_line && !self.headed {
