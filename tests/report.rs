@@ -88,8 +88,8 @@ fn files_are_told_of_with_their_figures() {
     assert_eq!((&rows[2]["held"], &rows[2]["waiting"]), (&json!(14), &json!(14)), "{}", rows[2]);
     assert_eq!(of(&rows, "receipts"), [1, 1, 1, 1, 1]);
     assert!(rows.iter().all(|row| row["answered_at"].is_string() && row["name"].is_null()));
-    let named = report(&desk, &["files", "--reveal"]);
-    let names: Vec<_> = named.iter().map(|row| row["name"].as_str().expect("a name")).collect();
+    let revealed = report(&desk, &["files", "--reveal"]);
+    let names: Vec<_> = revealed.iter().map(|row| row["name"].as_str().expect("a name")).collect();
     assert_eq!(
         names,
         ["enrolments-000.csv", "again-enrolments-000.csv", "spoilt.csv", "headless.csv", "withdrawals.csv"]
@@ -117,7 +117,7 @@ fn files_are_told_of_with_their_figures() {
     let mut reader = csv::Reader::from_reader(csv.trim_start_matches('\u{feff}').as_bytes());
     let read: Vec<_> = reader.records().map(|row| row.expect("a row")).collect();
     let first: Vec<_> = read.iter().map(|row| row[0].to_owned()).collect();
-    assert_eq!(first, of(&rows, "file").iter().map(|file| file.to_string()).collect::<Vec<_>>());
+    assert_eq!(first, of(&rows, "file").iter().map(ToString::to_string).collect::<Vec<_>>());
     let without = forms();
     let mut agent = desk.start(&["run"]);
     agent.until_said("runs in");
