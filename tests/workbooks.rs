@@ -3,6 +3,8 @@
 mod harness;
 #[path = "workbooks/same.rs"]
 mod same;
+#[path = "workbooks/typical.rs"]
+mod typical;
 
 use std::fs;
 
