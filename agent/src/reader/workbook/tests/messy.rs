@@ -108,7 +108,7 @@ fn other_containers_are_told() {
     );
     assert_eq!(refused(&zipped(&[("xl/workbook.bin", b"")])), [Code::UNREADABLE]);
     for (stream, code) in
-        [("EncryptedPackage", Code::UNREADABLE), ("WordDocument", Code::DOCUMENT), ("Workbook", Code::NO_ROWS)]
+        [("EncryptedPackage", Code::UNREADABLE), ("WordDocument", Code::DOCUMENT), ("Workbook", Code::UNREADABLE)]
     {
         let mut ole = cfb::CompoundFile::create(Cursor::new(Vec::new())).expect("made");
         ole.create_stream(stream).expect("made");
