@@ -236,8 +236,8 @@ fn value(tag: &BytesStart<'_>, text: String) -> Result<Value, Stop> {
             let number = attribute(tag, "office:value")?.and_then(|number| number.parse::<f64>().ok());
             let Some(number) = number.filter(|number| number.is_finite()) else { return Err(damaged(())) };
             // The truth of a formula is a number that is shown as a word.
-            if let ("TRUE" | "FALSE", true) = (text.as_str(), number == 0.0 || number == 1.0) {
-                return Ok(Value::Flag(number == 1.0));
+            if matches!(text.as_str(), "TRUE" | "FALSE") {
+                return Ok(Value::Flag(text == "TRUE"));
             }
             // What is shown with leading zeros is all digits, and longer than the number.
             let shown = text.trim();
