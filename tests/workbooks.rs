@@ -3,6 +3,8 @@
 mod harness;
 #[path = "workbooks/same.rs"]
 mod same;
+#[path = "workbooks/typical.rs"]
+mod typical;
 
 use std::fs;
 
@@ -82,8 +84,10 @@ fn what_is_not_read_is_held_with_its_reason() {
     running.stop_well();
     for (name, _, code, place) in files {
         let stem = name.split('.').next().expect("a stem");
-        let receipt =
-            desk.names("receipts").into_iter().find(|receipt| receipt.contains(stem) && receipt.ends_with(".txt"));
+        let receipt = desk
+            .names("receipts")
+            .into_iter()
+            .find(|receipt| receipt.contains(stem) && receipt.ends_with("_receipt.txt"));
         let receipt = receipt.unwrap_or_else(|| unreachable!("no receipt for {name}: {:?}", desk.names("receipts")));
         let told = fs::read_to_string(desk.folder.join("receipts").join(receipt)).expect("text");
         assert!(told.contains(code), "{name}: {told}");

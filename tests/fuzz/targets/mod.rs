@@ -7,6 +7,7 @@ mod kept;
 mod said;
 mod tables;
 mod wire;
+mod workbooks;
 
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use std::path::Path;
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its directory of inputs.
-pub(crate) const TARGETS: [(&str, Target); 14] = [
+pub(crate) const TARGETS: [(&str, Target); 15] = [
     ("checkpoint", wire::checkpoint),
     ("config", said::config),
     ("csv", tables::csv),
@@ -29,6 +30,7 @@ pub(crate) const TARGETS: [(&str, Target); 14] = [
     ("message", wire::message),
     ("object", kept::object),
     ("request", said::request),
+    ("workbook", workbooks::workbook),
 ];
 
 /// A directory for one input, in memory where the machine has such a place: decoders that sync are not to wait for a disk.

@@ -11,8 +11,8 @@ use daybook_protocol::finding::Code;
 use super::{Refusal, WORKBOOK_BYTES_MAX, sheets::zeros};
 
 /// The most cells of all sheets, blank ones within their bounds counted, since a sheet is held as a rectangle: a sheet of
-/// 65,536 rows, the most of XLS, and 128 columns. They take some 256 MB.
-const CELLS_MAX: u64 = 8 << 20;
+/// 65,536 rows, the most of XLS, and 64 columns. They take some 128 MB.
+const CELLS_MAX: u64 = 4 << 20;
 
 /// The most formats, and the most records of a sheet's bounds, that are listened to.
 const FORMATS_MAX: usize = 1 << 16;

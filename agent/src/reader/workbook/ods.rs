@@ -235,6 +235,10 @@ fn value(tag: &BytesStart<'_>, text: String) -> Result<Value, Stop> {
         Some("float" | "percentage" | "currency") => {
             let number = attribute(tag, "office:value")?.and_then(|number| number.parse::<f64>().ok());
             let Some(number) = number.filter(|number| number.is_finite()) else { return Err(damaged(())) };
+            // The truth of a formula is a number that is shown as a word.
+            if matches!(text.as_str(), "TRUE" | "FALSE") {
+                return Ok(Value::Flag(text == "TRUE"));
+            }
             // What is shown with leading zeros is all digits, and longer than the number.
             let shown = text.trim();
             let zeros = shown.starts_with('0') && shown.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,6 +1,7 @@
 //! What the cells of a workbook mean: one workbook made for each question.
 
 use daybook_protocol::field::Field;
+use proptest::{collection::vec, prelude::*};
 use rust_xlsxwriter::{Format, Formula};
 
 use super::*;
@@ -120,4 +121,31 @@ fn merged_cells_are_not_filled_down() {
     }
     assert_eq!(found, [("667/0808/4".to_owned(), 0), (String::new(), 1), (String::new(), 1)]);
     assert_eq!(rows.lines(), Lines { header: 1, title: 1, row: 3, ..Lines::default() });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Goal: a table of texts gives the same rows as text and as a workbook. Method: random cells, quoted in the text file.
+    #[test]
+    fn a_table_of_texts_is_the_same_in_both(
+        cells in vec(vec("[ -~é\u{2019}Ł\n]{0,9}", 6), 0..12)
+    ) {
+        let quoted = |row: &[String]| {
+            let cells: Vec<String> = row.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
+            cells.join(",") + "\r\n"
+        };
+        let header: Vec<String> = HEADER.map(str::to_owned).to_vec();
+        let text: String = std::iter::once(&header).chain(&cells).map(|row| quoted(row)).collect();
+        let bytes = xlsx(|sheet| {
+            for (row, cells) in (0..).zip(std::iter::once(&header).chain(&cells)) {
+                put(sheet, row, &cells.iter().map(String::as_str).collect::<Vec<_>>());
+            }
+        });
+        let (text, book) = (read_all(text.as_bytes()).expect("text"), read_all(&bytes).expect("a workbook"));
+        let cells = |table: &Table| table.rows.iter().map(|row| row.1.clone()).collect::<Vec<_>>();
+        prop_assert_eq!(cells(&text), cells(&book));
+        // Blank rows at the end are not there in a sheet.
+        let lines = |table: &Table| Lines { blank: 0, ..table.lines };
+        prop_assert_eq!(lines(&text), lines(&book));
+    }
 }

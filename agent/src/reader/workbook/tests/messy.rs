@@ -107,6 +107,13 @@ fn other_containers_are_told() {
         [Code::DOCUMENT]
     );
     assert_eq!(refused(&zipped(&[("xl/workbook.bin", b"")])), [Code::UNREADABLE]);
+    for (stream, code) in
+        [("EncryptedPackage", Code::UNREADABLE), ("WordDocument", Code::DOCUMENT), ("Workbook", Code::UNREADABLE)]
+    {
+        let mut ole = cfb::CompoundFile::create(Cursor::new(Vec::new())).expect("made");
+        ole.create_stream(stream).expect("made");
+        assert!(matches!(refused(&ole.into_inner().into_inner()).as_slice(), [found] if *found == code), "{stream}");
+    }
     let table = read_all(&with_part("xl/vbaProject.bin", b"macro")).expect("values can be read");
     assert_eq!((table.codes.as_slice(), table.rows.len()), (&[Code::MACROS][..], 1));
 }
