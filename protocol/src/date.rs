@@ -21,6 +21,8 @@ pub struct ParseDateError(pub String);
 pub struct ParseTimestampError(pub String);
 
 const EPOCH: civil::Date = civil::date(1970, 1, 1);
+/// Beyond the calendar's ends, which are 4,371,587 days before and 2,932,896 days after, and within what a span may have.
+const DAYS_MAX: i32 = 7_000_000;
 
 impl Date {
     /// The date of a year, month and day, if there is such a day.
@@ -30,7 +32,7 @@ impl Date {
 
     /// As a calendar date; dates beyond the years ±9999, which only damaged bytes can hold, come out as the nearest one.
     pub fn civil(self) -> civil::Date {
-        EPOCH.saturating_add(jiff::Span::new().days(self.0.clamp(-3_650_000, 2_900_000)))
+        EPOCH.saturating_add(jiff::Span::new().days(self.0.clamp(-DAYS_MAX, DAYS_MAX)))
     }
 
     /// The date `days` later (earlier if negative).
@@ -165,6 +167,9 @@ mod tests {
         let instant = Timestamp(1_700_000_000_123_456);
         assert_eq!(instant.to_string().parse(), Ok(instant));
         assert!("2026-11-21".parse::<Timestamp>().is_err());
+        for end in [civil::Date::MAX, civil::Date::MIN] {
+            assert_eq!(Date::from(end).civil(), end);
+        }
         let _ = (Date(i32::MAX).to_string(), Date(i32::MIN).to_string(), Timestamp(i64::MAX).to_string());
     }
 }
