@@ -297,8 +297,8 @@ impl Config {
             if folder.name.is_empty() || folder.name.len() > FOLDER_NAME_BYTES_MAX {
                 return Err(format!("folder {} needs a name of at most {FOLDER_NAME_BYTES_MAX} letters", place + 1));
             }
-            let known = earlier.iter().find(|other| other.pattern().is_some() && other.has(&folder.name));
-            if let Some(pattern) = known {
+            let mut patterns = config.folders.iter().filter(|other| other.pattern().is_some());
+            if let Some(pattern) = patterns.find(|other| other.has(&folder.name)) {
                 return Err(format!("folder {:?} has the name of one of pattern {:?}", folder.name, pattern.name));
             }
             if folder.pattern().is_some() {
@@ -387,6 +387,7 @@ mod tests {
         for (wrong, word) in [
             (format!("{pattern}centre = \"C1\"\n"), "name the centres"),
             (format!("{pattern}{}", folder.replace("\"a\"", "\"p/C7\"")), "one of pattern"),
+            (format!("{}{pattern}", folder.replace("\"a\"", "\"p/C7\"")), "one of pattern"),
             (folder.replace("\"a\"", &format!("\"{}\"", "x".repeat(65))), "at most 64"),
             (pattern.replace("\"p\"", &format!("\"{}\"", "x".repeat(60))), "shorter"),
             (format!("{folder}quite_seconds = 3\n"), "quite_seconds"),

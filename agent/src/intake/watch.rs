@@ -71,9 +71,8 @@ struct Watched {
 }
 
 impl Watcher {
-    /// Watches the `in/` of each folder, as far as the operating system lets it, and gives hints to `tell`. Never fails: the
-    /// periodic scan does without.
-    pub fn new(paths: Vec<PathBuf>, tell: impl Fn(Hint) + Send + 'static) -> Self {
+    /// Watches nothing yet, and gives its hints to `tell`. Never fails: the periodic scan does without.
+    pub fn new(tell: impl Fn(Hint) + Send + 'static) -> Self {
         let places = Places::default();
         let shared = Arc::clone(&places);
         let inner = notify::recommended_watcher(move |event| {
@@ -84,14 +83,10 @@ impl Watcher {
         if let Err(error) = &inner {
             tracing::warn!(%error, "folders are not watched; files are found by the periodic scan");
         }
-        let mut all = Self { inner: inner.ok(), watched: Vec::new(), places };
-        for path in paths {
-            all.add(path);
-        }
-        all
+        Self { inner: inner.ok(), watched: Vec::new(), places }
     }
 
-    /// Watches one more directory; its place is behind those before it.
+    /// Watches a folder's `in/`, as far as the operating system lets it; its place is behind those before it.
     pub fn add(&mut self, path: PathBuf) {
         let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
         places.insert(path.clone(), self.watched.len());
@@ -198,8 +193,10 @@ mod tests {
         let [one, two] = &paths;
         fs::create_dir(one).expect("made");
         let (sender, hints) = mpsc::channel();
-        let mut watcher = Watcher::new(vec![one.clone()], move |hint| drop(sender.send(hint)));
-        watcher.add(two.clone());
+        let mut watcher = Watcher::new(move |hint| drop(sender.send(hint)));
+        for path in &paths {
+            watcher.add(path.clone());
+        }
         assert!(watcher.refresh().contains(&1), "the second does not exist yet");
         fs::create_dir(two).expect("made");
         watcher.refresh();
@@ -226,8 +223,11 @@ mod tests {
             fs::create_dir(path).expect("made");
         }
         paths.iter().take(2).for_each(|path| settle(path));
-        let mut watcher = Watcher::new(paths.to_vec(), |_| {});
+        let mut watcher = Watcher::new(|_| {});
         watcher.inner = None;
+        for path in &paths {
+            watcher.add(path.clone());
+        }
         assert_eq!(watcher.refresh(), [2]);
         let [_, changed, _] = &paths;
         fs::write(changed.join("a.csv"), "x").expect("written");

@@ -43,16 +43,11 @@ enum News {
 
 /// Watches every folder of the configuration until `shutdown`. The thread ends by itself; the caller waits for it.
 pub fn watch_folders(office: &Arc<Office>, shutdown: &Shutdown) -> Result<thread::JoinHandle<()>, OfficeError> {
-    let folders = office.config.places();
-    for folder in &folders {
-        prepare(office, folder)?;
-    }
     let (sender, news) = mpsc::sync_channel(HINTS_MAX);
     let told = sender.clone();
     // A full queue says enough: the periodic look finds it.
-    let watcher = Watcher::new(folders.iter().map(Folder::drop).collect(), move |hint| {
-        drop(told.try_send(News::Hint(hint)));
-    });
+    let watcher = Watcher::new(move |hint| drop(told.try_send(News::Hint(hint))));
+    let folders = office.config.places();
     let (office, shutdown) = (Arc::clone(office), shutdown.clone());
     let mut porter =
         Porter { doors: Timetable::default(), numbers: HashMap::new(), watcher, rescans: 0, office, shutdown, sender };
@@ -84,7 +79,7 @@ struct Porter {
 }
 
 impl Porter {
-    /// Makes doors for folders, which remember what the log says of them; somebody is to go there at once.
+    /// Makes doors for folders, which remember what the log says of them, and watches them; somebody is to go there at once.
     fn take_in(&mut self, folders: Vec<Folder>) -> Result<(), OfficeError> {
         let known = self.office.journal.look(|index| (index.open_arrivals(), index.refused(), index.alarms()))?;
         let (mut open, mut refused) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
@@ -96,9 +91,12 @@ impl Porter {
         }
         let alarms: HashSet<String> = known.2.into_iter().map(|(name, _)| name).collect();
         for folder in folders {
-            let name = folder.name.clone();
+            prepare(&self.office, &folder)?;
+            let (name, drop) = (folder.name.clone(), folder.drop());
             let mut door = Box::new(Door::new(Arc::clone(&self.office), folder));
             door.remember(open.remove(&name).unwrap_or_default(), refused.remove(&name).unwrap_or_default(), &alarms)?;
+            // A hint names a folder by its place among the watched ones, which is the number of its door.
+            self.watcher.add(drop);
             self.numbers.insert(name, self.doors.add(door, Instant::now()));
         }
         Ok(())
@@ -166,14 +164,7 @@ impl Porter {
         }
         let mut new = self.office.config.places_of_patterns();
         new.retain(|folder| !self.numbers.contains_key(&folder.name));
-        for folder in &new {
-            prepare(&self.office, folder)?;
-            self.watcher.add(folder.drop());
-        }
-        if !new.is_empty() {
-            self.take_in(new)?;
-        }
-        Ok(())
+        if new.is_empty() { Ok(()) } else { self.take_in(new) }
     }
 
     /// Sends somebody to a door. Where no thread can be had, that is tried again.
