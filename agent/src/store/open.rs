@@ -222,11 +222,12 @@ fn discard(home: &Home, copy: PathBuf) -> Result<(), StoreError> {
     if disk::free_bytes(home.path())? < disk::RECORD_BYTES_MIN {
         return remove_copy(home, &copy);
     }
-    let home = home.clone();
     thread::spawn(move || {
-        if let Err(error) = remove_copy(&home, &copy) {
+        if let Err(error) = disk::remove_tree(&copy) {
             tracing::debug!(error = &error as &dyn std::error::Error, "a copy of the store is left for the next start");
         }
+        // Only where it is empty: a later opening may have a copy of its own there.
+        drop(copy.parent().map(fs::remove_dir));
     });
     Ok(())
 }
