@@ -1,7 +1,6 @@
 //! A table, as text that fits a terminal, as CSV, or as JSON.
 
-use std::fmt::Write as _;
-
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle};
 use daybook_protocol::{
     date::{Date, Timestamp},
     entry::Actor,
@@ -11,9 +10,9 @@ use serde_json::{Map, Value, json};
 use crate::{history::harmless, post::push_cell};
 
 /// The width that fits the terminals and the paper of an office.
-const COLUMNS: usize = 100;
-/// A column of words is not made narrower than this.
-const WIDTH_MIN: usize = 8;
+const COLUMNS: u16 = 100;
+/// How far columns stand apart.
+const GAP: u16 = 2;
 
 /// How a table is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,27 +159,46 @@ impl Table {
     fn text(&self) -> Vec<String> {
         let mut lines = Vec::new();
         if !self.rows.is_empty() {
-            let heads: Vec<String> = self.columns.iter().map(|(_, head)| (*head).to_owned()).collect();
-            let rows: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(Cell::shown).collect()).collect();
-            let widths = widths(&heads, &rows);
-            let numeric: Vec<bool> = (0..heads.len()).map(|place| self.is_numeric(place)).collect();
-            lay_out(&mut lines, &heads, &widths, &numeric);
-            let rule: usize = widths.iter().sum::<usize>() + (widths.len().saturating_sub(1)) * gap(&widths);
-            lines.push("-".repeat(rule));
-            for row in &rows {
-                lay_out(&mut lines, row, &widths, &numeric);
-            }
+            lines.extend(self.laid_out().lines().map(|line| line.trim_end().to_owned()));
             lines.push(String::new());
         }
         for sentence in &self.closing {
-            lines.extend(wrapped(&sentence.chars().map(harmless).collect::<String>(), COLUMNS));
+            // A row of one cell: it is broken between words like any other.
+            let mut page = bare();
+            page.add_row([sentence.chars().map(harmless).collect::<String>()]);
+            for column in page.column_iter_mut() {
+                column.set_padding((0, 0));
+            }
+            lines.extend(page.lines().map(|line| line.trim_end().to_owned()));
         }
         lines
+    }
+
+    fn laid_out(&self) -> comfy_table::Table {
+        let mut page = bare();
+        page.load_style(TableStyle::new().header_separator(LineStyle::none().fill('-')));
+        page.set_header(self.columns.iter().map(|(_, head)| *head));
+        page.add_rows(self.rows.iter().map(|row| row.iter().map(Cell::shown)));
+        let last = self.columns.len().saturating_sub(1);
+        for (place, column) in page.column_iter_mut().enumerate() {
+            column.set_padding((0, if place < last { GAP } else { 0 }));
+            if self.is_numeric(place) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        page
     }
 
     fn is_numeric(&self, place: usize) -> bool {
         self.rows.iter().filter_map(|row| row.get(place)).all(|cell| matches!(cell, Cell::Number(_) | Cell::Nothing))
     }
+}
+
+/// A page without lines, as wide as it has to be and no wider than a screen.
+fn bare() -> comfy_table::Table {
+    let mut page = comfy_table::Table::new();
+    page.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic).set_width(COLUMNS);
+    page
 }
 
 fn csv_line(cells: impl Iterator<Item = String>) -> String {
@@ -193,80 +211,6 @@ fn csv_line(cells: impl Iterator<Item = String>) -> String {
     }
     line.push(b'\r');
     String::from_utf8_lossy(&line).into_owned()
-}
-
-/// How far columns stand apart: closer where there are many.
-fn gap(widths: &[usize]) -> usize {
-    let between = widths.len().saturating_sub(1);
-    if widths.iter().sum::<usize>() + 2 * between <= COLUMNS { 2 } else { 1 }
-}
-
-/// How wide each column is: as its longest cell, unless the row would then be too wide for a screen. Then the widest give way,
-/// as far as their longest word lets them, and after that as far as they must.
-fn widths(heads: &[String], rows: &[Vec<String>]) -> Vec<usize> {
-    let longest = |place: usize, of: fn(&str) -> usize| {
-        let cells = rows.iter().filter_map(|row| row.get(place));
-        heads.get(place).into_iter().chain(cells).map(|cell| of(cell)).max().unwrap_or_default()
-    };
-    let word = |text: &str| text.split(' ').map(|word| word.chars().count()).max().unwrap_or_default();
-    let mut widths: Vec<usize> = (0..heads.len()).map(|place| longest(place, |text| text.chars().count())).collect();
-    let words: Vec<usize> = (0..heads.len()).map(|place| longest(place, word)).collect();
-    let room = COLUMNS.saturating_sub(heads.len().saturating_sub(1));
-    let wide = |widths: &[usize]| widths.iter().sum::<usize>() > room;
-    for least in [&words, &vec![WIDTH_MIN; heads.len()]] {
-        while wide(&widths) {
-            let can = widths.iter().zip(least).enumerate().filter(|(_, (width, least))| width > least);
-            let Some((place, _)) = can.max_by_key(|(_, (width, _))| **width) else { break };
-            widths.iter_mut().skip(place).take(1).for_each(|width| *width -= 1);
-        }
-    }
-    widths
-}
-
-/// Appends a row, of as many lines as its longest cell needs.
-fn lay_out(lines: &mut Vec<String>, cells: &[String], widths: &[usize], numeric: &[bool]) {
-    let pieces: Vec<Vec<String>> = cells.iter().zip(widths).map(|(cell, width)| wrapped(cell, *width)).collect();
-    let gap = gap(widths);
-    for at in 0..pieces.iter().map(Vec::len).max().unwrap_or_default() {
-        let mut line = String::new();
-        for (place, ((pieces, width), numeric)) in pieces.iter().zip(widths).zip(numeric).enumerate() {
-            let piece = pieces.get(at).map(String::as_str).unwrap_or_default();
-            let _ = write!(line, "{:gap$}", "", gap = if place > 0 { gap } else { 0 });
-            // Writing to a string cannot fail.
-            let _ = if *numeric { write!(line, "{piece:>width$}") } else { write!(line, "{piece:<width$}") };
-        }
-        lines.push(line.trim_end().to_owned());
-    }
-}
-
-/// A text in lines of so many letters, broken between words; a longer word is cut.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let mut letters: Vec<char> = word.chars().collect();
-        loop {
-            let line = lines.last_mut().map_or(0, |line| line.chars().count());
-            let lead = usize::from(line > 0);
-            if line + lead + letters.len() <= width {
-                let Some(last) = lines.last_mut() else { break };
-                last.push_str(if lead == 1 { " " } else { "" });
-                last.extend(letters.iter());
-                break;
-            }
-            if line > 0 {
-                lines.push(String::new());
-            } else {
-                let rest = letters.split_off(width);
-                if let Some(last) = lines.last_mut() {
-                    last.extend(letters.iter());
-                }
-                letters = rest;
-                lines.push(String::new());
-            }
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -310,7 +254,7 @@ mod tests {
         let long = "many words that go on and on ".repeat(12);
         table.push(vec![Cell::words(long.trim()), Cell::words("x".repeat(150)), Cell::Number(1)]).expect("room");
         let lines = table.lines(Form::Text);
-        assert!(lines.iter().all(|line| line.chars().count() <= COLUMNS), "{lines:#?}");
+        assert!(lines.iter().all(|line| line.chars().count() <= usize::from(COLUMNS)), "{lines:#?}");
         let letters = |letter: char| lines.iter().flat_map(|line| line.chars()).filter(|c| *c == letter).count();
         assert_eq!((letters('x'), letters('y')), (150, 12));
     }
