@@ -201,9 +201,9 @@ codes! {
     CELL_ERROR = 2030 Error "cell shows a formula error", "Mend the formula that shows #N/A, #REF! or the like, or type the value.";
     MERGED_CELLS = 2031 Error "value missing beside merged cells", "A merged cell counts for its first row only. Unmerge the cells and fill in the value in every row.";
     CENTRE_UNKNOWN = 3001 Error "centre unknown", "Check the centre number.";
-    CENTRE_NOT_APPROVED = 3002 Error "centre not approved", "Ask for approval of the centre for this qualification first.";
-    QN_NOT_FOUND = 3003 Error "qualification not found", "Check the qualification number against the register.";
-    QN_CHECK_CHARACTER = 3004 Warning "qualification number may be mistyped", "Check the qualification number: its last character does not fit the others.";
+    CENTRE_NOT_APPROVED = 3002 Error "centre not approved", "The centre is not approved for this qualification on that date. Ask for approval first.";
+    QN_NOT_FOUND = 3003 Error "qualification not found", "The number is not in our register. Check it; if it is right, ask us whether we offer the qualification.";
+    QN_CHECK_CHARACTER = 3004 Warning "qualification number probably mistyped", "Check the qualification number: its last character does not fit the others.";
     QN_CLOSED = 3005 Error "qualification closed to registration", "The qualification no longer takes registrations.";
     QN_PAST_CERTIFICATION = 3006 Error "qualification past certification end", "The qualification can no longer be certificated.";
     UNIT_NOT_IN_QUALIFICATION = 3007 Error "unit not in qualification", "Check the unit reference.";
@@ -212,6 +212,7 @@ codes! {
     CENTRE_UNDER_SANCTION = 3010 Error "centre under sanction", "Ask the quality team.";
     NO_PRICE = 3011 Query "no price for product", "A person is looking at it.";
     TEMPLATE_OLD = 3012 Warning "template version old", "Take the new template for the next file.";
+    CENTRE_OF_ANOTHER_AGENT = 3013 Query "centre belongs to another office", "A person is looking at the file: files of this centre are processed elsewhere.";
     ALREADY_ENROLLED = 4001 Error "already enrolled", "The learner has an open registration for this qualification on that date. Withdraw it first if a new one is meant.";
     POSSIBLE_DUPLICATE_PERSON = 4002 Query "possibly a person already known", "A person is looking at it.";
     ULN_HELD_BY_ANOTHER = 4003 Error "ULN held by another learner", "The ULN is on record with another surname or date of birth. Check all three.";

@@ -14,8 +14,9 @@ use daybook_protocol::{
         Completion, ConfigAdopted, DeferralExtended, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed,
         FileProcessed, FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended,
         LearnerEnrolled, LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OriginalFiled,
-        PersonTokens, Place, Plan, QualificationCompleted, ReceiptIssued, Refusal, RegistrationVoided, ReturnReason,
-        RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, WithdrawalReason, WithdrawalReversed,
+        PersonTokens, Place, Plan, QualificationCompleted, ReceiptIssued, ReferenceLoaded, Refusal, Register,
+        RegistrationVoided, ReturnReason, RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, WithdrawalReason,
+        WithdrawalReversed,
     },
     field::{Field, Kind},
     finding::{Code, Finding},
@@ -183,6 +184,16 @@ fn numbered_events() -> Vec<(usize, Event)> {
         (31, Event::DeferralExtended(DeferralExtended { registration, learner, resume_by, ordinal: 2 })),
         (32, Event::RegistrationVoided(RegistrationVoided { registration, learner })),
         (33, Event::QualificationCompleted(QualificationCompleted { registration, learner })),
+        (
+            35,
+            Event::ReferenceLoaded(ReferenceLoaded {
+                register: Register::Centres,
+                sha256: Digest::of(b"original"),
+                bytes: 65_536,
+                rows: 300,
+                key: KEY,
+            }),
+        ),
     ]
 }
 
@@ -282,7 +293,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 33, "every event is here");
+    assert_eq!(found.len(), 2 * 34, "every event is here");
     hold("entries.txt", &found);
 }
 

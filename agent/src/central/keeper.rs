@@ -9,13 +9,13 @@ use daybook_protocol::{
     batch::{BatchError, Frame},
     checkpoint::Checkpoint,
     date::Timestamp,
-    event::Event,
+    event::Original,
     ids::{Digest, Epoch, KeyId, LogId, Sequence},
     tree::Frontier,
     wire::{Hello, KeysHeld, Message, Mirrored, PIECE_BYTES_MAX, Refusal},
 };
 
-use super::wanted::{Original, Wanted};
+use super::wanted::Wanted;
 use crate::{
     keyring::RECORD_BYTES,
     replicate::{Archive, CopyError, GO_BACK, Refused, fork, frame_of, rollback},
@@ -73,7 +73,7 @@ impl<A: Archive> Keeper<A> {
             let frames = keeper.archive.frames(from, READ_BYTES)?;
             let end = frames.last().map(|frame| frame.header().end());
             for frame in &frames {
-                let arrivals = arrivals(frame).map_err(|error| CopyError::Damaged(Box::new(error)))?;
+                let arrivals = originals(frame).map_err(|error| CopyError::Damaged(Box::new(error)))?;
                 keeper.want(arrivals.into_iter().filter(|(sequence, _)| *sequence >= from))?;
             }
             from = end.filter(|end| *end > from).ok_or_else(|| CopyError::Damaged("the copy ends early".into()))?;
@@ -213,7 +213,7 @@ impl<A: Archive> Keeper<A> {
         if header.previous_root != self.frontier.root() {
             return Err(fork(count));
         }
-        let arrivals = arrivals(frame).map_err(unreadable)?;
+        let arrivals = originals(frame).map_err(unreadable)?;
         self.check_keys(frame)?;
         let mut after = self.frontier.clone();
         frame.check(self.log, &mut after).map_err(|error| Refused::protocol(error.to_string()))?;
@@ -247,10 +247,7 @@ impl<A: Archive> Keeper<A> {
         let here = |key: KeyId| self.keys.get(&key.epoch).is_some_and(|count| key.number < *count);
         for entry in frame.entries() {
             let entry = entry.map_err(unreadable)?;
-            let of_original = match &entry.event {
-                Event::FileReceived(arrival) => Some(arrival.key),
-                _ => None,
-            };
+            let of_original = entry.event.original().map(|original| original.key);
             let used = entry.sealed.as_ref().map(|sealed| sealed.key).into_iter().chain(of_original);
             if let Some(key) = used.into_iter().find(|key| !here(*key)) {
                 return Err(Refused::protocol(format!("entry {} came before its key {key}", entry.sequence)));
@@ -350,13 +347,11 @@ impl<A: Archive> Keeper<A> {
     }
 }
 
-fn arrivals(frame: &Frame) -> Result<Vec<(Sequence, Original)>, BatchError> {
+fn originals(frame: &Frame) -> Result<Vec<(Sequence, Original)>, BatchError> {
     let mut found = Vec::new();
     for entry in frame.entries() {
         let entry = entry?;
-        if let Event::FileReceived(arrival) = entry.event {
-            found.push((entry.sequence, Original { sha256: arrival.sha256, bytes: arrival.bytes }));
-        }
+        found.extend(entry.event.original().map(|original| (entry.sequence, original)));
     }
     Ok(found)
 }

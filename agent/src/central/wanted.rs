@@ -3,21 +3,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use daybook_protocol::ids::{Digest, Sequence};
-
-/// An original that an entry names and that is not here.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Original {
-    pub(super) sha256: Digest,
-    /// The length of the original; its sealed object is not much longer.
-    pub(super) bytes: u64,
-}
+use daybook_protocol::{
+    event::Original,
+    ids::{Digest, Sequence},
+};
 
 /// All of them. Holds about 150 bytes for each.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     by_entry: BTreeMap<Sequence, Digest>,
-    /// The length, and the entries that name it.
+    /// The length of the original, whose sealed object is not much longer, and the entries that name it.
     by_digest: HashMap<Digest, (u64, Vec<Sequence>)>,
 }
 
@@ -51,10 +46,13 @@ impl Wanted {
 mod tests {
     use std::time::{Duration, Instant};
 
+    use daybook_protocol::ids::{Epoch, KeyId};
+
     use super::*;
 
     fn original(number: u64) -> Original {
-        Original { sha256: Digest::of(&number.to_be_bytes()), bytes: number }
+        let key = KeyId { epoch: Epoch::FIRST, number: 0 };
+        Original { sha256: Digest::of(&number.to_be_bytes()), bytes: number, key }
     }
 
     /// Goal: an original that several entries name is wanted until it is here, and then by none of them. Method: two entries of one

@@ -210,6 +210,9 @@ fn about(event: &Event) -> String {
         Event::FileReceived(file) => {
             format!("centre {}, {} bytes, {}", printable(&file.centre), file.bytes, file.sha256)
         }
+        Event::ReferenceLoaded(loaded) => {
+            format!("register of {}, {} rows, {} bytes, {}", loaded.register, loaded.rows, loaded.bytes, loaded.sha256)
+        }
         Event::ArrivalRefused(refused) => format!("folder {}, {}", printable(&refused.folder), word(&refused.reason)),
         Event::FileParsed(parsed) => format!("{}, {} rows", parsed.plan.kind, parsed.lines.row),
         Event::FileRejected(closed) | Event::FileHeld(closed) => format!("{} rows", closed.lines.row),

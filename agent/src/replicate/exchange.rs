@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use daybook_protocol::{
     checkpoint::{Checkpoint, Verifier},
-    event::{Alarm, Event},
+    event::Alarm,
     ids::{Digest, Epoch, KeyId, LogId, Sequence},
     wire::{KeysHeld, Message, Mirrored, PIECE_BYTES_MAX, Refusal, WINDOW_MESSAGES_MAX},
 };
@@ -323,7 +323,7 @@ impl Exchange {
         Ok(Some(Vec::new()))
     }
 
-    /// Looks for arrivals among the entries that the central node has: it takes only originals that its log names.
+    /// Looks for originals among the entries that the central node has: it takes only originals that its log names.
     fn walk(&mut self, outbound: &dyn Outbound, theirs: u64) -> Result<(), CopyError> {
         for frame in outbound.frames(self.walked, READ_BYTES)? {
             if self.waiting.len() >= WAITING_MAX || self.walked.0 >= theirs {
@@ -331,16 +331,10 @@ impl Exchange {
             }
             for entry in frame.entries() {
                 let entry = entry.map_err(|error| CopyError::Damaged(Box::new(error)))?;
-                match entry.event {
-                    Event::FileReceived(arrival)
-                        if entry.sequence >= self.walked
-                            && entry.sequence.0 < theirs
-                            && !self.waiting.contains(&arrival.sha256) =>
-                    {
-                        self.waiting.push_back(arrival.sha256);
-                    }
-                    _ => {}
-                }
+                let named = entry.event.original().map(|original| original.sha256);
+                let there = entry.sequence >= self.walked && entry.sequence.0 < theirs;
+                let next = named.filter(|sha256| there && !self.waiting.contains(sha256));
+                self.waiting.extend(next);
             }
             self.walked = Sequence(frame.header().end().0.min(theirs));
         }

@@ -7,7 +7,6 @@ use std::collections::{HashSet, VecDeque};
 use daybook_protocol::{
     batch::Frame,
     checkpoint::{Checkpoint, Verifier},
-    event::Event,
     ids::{Digest, Epoch, LogId, Sequence},
     tree::Frontier,
     wire::{Message, Mirrored, Refusal},
@@ -267,22 +266,22 @@ impl<A: Archive> Recovery<A> {
         Ok(())
     }
 
-    /// Looks for arrivals in the log that is now here.
+    /// Looks for originals in the log that is now here.
     fn walk(&mut self) -> Result<(), CopyError> {
         let frames = self.archive.frames(self.walked, READ_BYTES)?;
         let end = frames.last().map(|frame| frame.header().end()).filter(|end| *end > self.walked);
         for frame in &frames {
             for entry in frame.entries() {
                 let entry = entry.map_err(|error| CopyError::Damaged(Box::new(error)))?;
-                let Event::FileReceived(arrival) = entry.event else { continue };
-                if !self.seen.insert(arrival.sha256) {
+                let Some(original) = entry.event.original() else { continue };
+                if !self.seen.insert(original.sha256) {
                     continue;
                 }
                 self.progress.originals_total += 1;
-                if self.archive.object_bytes(arrival.sha256)?.is_some() {
+                if self.archive.object_bytes(original.sha256)?.is_some() {
                     self.progress.originals += 1;
                 } else {
-                    self.wanted.push_back(arrival.sha256);
+                    self.wanted.push_back(original.sha256);
                 }
             }
         }

@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, error::Error as _, fs, io};
 use daybook_protocol::{
     batch::Frame,
     checkpoint::{Checkpoint, Verifier},
-    event::Event,
     head::{Head, SLOT_BYTES},
     ids::{Digest, Epoch, KeyId, Sequence},
 };
@@ -127,9 +126,9 @@ impl Watch for Gathering<'_, '_> {
             if let Some(sealed) = &entry.sealed {
                 self.uses(sealed.key);
             }
-            if let Event::FileReceived(arrival) = &entry.event {
-                self.uses(arrival.key);
-                self.originals.entry(arrival.sha256).or_insert(entry.sequence);
+            if let Some(original) = entry.event.original() {
+                self.uses(original.key);
+                self.originals.entry(original.sha256).or_insert(entry.sequence);
             }
         }
     }

@@ -148,7 +148,8 @@ impl Checking<'_, '_> {
             }
             Side::Agent => format!(
                 "hand the same file over again (from done/; `daybook entries --from {arrival} --reveal` names it): daybook \
-                 import --centre CENTRE FILE; or daybook recover, into another directory"
+                 import --centre CENTRE FILE, or of a register daybook reference load REGISTER FILE; or daybook recover, into \
+                 another directory"
             ),
             Side::Copy => {
                 let path = self.home.vault().join(Vault::place_of(sha256));

@@ -8,6 +8,7 @@ mod arrival;
 mod certificate;
 mod learner;
 mod log;
+mod reference;
 
 use bincode::{Decode, Encode};
 use serde::Serialize;
@@ -23,10 +24,11 @@ pub use learner::{
     LearnerWithdrawn, PersonTokens, QualificationCompleted, RegistrationVoided, WithdrawalReason, WithdrawalReversed,
 };
 pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
+pub use reference::{ReferenceLoaded, Register};
 
 use crate::{
     date::Date,
-    ids::{KeyId, RegistrationNo},
+    ids::{Digest, KeyId, RegistrationNo},
 };
 
 /// What an entry records.
@@ -100,6 +102,19 @@ pub enum Event {
     RegistrationVoided(RegistrationVoided) = 32,
     /// All that a qualification asks for was achieved.
     QualificationCompleted(QualificationCompleted) = 33,
+    /// A register was loaded: what follows is judged by it.
+    ReferenceLoaded(ReferenceLoaded) = 35,
+}
+
+/// An original that an entry says is preserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Original {
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// A key without which it, or what the entry says of it, cannot be read.
+    pub key: KeyId,
 }
 
 impl Event {
@@ -139,6 +154,16 @@ impl Event {
             Self::DeferralExtended(_) => "DeferralExtended",
             Self::RegistrationVoided(_) => "RegistrationVoided",
             Self::QualificationCompleted(_) => "QualificationCompleted",
+            Self::ReferenceLoaded(_) => "ReferenceLoaded",
+        }
+    }
+
+    /// The original that the event says is preserved: whoever keeps or checks a log keeps and checks these too.
+    pub fn original(&self) -> Option<Original> {
+        match self {
+            Self::FileReceived(file) => Some(Original { sha256: file.sha256, bytes: file.bytes, key: file.key }),
+            Self::ReferenceLoaded(file) => Some(Original { sha256: file.sha256, bytes: file.bytes, key: file.key }),
+            _ => None,
         }
     }
 

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, io::Write as _};
 
 use daybook_protocol::{
     batch::Frame,
-    event::Event,
     ids::{Digest, LogId, Sequence},
 };
 
@@ -30,8 +29,8 @@ impl Reading<'_, '_, '_> {
     fn take(&mut self, frame: &Frame) -> Result<(), BackupError> {
         let header = frame.header();
         for entry in frame.entries().flatten() {
-            if let Event::FileReceived(arrival) = &entry.event {
-                self.originals.entry(arrival.sha256).or_insert(entry.sequence);
+            if let Some(original) = entry.event.original() {
+                self.originals.entry(original.sha256).or_insert(entry.sequence);
             }
         }
         // A batch that is seen again, where the file changed meanwhile, was taken the first time.
