@@ -11,6 +11,7 @@ pub mod zone;
 
 pub mod intake;
 pub mod reader;
+pub mod reference;
 
 pub mod desk;
 

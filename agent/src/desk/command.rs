@@ -50,6 +50,8 @@ pub enum Ask {
         centre: String,
         /// The brand; may be empty.
         brand: String,
+        /// The learner's age at the start, in years.
+        age: i16,
     },
     /// Amend what is held of a learner.
     Amend {

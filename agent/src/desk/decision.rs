@@ -38,6 +38,18 @@ pub enum Decision {
     Duplicate(Sequence),
 }
 
+impl Decision {
+    /// The learner whom it is about, where that is known for certain and is somebody whom the log has.
+    pub fn learner(&self) -> Option<KeyId> {
+        match self {
+            Self::Accept(Fact::Enrolment(enrolment)) => enrolment.learner,
+            Self::Accept(Fact::Whole(learner, _)) => Some(*learner),
+            Self::Reject(objection) | Self::Hold(objection) => objection.learner,
+            Self::Duplicate(_) => None,
+        }
+    }
+}
+
 /// Why a command is refused or held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Objection {

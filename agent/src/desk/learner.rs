@@ -77,7 +77,7 @@ pub struct Candidates {
 
 /// Decides a command about a person.
 pub fn decide(found: &Candidates, command: &Command, occasion: Occasion, policy: &Policy) -> Decision {
-    if let Ask::Enrol { centre, brand } = &command.ask {
+    if let Ask::Enrol { centre, brand, .. } = &command.ask {
         return enrol(found, command, (centre, brand), occasion, policy);
     }
     let learner = match identified(found, &command.subject) {

@@ -8,6 +8,7 @@ mod deferral;
 mod fields;
 mod learner;
 mod policy;
+mod registers;
 mod registration;
 mod repeat;
 mod reversal;
@@ -21,8 +22,12 @@ pub use command::{
     Ask, CHANGE_DOMAIN, Command, IDENTITY_DOMAIN, PERSON_DOMAIN, Rejected, Subject, Tokenizer, ULN_DOMAIN,
 };
 pub use decision::{Decision, Enrolment, Fact, Objection, Obstacle, Occasion};
-pub use fields::{Cells, Context, Given, differs, look_at, read};
+pub use fields::{Cells, Context, Given, date, differs, look_at, qualification_no, read};
 pub use learner::{Candidates, Change, Learner, decide as decide_learner};
 pub use policy::Policy;
+pub use registers::{
+    Against, Approval, CentreNo, Centres, Content, Period, Qualification, QualificationNo, Qualifications, Registers,
+    Version,
+};
 pub use registration::{Action, Registration, Standing, State, Step, evolve};
 pub use survey::Survey;

@@ -48,7 +48,7 @@ fn accepted(learner: &Learner, command: &Command, stated: Token) -> Option<Accep
             let same = learner.changes.iter().filter(|known| (known.field, known.change) == (*field, *change));
             return same.map(Change::accepted).find(then);
         }
-        Ask::Enrol { centre, brand } => {
+        Ask::Enrol { centre, brand, .. } => {
             let qualification = command.subject.qualification.as_ref();
             let mut same =
                 learner.registrations.iter().filter(|it| it.voided().is_none()).filter(|it| {

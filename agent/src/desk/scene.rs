@@ -61,7 +61,7 @@ impl Scene {
 
     /// An enrolment like those of the learner.
     pub(super) fn enrol() -> Ask {
-        Ask::Enrol { centre: "C1".into(), brand: String::new() }
+        Ask::Enrol { centre: "C1".into(), brand: String::new(), age: 20 }
     }
 
     /// What becomes of what an operator asks.

@@ -15,7 +15,7 @@ use std::path::Path;
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its directory of inputs.
-pub(crate) const TARGETS: [(&str, Target); 15] = [
+pub(crate) const TARGETS: [(&str, Target); 16] = [
     ("checkpoint", wire::checkpoint),
     ("config", said::config),
     ("csv", tables::csv),
@@ -29,6 +29,7 @@ pub(crate) const TARGETS: [(&str, Target); 15] = [
     ("keyring", kept::keyring),
     ("message", wire::message),
     ("object", kept::object),
+    ("register", said::register),
     ("request", said::request),
     ("workbook", workbooks::workbook),
 ];

@@ -5,8 +5,9 @@ use std::path::Path;
 use daybook_agent::{
     config::{Config, valid_centre},
     control::{VERSION, understand},
+    reference,
 };
-use daybook_protocol::invite::Invite;
+use daybook_protocol::{event::Register, invite::Invite};
 
 /// A one-time code as it is typed: what is taken is what was printed.
 pub(super) fn invite(data: &[u8]) {
@@ -49,5 +50,21 @@ pub(super) fn config(data: &[u8]) {
             assert!(config.agent.free_bytes_min >= daybook_agent::config::INTAKE_BYTES_MIN);
         }
         Err(why) => assert!(!why.is_empty()),
+    }
+}
+
+/// A register, of centres where the first byte is odd: what is read is read the same way twice, and what is refused says where.
+pub(super) fn register(data: &[u8]) {
+    let Some((which, file)) = data.split_first() else { return };
+    let register = if which % 2 == 1 { Register::Centres } else { Register::Qualifications };
+    let read = reference::read(register, file);
+    assert_eq!(read, reference::read(register, file), "what is read does not depend on chance");
+    match read {
+        Ok(read) => assert!(read.rows > 0 && read.content.register() == register),
+        Err(refused) => {
+            assert!((1..=reference::FAULTS_MAX).contains(&refused.faults.len()));
+            let all = file.len() as u64 + 1;
+            assert!(refused.faults.iter().all(|fault| (1..=all).contains(&fault.line) && !fault.what.is_empty()));
+        }
     }
 }

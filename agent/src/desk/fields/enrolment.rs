@@ -18,9 +18,7 @@ pub(super) fn enrol(row: &mut Reading) -> Option<Asked> {
     }
     let born = row.born(Field::DateOfBirth);
     let start = row.planned(Field::StartDate);
-    if let Some((born, start)) = born.zip(start) {
-        age(row, born, start);
-    }
+    let age = born.zip(start).map(|(born, start)| age(row, born, start));
     for field in [Field::Sex, Field::Postcode, Field::Email] {
         row.contact(field, row.value(field), field);
     }
@@ -31,17 +29,18 @@ pub(super) fn enrol(row: &mut Reading) -> Option<Asked> {
     }
     let centre = row.centre();
 
-    let (start, centre) = (start?, centre?);
+    let (start, centre, age) = (start?, centre?, age?);
     let mut subject = row.subject(family?, given?, born?, Some(centre));
     subject.uln = uln.map(|digits| row.uln_token(&digits));
     subject.qualification = Some(qualification?);
     let own = !row.context.centre.is_empty();
     let centre = if own { centre.to_owned() } else { centre.to_ascii_uppercase() };
-    let ask = Ask::Enrol { centre, brand: row.context.brand.to_owned() };
+    let ask = Ask::Enrol { centre, brand: row.context.brand.to_owned(), age };
     Some(Asked { ask, subject, effective_on: start.date })
 }
 
-fn age(row: &mut Reading, born: Day, start: Day) {
+/// The age at the start, in years, with what is wrong with it noted.
+fn age(row: &mut Reading, born: Day, start: Day) -> i16 {
     let (policy, years) = (row.context.policy, born.years_until(start));
     let [usual_min, usual_max] = policy.age_usual;
     if born == start {
@@ -51,4 +50,5 @@ fn age(row: &mut Reading, born: Day, start: Day) {
     } else if !(usual_min..=usual_max).contains(&years) {
         row.found(Code::AGE_UNUSUAL, Field::DateOfBirth);
     }
+    years
 }

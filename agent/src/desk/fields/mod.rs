@@ -32,9 +32,10 @@ use daybook_protocol::{
 };
 
 pub(super) use self::dates::{Order, order};
+pub(super) use self::qualification::CHARS as QUALIFICATION_CHARS;
 use self::reading::Reading;
 pub use self::same::differs;
-use super::{Ask, Command, Policy, Rejected, Subject, Tokenizer};
+use super::{Ask, Command, Policy, QualificationNo, Rejected, Subject, Tokenizer};
 
 /// The cells of one row, by what their columns mean.
 pub trait Cells {
@@ -190,6 +191,18 @@ pub fn read(kind: Kind, cells: &dyn Cells, context: &Context) -> Result<Command,
         (findings, None) if cells.shifted() => Err(Rejected { findings, private: private::of_shifted(cells) }),
         (findings, None) => Err(Rejected { findings, private: private::of_rejected(cells) }),
     }
+}
+
+/// The day that a text says, in any form in which a row may say it; `None` if it is none.
+pub fn date(text: &str) -> Option<Date> {
+    dates::parse(text).ok().map(|day| day.date)
+}
+
+/// The number of a qualification that a text says, in any form in which a row may say it but without a route code; `None` if it
+/// is none.
+pub fn qualification_no(text: &str) -> Option<QualificationNo> {
+    let number = qualification::parse(text).ok()?.number;
+    QualificationNo::of(&number).filter(|_| number.len() == QUALIFICATION_CHARS)
 }
 
 #[cfg(test)]

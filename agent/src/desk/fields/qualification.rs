@@ -3,6 +3,8 @@
 
 use daybook_protocol::finding::Code;
 
+/// A number has this many characters without its slashes.
+pub(in crate::desk) const CHARS: usize = 8;
 /// A route code has at most this many characters.
 const ROUTE_CHARS_MAX: usize = 12;
 
@@ -38,7 +40,7 @@ fn split(text: &str) -> Option<(&str, Option<&str>)> {
     if slashed && text.as_bytes().get(8) != Some(&b'/') {
         return None;
     }
-    let (base, rest) = text.split_at_checked(if slashed { 10 } else { 8 })?;
+    let (base, rest) = text.split_at_checked(if slashed { CHARS + 2 } else { CHARS })?;
     if rest.is_empty() {
         return Some((base, None));
     }

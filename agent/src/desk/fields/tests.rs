@@ -127,7 +127,7 @@ fn sound_rows_become_commands() {
         (Kind::Voids, "2026-10-16", Ask::Void),
         (Kind::Completions, "2026-10-16", Ask::Complete),
         (Kind::Extensions, "2026-12-01", Ask::Extend { resume_by: date("2027-03-01") }),
-        (Kind::Enrolments, "2026-09-07", Ask::Enrol { centre: "RIVER1".to_owned(), brand: "VTCT".to_owned() }),
+        (Kind::Enrolments, "2026-09-07", Ask::Enrol { centre: "RIVER1".to_owned(), brand: "VTCT".to_owned(), age: 22 }),
         (
             Kind::Amendments,
             "2026-11-21",
@@ -324,7 +324,7 @@ fn amendments_tell_the_tokens_afterwards() {
 fn a_sender_for_all_centres_needs_them_in_the_rows() {
     let values = sound(Kind::Enrolments);
     let command = read_at(Kind::Enrolments, "", &values).expect("a sound row");
-    assert_eq!(command.ask, Ask::Enrol { centre: "RIVER1".to_owned(), brand: "VTCT".to_owned() });
+    assert_eq!(command.ask, Ask::Enrol { centre: "RIVER1".to_owned(), brand: "VTCT".to_owned(), age: 22 });
     assert_eq!(command.subject.person, changed(Kind::Enrolments, &[]).expect("a sound row").subject.person);
     for (centre, code) in [("", Code::REQUIRED_MISSING), ("../etc", Code::VALUE_FORMAT)] {
         let values: Vec<_> = [(Field::CentreNo, centre)].into_iter().chain(values.clone()).collect();

@@ -59,7 +59,7 @@ fn a_released_row_is_somebody_new() {
         registration: None,
         qualification: Some("60158864".into()),
     };
-    let ask = Ask::Enrol { centre: "C1".into(), brand: String::new() };
+    let ask = Ask::Enrol { centre: "C1".into(), brand: String::new(), age: 20 };
     let (findings, private) = (Vec::new(), Private::default());
     let command = Command { ask, subject, effective_on: Date(10), findings, private };
     let asked = |released| {
