@@ -2,6 +2,7 @@
 //! hands it to the writer. Knows nothing of batches and barriers.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc,
@@ -15,7 +16,7 @@ use daybook_protocol::{
     batch::Frame,
     date::Timestamp,
     entry::{Actor, ENTRY_BYTES_MAX, Entry, Private, Sealed, Source},
-    event::{Event, RowDuplicate, RowHeld, RowRejected},
+    event::{Event, Register, RowDuplicate, RowHeld, RowRejected},
     finding::{Code, Finding},
     ids::{Digest, Epoch, KeyId, LogId, RegistrationNo, Sequence},
     tree::Frontier,
@@ -31,13 +32,14 @@ use super::{
 };
 use crate::{
     books::index::Index,
-    desk::{Command, Decision, Fact, Objection, Occasion, Policy, Rejected},
+    desk::{Command, Decision, Fact, Objection, Occasion, Policy, Registers, Rejected},
     keyring::{Key, Keyring, KeyringError},
     store::{Store, StoreReader},
 };
 
 mod doubt;
 mod known;
+mod registers;
 mod room;
 
 /// Runs that may wait for the writer. Each is a chunk of rows or a single note, so this bounds memory to some megabytes.
@@ -61,6 +63,10 @@ pub struct Desk {
     pub policy: Policy,
     /// The `ConfigAdopted` that holds them.
     pub governed_by: Sequence,
+    /// The registers in force.
+    pub registers: Registers,
+    /// Those in force that cannot be read, each with why: until they are loaded again nothing is judged.
+    pub unreadable: BTreeMap<Register, String>,
 }
 
 /// What the journal starts from.
@@ -207,25 +213,30 @@ impl Judge {
                     return self.send(Vec::new(), reply, Err(error));
                 }
                 let stamp = self.clock.stamp();
-                let open = self.place(*draft, stamp);
+                let draft = self.screened(*draft);
+                let open = self.place(draft, stamp);
                 let noted = (open.entry.sequence, stamp);
                 self.send(vec![open], reply, Ok(noted))
             }
             Work::Rows { arrival, key, rows, reply } => {
-                if let Some(error) = self.unsealable(key)? {
+                if let Some(error) = self.unsealable(key)?.or_else(|| self.unreferred()) {
                     return self.send(Vec::new(), reply, Err(error));
                 }
                 let (entries, judged) = self.judge_rows(arrival, key, rows)?;
                 self.send(entries, reply, Ok(judged))
             }
-            Work::Order { command, operator, reply } => self.order(&command, operator, reply),
+            Work::Order { command, operator, reply } => match self.unreferred() {
+                Some(error) => self.send(Vec::new(), reply, Err(error)),
+                None => self.order(&command, operator, reply),
+            },
+            Work::Adopt { draft, content, reply } => self.adopt(*draft, content, reply),
             Work::Hear(central) => {
                 self.clock.hear(central);
                 Ok(())
             }
             Work::AcceptClock { reason, operator, reply } => self.accept_clock(reason, operator, reply),
             Work::Look(look) => {
-                look(&self.index);
+                look(&self.index, &self.desk.registers);
                 Ok(())
             }
             Work::Stop => Ok(()),
@@ -323,8 +334,12 @@ impl Judge {
 
     /// Judges a command as the index stands now. What concerns a known person is sealed under that person's key, the
     /// rest under `key`, that of the source.
-    fn judge(&mut self, command: Command, occasion: Occasion, key: KeyId) -> Result<Ruling, JournalError> {
+    fn judge(&mut self, mut command: Command, occasion: Occasion, key: KeyId) -> Result<Ruling, JournalError> {
         let decision = self.index.judge(&command, occasion, &self.desk.policy);
+        self.vouch(&mut command);
+        if let Some(against) = self.against(&command, &decision) {
+            return self.refused(command, decision.learner(), against, key);
+        }
         let Command { ask, findings: mut found, private, .. } = command;
         let (event, sealed_by) = match decision {
             Decision::Accept(fact) => {

@@ -37,7 +37,7 @@ pub use judge::{CLOCK, Desk, Opening};
 
 use crate::{
     books::index::Index,
-    desk::{Command, Rejected},
+    desk::{Command, Content, Registers, Rejected},
     store::StoreReader,
 };
 use clock::Moment;
@@ -134,6 +134,9 @@ pub enum JournalError {
     /// A key under which it was to be sealed cannot be had; nothing was written.
     #[error("{0}")]
     Key(String),
+    /// A register that is in force cannot be read, so that nothing can be judged by it; nothing was written.
+    #[error("{0}")]
+    Register(String),
     /// The machine's clock is not accepted; nothing was written.
     #[error("the clock is not accepted: {0}")]
     Clock(String),
@@ -141,13 +144,17 @@ pub enum JournalError {
 
 type Reply<T> = mpsc::SyncSender<Result<T, JournalError>>;
 
+/// What is asked of the index and the registers between two requests.
+type Question = Box<dyn FnOnce(&Index, &Registers) + Send>;
+
 enum Work {
     Note(Box<Draft>, Reply<(Sequence, Timestamp)>),
     Rows { arrival: Sequence, key: KeyId, rows: Vec<ReadRow>, reply: Reply<Vec<Judged>> },
     Order { command: Box<Command>, operator: String, reply: Reply<Answer> },
     Hear(Moment),
     AcceptClock { reason: Private, operator: String, reply: Reply<Answer> },
-    Look(Box<dyn FnOnce(&Index) + Send>),
+    Adopt { draft: Box<Draft>, content: Content, reply: Reply<Sequence> },
+    Look(Question),
     Stop,
 }
 
@@ -243,15 +250,28 @@ impl Journal {
         self.send(|reply| Work::AcceptClock { reason, operator, reply })?.wait()
     }
 
+    /// Records that a register was loaded, as the draft says, and judges by it from there on.
+    pub fn adopt(&self, draft: Draft, content: Content) -> Result<Sequence, JournalError> {
+        self.send(|reply| Work::Adopt { draft: Box::new(draft), content, reply })?.wait()
+    }
+
     /// Looks something up in the index as it stands between two requests.
     pub fn look<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Index) -> T + Send + 'static,
     ) -> Result<T, JournalError> {
+        self.look_by(|index, _| question(index))
+    }
+
+    /// The same, with the registers in force then.
+    pub fn look_by<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Index, &Registers) -> T + Send + 'static,
+    ) -> Result<T, JournalError> {
         let (answer, answered) = mpsc::sync_channel(1);
-        let look = Work::Look(Box::new(move |index| {
+        let look = Work::Look(Box::new(move |index, registers| {
             // Whoever asked may have gone; then nobody misses the answer.
-            let _ = answer.send(question(index));
+            let _ = answer.send(question(index, registers));
         }));
         self.work.send(look).map_err(|_| stopped())?;
         answered.recv().map_err(|_| stopped())

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use super::{Office, OfficeError, RESERVE_BYTES};
+use super::{Office, OfficeError, RESERVE_BYTES, reference::REFERENCE};
 use crate::{
     books::index::Index,
     home::Home,
@@ -43,6 +43,7 @@ impl Office {
         }
         Ok(alarms.iter().find_map(|(name, _)| match name.as_str() {
             CLOCK => Some("the clock cannot be right: `daybook status` says why, and what to do"),
+            REFERENCE => Some("a register in force cannot be read: `daybook status` says which, and what to do"),
             name if name == Refusal::Fenced.name() => Some(REPLACED),
             // What is recorded on a branch or behind an old end would stand in no log that counts.
             name if [Refusal::Fork, Refusal::Rollback].map(Refusal::name).contains(&name) => Some(PARTED),

@@ -8,9 +8,9 @@ mod heeding;
 mod judging;
 mod opening;
 mod porter;
-
 mod reading;
 mod receipt;
+mod reference;
 mod rejoin;
 mod ruling;
 mod scrubbing;
@@ -37,6 +37,7 @@ pub use arrival::{Arrived, Handed, Waiting};
 pub use opening::restore_config;
 pub use porter::watch_folders;
 pub use reading::Reading;
+pub use reference::{Reference, Touched};
 pub use rejoin::{Rejudged, rejudge};
 pub use ruling::{Ruled, Word};
 pub use scrubbing::{scrub_by_timer, scrub_closed};
@@ -55,6 +56,7 @@ use crate::{
     keyring::{Keyring, KeyringError, OperatorKey, Tokens},
     post::PostError,
     reader::ReadError,
+    reference::Refused,
     replicate::Position,
     scrub::ScrubError,
     store::{self, Store, StoreError},
@@ -132,6 +134,8 @@ pub enum OfficeError {
     Scrub(#[from] ScrubError),
     #[error("a scrub is under way: `daybook status` says what came of it when it has ended")]
     Scrubbing,
+    #[error("nothing was loaded from {name}:\n  {why}")]
+    Reference { name: String, why: Refused },
     #[error("there is no arrival {0}; `daybook entries` lists what there is")]
     NoArrival(Sequence),
     #[error("the original of arrival {arrival} does not read as it did before: {why}")]
@@ -151,6 +155,7 @@ impl From<JournalError> for OfficeError {
         match error {
             // The journal goes on; it is whoever wants something recorded that has to wait.
             JournalError::Full => Self::Closed(gate::NEARLY_FULL.to_owned()),
+            JournalError::Register(why) => Self::Closed(why),
             JournalError::Key(_) | JournalError::TooLarge(_) => Self::Unrecordable(error.to_string()),
             other => Self::Journal(other),
         }
@@ -300,6 +305,8 @@ impl Office {
         {
             config = governing(&adopted, home, config)?;
         }
+        let vault = Arc::new(Vault::open(&home.vault())?);
+        let (registers, unreadable) = reference::in_force(&index, &entries, (&vault, &keyring))?;
         let opening = Opening {
             store,
             index,
@@ -310,10 +317,9 @@ impl Office {
             log: identity.log,
             epoch: identity.epoch,
             last_recorded_at,
-            desk: journal::Desk { policy: config.policy.clone(), governed_by },
+            desk: journal::Desk { policy: config.policy.clone(), governed_by, registers, unreadable },
         };
         let reading = Reading::open(home, identity.log, entries, Some((Arc::clone(&keyring), &operator)))?;
-        let vault = Arc::new(Vault::open(&home.vault())?);
         let (journal, writing) = Journal::start(opening);
         let tokens = operator.tokens();
         let mirror = watch::Sender::default();
@@ -335,6 +341,7 @@ impl Office {
             alarming,
         };
         office.announce(fresh, began, text)?;
+        office.tell_of_registers()?;
         Ok(office)
     }
 

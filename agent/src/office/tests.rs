@@ -19,6 +19,7 @@ use crate::{
 mod corrections;
 mod known;
 mod layouts;
+mod registers;
 mod rejoin;
 
 fn office() -> (TempDir, Location, Office) {

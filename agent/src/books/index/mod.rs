@@ -5,6 +5,7 @@ mod arrivals;
 mod flat;
 mod people;
 mod snapshot;
+mod under;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,7 +15,7 @@ use std::{
 use daybook_protocol::{
     date::Timestamp,
     entry::{Entry, Source},
-    event::Event,
+    event::{Event, Register},
     field::Kind,
     ids::{Digest, Epoch, KeyId, LogId, RegistrationNo, Sequence, Token},
     wire::KeysHeld,
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use arrivals::{Arrival, Decided, Replaced, Stage, Verdict};
 pub use snapshot::{IndexError, Saved};
+pub use under::Under;
 
 use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Occasion, Policy};
 use arrivals::Arrivals;
@@ -78,6 +80,8 @@ pub struct Index {
     released: HashMap<(Sequence, u32), u64>,
     alarms: HashMap<String, OpenAlarm>,
     config: Option<Sequence>,
+    /// The versions of the registers in force.
+    registers: BTreeMap<Register, Sequence>,
     scrubbed: Option<LastScrub>,
     /// How many keys of each epoch the log names. Asked for every entry, and of a handful of epochs.
     keys: BTreeMap<Epoch, u32>,
@@ -98,6 +102,9 @@ impl Index {
         }
         match &entry.event {
             Event::ConfigAdopted(_) => self.config = Some(entry.sequence),
+            Event::ReferenceLoaded(loaded) => {
+                self.registers.insert(loaded.register, entry.sequence);
+            }
             Event::AlarmRaised(alarm) => {
                 let open = OpenAlarm { sequence: entry.sequence, detail: alarm.detail.clone() };
                 self.alarms.insert(alarm.alarm.clone(), open);
@@ -285,6 +292,11 @@ impl Index {
     /// The latest `ConfigAdopted`.
     pub fn config(&self) -> Option<Sequence> {
         self.config
+    }
+
+    /// The registers in force, each with its latest `ReferenceLoaded`.
+    pub fn registers(&self) -> &BTreeMap<Register, Sequence> {
+        &self.registers
     }
 
     /// The last scrub.

@@ -109,7 +109,11 @@ impl Texts {
     }
 
     fn text(&self, place: u32) -> String {
-        self.all.get(place as usize).cloned().unwrap_or_default()
+        self.borrowed(place).to_owned()
+    }
+
+    pub(super) fn borrowed(&self, place: u32) -> &str {
+        self.all.get(place as usize).map_or("", String::as_str)
     }
 }
 
@@ -128,7 +132,7 @@ impl TermsTable {
         })
     }
 
-    fn get(&self, place: u32) -> Option<&Terms> {
+    pub(super) fn get(&self, place: u32) -> Option<&Terms> {
         self.all.get(place as usize)
     }
 }
@@ -279,7 +283,7 @@ impl People {
     }
 
     /// Registrations are in the order of their entries.
-    fn registration_slot(&self, no: RegistrationNo) -> Option<usize> {
+    pub(super) fn registration_slot(&self, no: RegistrationNo) -> Option<usize> {
         let place = self.registrations.find(&no.sequence, |it| it.sequence)?;
         let terms = self.terms.get(self.registrations.get(place)?.terms)?;
         (terms.epoch == no.epoch).then_some(place)
@@ -327,7 +331,7 @@ impl People {
         Some(Learner { id: learner.id, tokens, registrations, changes })
     }
 
-    fn registration(&self, slot: &RegistrationSlot) -> Option<Registration> {
+    pub(super) fn registration(&self, slot: &RegistrationSlot) -> Option<Registration> {
         let terms = self.terms.get(slot.terms)?;
         let mut steps = Vec::new();
         let mut next = slot.steps;

@@ -15,7 +15,7 @@ use std::{
 
 use daybook_protocol::{
     date::{Date, Timestamp},
-    event::{FileId, JudgedAgain, ReturnReason, WithdrawalReason},
+    event::{FileId, JudgedAgain, Register, ReturnReason, WithdrawalReason},
     field::Field,
     ids::{Digest, Epoch, KeyId, LogId, RegistrationNo, Sequence, Token},
 };
@@ -33,7 +33,7 @@ use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
 const MAGIC: [u8; 8] = *b"DBKINDEX";
 /// Raised with every change of the layout; an older snapshot is then ignored.
-const VERSION: u32 = 9;
+const VERSION: u32 = 10;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
 /// A learner's record: key, three tokens, the last registration.
@@ -76,6 +76,7 @@ struct Rest {
     held: Vec<Held>,
     alarms: Vec<(String, OpenAlarm)>,
     config: Option<Sequence>,
+    registers: Vec<(Register, Sequence)>,
     scrubbed: Option<LastScrub>,
     keys: Vec<(Epoch, u32)>,
     latest: Option<Sequence>,
@@ -244,6 +245,7 @@ fn rest(index: &Index) -> Rest {
         held: index.held(),
         alarms: index.alarms(),
         config: index.config,
+        registers: index.registers.iter().map(|(register, version)| (*register, *version)).collect(),
         scrubbed: index.scrubbed,
         keys: index.keys.iter().map(|(epoch, count)| (*epoch, *count)).collect(),
         latest: index.arrivals.latest,
@@ -338,6 +340,7 @@ fn restore(index: &mut Index, rest: Rest) {
     index.released = released.filter_map(|held| Some(((held.arrival, held.line?), held.held.0))).collect();
     index.alarms = rest.alarms.into_iter().collect();
     index.config = rest.config;
+    index.registers = rest.registers.into_iter().collect();
     index.scrubbed = rest.scrubbed;
     index.keys = rest.keys.into_iter().collect();
     index.arrivals.latest = rest.latest;

@@ -29,6 +29,7 @@ impl Judge {
             Work::Note(draft, reply) if !matches!(draft.event, Event::AlarmRaised(_) | Event::AlarmCleared(_)) => {
                 self.send(Vec::new(), reply, Err(JournalError::Full))
             }
+            Work::Adopt { reply, .. } => self.send(Vec::new(), reply, Err(JournalError::Full)),
             Work::Rows { reply, .. } => self.send(Vec::new(), reply, Err(JournalError::Full)),
             Work::Order { reply, .. } | Work::AcceptClock { reply, .. } => {
                 self.send(Vec::new(), reply, Err(JournalError::Full))

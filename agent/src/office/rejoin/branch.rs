@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use daybook_protocol::{
     batch::Frame,
     entry::{Actor, Entry, Private, Source},
-    event::{Event, FileReceived, LogRejoined},
+    event::{Event, FileReceived, LogRejoined, ReferenceLoaded},
     field::{Field, Kind},
     ids::{Digest, Epoch, KeyId, RegistrationNo, Sequence},
     tree::Frontier,
@@ -35,6 +35,8 @@ pub(super) struct Item {
 pub(super) enum What {
     /// A file that arrived; the receipt is the latest that the branch issued about it.
     Arrival { received: FileReceived, name: String, receipt: Option<Sequence> },
+    /// A register that an operator loaded, by the name of its file.
+    Reference { loaded: ReferenceLoaded, name: String, operator: String },
     /// A receipt about a file whose arrival is in both.
     Answered { arrival: Sequence, receipt: Sequence },
     /// An operator's order, as the row that would say the same; `None` where what was sealed of it cannot be opened.
@@ -148,6 +150,10 @@ impl Reading<'_> {
         keyring::open_sealed(&key, self.log.log(), entry.sequence, sealed).ok()
     }
 
+    fn file_name(&self, entry: &Entry) -> Option<String> {
+        self.reveal(entry)?.value(Field::FileName).map(str::to_owned)
+    }
+
     fn gather(&mut self, entry: &Entry, epoch: Epoch) {
         let at = entry.sequence;
         match (&entry.event, entry.source) {
@@ -179,9 +185,12 @@ impl Reading<'_> {
         };
         match &entry.event {
             Event::FileReceived(received) => {
-                let name = self.reveal(entry).and_then(|private| private.value(Field::FileName).map(str::to_owned));
-                let name = name.unwrap_or_else(|| format!("arrival-{}", entry.sequence));
+                let name = self.file_name(entry).unwrap_or_else(|| format!("arrival-{}", entry.sequence));
                 Some(What::Arrival { received: received.clone(), name, receipt: None })
+            }
+            Event::ReferenceLoaded(loaded) => {
+                let name = self.file_name(entry).unwrap_or_else(|| format!("register-{}", entry.sequence));
+                Some(What::Reference { loaded: loaded.clone(), name, operator: operator? })
             }
             Event::ReceiptIssued(issued) => {
                 let place = self.found.items.binary_search_by_key(&issued.arrival, |item| item.at).ok();

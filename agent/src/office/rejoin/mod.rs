@@ -8,8 +8,9 @@ mod branch;
 mod done;
 mod orders;
 mod originals;
+mod registers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_protocol::{
     entry::{Actor, Entry, Source},
@@ -62,7 +63,8 @@ pub fn rejudge(
     let (branch, items) = Branch::read(home, operator, entries, &mut read)?;
     let rejoined = branch.rejoined;
     let told = Rejudged { from: rejoined.from, entries: rejoined.entries, ..Rejudged::default() };
-    let mut rejudging = Rejudging { office, branch, arrivals: BTreeMap::new(), given: BTreeMap::new(), told };
+    let mut rejudging =
+        Rejudging { office, branch, arrivals: BTreeMap::new(), given: BTreeMap::new(), loaded: BTreeSet::new(), told };
     if !rejudging.look_back()? {
         office.journal.note(Draft::plain(Event::LogRejoined(rejoined)))?;
     }
@@ -89,6 +91,8 @@ struct Rejudging<'a> {
     arrivals: BTreeMap<Sequence, Sequence>,
     /// Orders and rulings of the branch that were given again, and which entry refused one, and why.
     given: BTreeMap<Sequence, Option<Refusal>>,
+    /// Registers of the branch, as they are in the log.
+    loaded: BTreeSet<Sequence>,
     told: Rejudged,
 }
 
@@ -136,7 +140,8 @@ impl Rejudging<'_> {
                     .extend(refusal.map(|(now, codes)| refused(&whose(at, event, &operator), Some(now), &codes)));
                 Ok(())
             }
-            What::Ruling { .. } if self.given.contains_key(&at) => Ok(()),
+            What::Ruling { .. } | What::Reference { .. } if self.given.contains_key(&at) => Ok(()),
+            What::Reference { loaded, name, operator } => self.reference(again, &loaded, (&name, &operator)),
             What::Order { operator, event, row } => self.order(again, &operator, event, row),
             What::Ruling { held, word, operator, reason } => self.ruling(again, held, word, &operator, &reason),
         }
@@ -154,7 +159,7 @@ impl Rejudging<'_> {
         if let Some(now) = self.arrivals.get(&again.entry) {
             return self.proceed(*now);
         }
-        let Some(preserved) = self.preserve(received)? else {
+        let Some(preserved) = self.preserve(received.sha256)? else {
             self.told.left.push(format!(
                 "the original of arrival {} of the branch, SHA-256 {}, is not in its vault: look for it in done/, and hand it \
                  over by `daybook import`",
