@@ -230,8 +230,16 @@ impl Agent {
     /// Whether its last entry leaves nothing of a file to be done.
     fn rests(&self, entries: u64) -> bool {
         let last = self.good(&[&"entries", &"--json", &"--from", &entries.saturating_sub(1).to_string()]).lines();
-        let rest =
-            ["OriginalFiled", "ConfigAdopted", "EpochBegan", "LogOpened", "AlarmRaised", "AlarmCleared", "Scrubbed"];
+        let rest = [
+            "OriginalFiled",
+            "ConfigAdopted",
+            "EpochBegan",
+            "LogOpened",
+            "AlarmRaised",
+            "AlarmCleared",
+            "Scrubbed",
+            "ReferenceLoaded",
+        ];
         last.len() == 1 && last.iter().all(|entry| rest.contains(&text(entry, "type")))
     }
 

@@ -15,6 +15,7 @@ use super::{
     Globals,
     central::Central,
     record::{Operator, Record},
+    reference::Reference,
     report::Report,
     values::{self, AsOf},
 };
@@ -98,6 +99,13 @@ pub enum Command {
         #[command(subcommand)]
         #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
         what: Record,
+    },
+    /// Load registers of centres and qualifications, by which rows are judged
+    #[command(after_help = "Example:\n  daybook reference load centres centres.csv\n  daybook reference show")]
+    Reference {
+        #[command(subcommand)]
+        #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
+        what: Reference,
     },
     /// Print the entries of the log
     #[command(after_help = "Example:\n  daybook entries --from 800 --follow --json\n\n\
@@ -336,6 +344,7 @@ impl Command {
     pub fn operator(&self) -> Option<&str> {
         match self {
             Self::Record { what } => what.operator(),
+            Self::Reference { what: Reference::Load { by, .. } } => by.operator.as_deref(),
             Self::Held { what: Held::Release(ruling) | Held::Refuse(ruling) } => ruling.by.operator.as_deref(),
             _ => None,
         }
@@ -345,6 +354,7 @@ impl Command {
     pub fn files(&self) -> &[PathBuf] {
         match self {
             Self::Import(import) => &import.files,
+            Self::Reference { what } => what.files(),
             _ => &[],
         }
     }
@@ -356,6 +366,7 @@ impl Command {
             Self::Central { what } => what.as_ref().is_some_and(Central::is_served),
             Self::Import(_)
             | Self::Record { .. }
+            | Self::Reference { .. }
             | Self::Entries(_)
             | Self::History(_)
             | Self::Why { .. }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use daybook_protocol::{
     date::Timestamp,
-    ids::{Digest, Epoch, LogId},
+    event::Register,
+    ids::{Digest, Epoch, LogId, Sequence},
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,8 @@ pub struct StatusReport {
     pub mirror: Option<MirrorStatus>,
     /// Space.
     pub disk: DiskStatus,
+    /// The registers of reference data that are in force.
+    pub reference: Vec<RegisterStatus>,
     /// The reference data that is not loaded, such as `centres`: its checks are off.
     pub checks_off: Vec<String>,
     /// The last `verify`.
@@ -72,6 +75,19 @@ pub struct FolderStatus {
     pub last_file_at: Option<Timestamp>,
     /// Why nothing can be taken from it, if so.
     pub problem: Option<String>,
+}
+
+/// A register in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RegisterStatus {
+    /// Which one.
+    pub register: Register,
+    /// The entry by which it was loaded.
+    pub version: Sequence,
+    /// How many rows it has.
+    pub rows: u64,
+    /// When it was loaded.
+    pub loaded_at: Timestamp,
 }
 
 /// What waits for a person.
@@ -250,9 +266,14 @@ impl StatusReport {
         }
         part("held", held(&self.held, self.at));
         part("disk", format!("{} free", bytes(self.disk.free_bytes)));
-        if !self.checks_off.is_empty() {
-            part("reference", format!("not loaded: {}; their checks are off", self.checks_off.join(", ")));
-        }
+        let loaded = self.reference.iter().map(|it| {
+            let (rows, loaded) = (number(it.rows), ago(it.loaded_at, self.at));
+            format!("{}: entry {}, {rows} rows, loaded {loaded}", it.register, it.version)
+        });
+        let off = self.checks_off.join(", ");
+        let off = (!off.is_empty()).then(|| format!("not loaded: {off}; their checks are off"));
+        let mut names = ["reference"].into_iter().chain(std::iter::repeat(""));
+        loaded.chain(off).for_each(|text| part(names.next().unwrap_or(""), text));
         part(
             "verified",
             match self.verified {

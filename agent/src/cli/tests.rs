@@ -1,9 +1,11 @@
 //! What can be typed, and what is said about it.
 
+use std::path::Path;
+
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use daybook_protocol::field::{Field, Kind};
 
-use super::{Cli, Command, Globals, globals::CENTRAL_BELOW, record::Record};
+use super::{Cli, Command, Globals, globals::CENTRAL_BELOW, record::Record, reference::Reference};
 use crate::home::Home;
 
 const LOG: &str = "00112233445566778899aabbccddeeff";
@@ -75,6 +77,8 @@ fn a_command_survives_the_socket() {
         "history --learner K1-7 --as-of 812".to_owned(),
         "history --certificate C1 --reveal --operator-key k".to_owned(),
         "report states --registration R1-4 --centre C1 --from 2026-01-01 --to 2026-06-30 --reveal --csv".to_owned(),
+        "reference load centres centres.csv --dry-run --operator jo".to_owned(),
+        "reference show".to_owned(),
         "status --check".to_owned(),
         "held list".to_owned(),
         "held show 7 --reveal".to_owned(),
@@ -95,6 +99,9 @@ fn a_command_survives_the_socket() {
         if let Command::Import(import) = &mut command {
             assert_eq!(std::mem::take(&mut import.files).len(), 2, "files go another way");
         }
+        if let Command::Reference { what: Reference::Load { file, .. } } = &mut command {
+            assert_eq!(std::mem::take(file), Path::new("centres.csv"), "a file goes another way");
+        }
         assert_eq!(serde_json::from_str::<Command>(&sent).expect(&sent), command, "{words}");
     }
 }
@@ -106,6 +113,7 @@ fn slips_are_answered_with_what_was_meant() {
         ("stauts", ErrorKind::InvalidSubcommand, "status"),
         ("status --chek", ErrorKind::UnknownArgument, "--check"),
         ("import a.csv", ErrorKind::MissingRequiredArgument, "--centre"),
+        ("reference load centre a.csv", ErrorKind::InvalidValue, "centres"),
         ("import --centre C1", ErrorKind::MissingRequiredArgument, "FILE"),
         ("import a --centre C1 --kind enrollments", ErrorKind::InvalidValue, "enrolments"),
         ("import a --centre ../x", ErrorKind::ValueValidation, "letters and digits"),

@@ -10,9 +10,10 @@ use std::{
 use daybook_protocol::{
     date::{Date, Timestamp},
     entry::{Entry, Private},
-    event::Event,
+    event::{Event, Register},
     field::Kind,
-    ids::{Digest, KeyId, Sequence},
+    finding::Code,
+    ids::{Digest, KeyId, LogId, Sequence},
 };
 
 use crate::{
@@ -240,14 +241,36 @@ pub(super) fn held_show(
     let sha256 = |arrival: Sequence| digest(reading, &mut digests.borrow_mut(), arrival);
     let revealer = |entry: &Entry| revealed(reading, entry);
     let look = Look { sha256: &sha256, reveal: if reveal { Some(&revealer) } else { None } };
+    let assigned = assigned(office, &entry)?;
     if json {
-        screen.out(&entries::json(&entry, &look)?)?;
+        let mut told = serde_json::from_str::<serde_json::Value>(&entries::json(&entry, &look)?)?;
+        if let Some((told, (agent, version))) = told.as_object_mut().zip(assigned) {
+            told.insert("assigned_to".to_owned(), serde_json::json!({ "agent": agent, "register": version }));
+        }
+        screen.out(&told.to_string())?;
     } else {
         for line in entries::held(&entry, &look) {
             screen.out(&line)?;
         }
+        if let Some((agent, version)) = assigned {
+            screen.out(&format!("  assigned   to the agent of log {agent}, by the register of entry {version}"))?;
+        }
     }
     Ok(Exit::Good)
+}
+
+/// The agent to which the centre of a held file belongs by the register in force now, and the entry that loaded it; of a file that
+/// is held for that.
+fn assigned(office: &Office, entry: &Entry) -> anyhow::Result<Option<(LogId, Sequence)>> {
+    let Event::FileHeld(closed) = &entry.event else { return Ok(None) };
+    if !entry.findings.contains(&Code::CENTRE_OF_ANOTHER_AGENT.into()) {
+        return Ok(None);
+    }
+    let (centre, log) = (office.arrival(closed.arrival)?.received.centre, office.reading.log);
+    Ok(office.journal.look_by(move |_, registers| {
+        let agent = registers.elsewhere(&centre, log)?;
+        Some((agent, registers.version(Register::Centres)?))
+    })?)
 }
 
 #[cfg(test)]

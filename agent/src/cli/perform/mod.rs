@@ -6,6 +6,7 @@ mod central;
 mod doing;
 pub(super) mod hold;
 mod recovering;
+mod reference;
 mod rejoining;
 mod report;
 mod restoring;
@@ -19,7 +20,9 @@ mod why;
 
 use std::sync::Arc;
 
-use super::{Command, Exit, Files, Globals, Request, Screen, args::Held, failed, files::LocalFiles};
+use super::{
+    Command, Exit, Files, Globals, Request, Screen, args::Held, failed, files::LocalFiles, reference::Reference,
+};
 use crate::{
     control::{self, Handler},
     home::Home,
@@ -87,6 +90,14 @@ pub(super) fn perform(
             let done = doing::import(&office, import, &mut files, request.json, screen);
             close(office, done)
         }
+        Command::Reference { what: Reference::Load { register, dry_run, by, .. } } => {
+            let mut files = LocalFiles::look(request.command.files())?;
+            let mut office = Office::open(&place, !dry_run)?;
+            office.stop = shutdown.clone();
+            let user = control::own_user();
+            let done = reference::load(&office, (*register, *dry_run, by), &mut files, &user, request.json, screen);
+            close(office, done)
+        }
         _ => {
             let mut office = Office::open(&place, false)?;
             office.stop = shutdown.clone();
@@ -128,6 +139,7 @@ fn served(
     let (reading, json) = (&office.reading, request.json);
     match &request.command {
         Command::Record { what } => doing::record(office, what, operator, json, screen),
+        Command::Reference { what: Reference::Show } => reference::show(office, json, screen),
         Command::Entries(entries) => asking::entries(reading, entries, json, screen),
         Command::History(history) => asking::history(reading, history, json, screen),
         Command::Why { about } => why::why(reading, *about, json, screen),
@@ -165,6 +177,9 @@ impl Handler for AgentDesk {
     fn perform(&self, request: Request, files: &mut dyn Files, operator: &str, screen: &mut dyn Screen) -> Exit {
         let done = match &request.command {
             Command::Import(import) => doing::import(&self.office, import, files, request.json, screen),
+            Command::Reference { what: Reference::Load { register, dry_run, by, .. } } => {
+                reference::load(&self.office, (*register, *dry_run, by), files, operator, request.json, screen)
+            }
             Command::Verify { export: None, .. } => {
                 upkeep::verify_home(&self.office.reading.home, request.json, screen)
             }

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use daybook_protocol::date::Timestamp;
+use daybook_protocol::{date::Timestamp, event::Register};
 
+use super::reference::{InForce, in_force};
 use crate::{
     books::index::Index,
     cli::{
@@ -11,7 +12,10 @@ use crate::{
         figures::printable,
         metrics,
         scrubbed::ScrubStatus,
-        status::{AlarmStatus, DiskStatus, FolderStatus, HeldStatus, MirrorStatus, Problem, StatusReport, verdict},
+        status::{
+            AlarmStatus, DiskStatus, FolderStatus, HeldStatus, MirrorStatus, Problem, RegisterStatus, StatusReport,
+            verdict,
+        },
     },
     home::Home,
     intake,
@@ -19,8 +23,8 @@ use crate::{
     scrub, store,
 };
 
-/// The reference data that a desk can be given; none can be loaded yet.
-const REFERENCE: [&str; 3] = ["centres", "qualifications", "prices"];
+/// Reference data that a desk could be given and that cannot be loaded yet.
+const NOT_YET: &str = "prices";
 
 /// Shows how things stand; with `check` the exit status says whether anything is wrong.
 pub(super) fn status(
@@ -121,6 +125,17 @@ fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
         .into_iter()
         .map(|(alarm, open)| AlarmStatus { alarm, detail: open.detail, since: since(open.sequence) })
         .collect();
+    let reference: Vec<RegisterStatus> = in_force(office)?
+        .into_iter()
+        .map(|InForce { version, loaded, at, .. }| RegisterStatus {
+            register: loaded.register,
+            version,
+            rows: loaded.rows,
+            loaded_at: at,
+        })
+        .collect();
+    let off = Register::ALL.into_iter().filter(|register| reference.iter().all(|it| it.register != *register));
+    let checks_off = off.map(Register::name).chain([NOT_YET]).map(str::to_owned).collect();
     let (mut mirror, mut others) = (mirror(office), Vec::new());
     match originals_missing(office) {
         Ok(missing) => mirror.iter_mut().for_each(|mirror| mirror.originals_missing = missing),
@@ -148,7 +163,8 @@ fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
             free_bytes: store::free_bytes(reading.home.path())?,
             free_bytes_min: office.config.agent.free_bytes_min,
         },
-        checks_off: REFERENCE.map(str::to_owned).to_vec(),
+        reference,
+        checks_off,
         scrub: last_scrub(office)?,
         verified: fs::read(reading.home.verified()).ok().and_then(|found| serde_json::from_slice(&found).ok()),
         others,
@@ -195,7 +211,9 @@ fn originals_missing(office: &Office) -> anyhow::Result<u64> {
     let through = office.mirror.borrow().originals_through;
     let question = format!("SELECT count(*) FROM file WHERE arrival >= {}", through.0);
     let answer = office.reading.books()?.ask(&question)?;
-    Ok(answer.rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0))
+    let arrived: u64 = answer.rows.first().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0);
+    let loaded = office.journal.look(move |index| index.registers().values().filter(|it| **it >= through).count())?;
+    Ok(arrived + loaded as u64)
 }
 
 fn mirror(office: &Office) -> Option<MirrorStatus> {

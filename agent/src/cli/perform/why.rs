@@ -2,7 +2,7 @@
 
 use daybook_protocol::{
     entry::{Entry, Source},
-    event::Event,
+    event::{Event, Register},
     field::Field,
     ids::Sequence,
 };
@@ -21,6 +21,8 @@ struct Why {
     policy: Option<Sequence>,
     /// The entry that stands in the way, where one does.
     against: Option<Sequence>,
+    /// The register of which that entry loaded a version, where it is one.
+    register: Option<Register>,
     /// The facts about the learner that were in the log before it, in the order of the log.
     facts: Vec<Entry>,
 }
@@ -74,17 +76,19 @@ fn explained(reading: &Reading, entry: Entry, policy: Option<Sequence>) -> anyho
         Event::RowDuplicate(event) => Some(event.first),
         _ => None,
     };
-    let mut learner = entry.event.learner();
-    if let (None, Some(against)) = (learner, against) {
-        learner = reading.entry(against)?.and_then(|entry| entry.event.learner());
-    }
+    let in_the_way = against.map(|against| reading.entry(against)).transpose()?.flatten().map(|entry| entry.event);
+    let register = match &in_the_way {
+        Some(Event::ReferenceLoaded(loaded)) => Some(loaded.register),
+        _ => None,
+    };
+    let learner = entry.event.learner().or_else(|| in_the_way?.learner());
     let mut facts = learner.map(|learner| reading.life(learner)).transpose()?.unwrap_or_default();
     facts.retain(|fact| fact.sequence < entry.sequence && is_fact(&fact.event));
-    Ok(Why { entry, policy, against, facts })
+    Ok(Why { entry, policy, against, register, facts })
 }
 
 fn tell(why: &Why, json: bool, screen: &mut dyn Screen) -> anyhow::Result<()> {
-    let Why { entry, policy, against, facts } = why;
+    let Why { entry, policy, against, register, facts } = why;
     if json {
         let findings = entry.findings.iter().map(|finding| {
             json!({
@@ -98,6 +102,7 @@ fn tell(why: &Why, json: bool, screen: &mut dyn Screen) -> anyhow::Result<()> {
         );
         let told = json!({
             "sequence": entry.sequence, "type": entry.event.name(), "policy": policy, "against": against,
+            "register": register,
             "findings": findings.collect::<Vec<_>>(), "facts": facts.collect::<Vec<_>>(),
         });
         screen.out(&told.to_string())?;
@@ -116,7 +121,8 @@ fn tell(why: &Why, json: bool, screen: &mut dyn Screen) -> anyhow::Result<()> {
         screen.out(&format!("  policy     the configuration of entry {policy}"))?;
     }
     if let Some(against) = against {
-        screen.out(&format!("  against    entry {against}"))?;
+        let of = register.map_or_else(String::new, |register| format!(", the register of {register} in force then"));
+        screen.out(&format!("  against    entry {against}{of}"))?;
     }
     for fact in facts {
         let (sequence, what) = (fact.sequence, fact.event.name());

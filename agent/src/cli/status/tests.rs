@@ -50,6 +50,7 @@ fn well() -> StatusReport {
             trouble: None,
         }),
         disk: DiskStatus { free_bytes: 44_500_000_000, free_bytes_min: 256 << 20 },
+        reference: Vec::new(),
         checks_off: vec!["centres".to_owned(), "qualifications".to_owned()],
         verified: None,
         scrub: ScrubStatus { at: Some(before(200_000)), due_at: Some(before(-400_000)), ..ScrubStatus::default() },
