@@ -6,7 +6,7 @@ mod support;
 
 use std::{fs, path::PathBuf};
 
-use harness::{CENTRE, Desk, Fixture, Running};
+use harness::{CENTRE, Desk, Fixture, Running, crash_points};
 use serde_json::Value;
 use support::{
     count, good, list,
@@ -208,6 +208,27 @@ fn a_changed_register_changes_nothing_that_was_judged() {
     );
     assert_eq!(import(&desk, "resent.csv", &enrolments(&[(4, "601/5886/4", "2024-11-02")]))["accepted"], 1);
     desk.check_log(false);
+}
+
+/// Goal: a load that is killed wherever it may be has happened or has not, and given again it happens once. Method: a kill at each
+/// crash point of what it goes through.
+#[test]
+fn a_load_that_is_killed_happens_once() {
+    let parts = ["journal.", "keyring.", "store.flush", "store.head", "store.sync", "vault.preserve"];
+    let mut died = 0;
+    for point in crash_points().into_iter().filter(|point| parts.iter().any(|part| point.starts_with(part))) {
+        let desk = Desk::in_memory("local");
+        assert_eq!(import(&desk, "old.csv", &enrolments(&[(0, "601/5886/4", "2024-09-02")]))["accepted"], 1);
+        let path = written(&desk, "centres.csv", &format!("{CENTRES}{CENTRE},,,601/5886/4,,2024-10-31,,,\n"));
+        let load = ["reference", "load", "centres", &path];
+        let doomed = desk.command(&load).env("DAYBOOK_CRASH_AT", &point).output().expect("it runs");
+        died += u32::from(doomed.status.code().is_none());
+        desk.told(&load);
+        assert_eq!(entries_of(&desk, "ReferenceLoaded").len(), 1, "{point}");
+        let late = import(&desk, "late.csv", &enrolments(&[(1, "601/5886/4", "2024-11-01")]));
+        assert_eq!(late["rejected"], 1, "{point}: {late}");
+    }
+    assert!(died >= 4, "it comes to the points of vault, keyring, store and head");
 }
 
 /// Goal: a file of a centre that belongs to another agent is held, naming that agent, and goes on on a person's word. Method: an

@@ -69,6 +69,7 @@ pub fn rejudge(
         office.journal.note(Draft::plain(Event::LogRejoined(rejoined)))?;
     }
     rejudging.missing_originals()?;
+    rejudging.registers_are_read()?;
     let total = items.len() as u64;
     for (done, item) in (1..).zip(items) {
         office.take_nothing_while_closed()?;

@@ -8,6 +8,22 @@ use super::Rejudging;
 use crate::{office::OfficeError, reference::FILE_BYTES_MAX};
 
 impl Rejudging<'_> {
+    /// Fails where a register of the log could not be read as the log was opened, and can be now that its original came back:
+    /// whoever begins again judges by it.
+    pub(super) fn registers_are_read(&self) -> Result<(), OfficeError> {
+        let unread = self.office.journal.look_by(|index, registers| {
+            let all = index.registers().iter();
+            all.filter(|(it, _)| registers.version(**it).is_none()).map(|(_, version)| *version).collect::<Vec<_>>()
+        })?;
+        for version in unread {
+            let original = self.office.reading.entry(version)?.and_then(|entry| entry.event.original());
+            if original.is_some_and(|original| self.office.vault.contains(original.sha256)) {
+                return Err(OfficeError::Rejoining { home: self.office.reading.home.path().to_owned() });
+            }
+        }
+        Ok(())
+    }
+
     /// Loads a register of the branch; the name is that of its file, the operator whoever loaded it.
     pub(super) fn reference(
         &mut self,

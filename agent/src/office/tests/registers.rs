@@ -115,9 +115,17 @@ fn a_register_of_a_branch_is_loaded_again() {
     assert!(judged(&branch, own).iter().all(|(verdict, _)| *verdict == Verdict::Rejected));
     branch.close().expect("closed");
 
-    let office = Office::open(&log, false).expect("opened");
-    let other = load(&office, &format!("{HEADINGS}C1,,\nC3,,\n"));
+    // What the copy lost of its register comes back from the branch, and is in force when it is opened anew.
+    let lost = log.home.vault();
+    std::fs::remove_dir_all(&lost).expect("lost");
     let operator = OperatorKey::load(&log.home.operator_key()).expect("its key");
+    let office = Office::open(&log, false).expect("opened");
+    let begun = rejudge(&office, &place.home, &operator, &mut |_, _, _| {});
+    assert!(matches!(begun, Err(OfficeError::Rejoining { .. })), "{begun:?}");
+    office.close().expect("closed");
+    let office = Office::open(&log, false).expect("opened");
+    assert!(office.closed().expect("looked").is_none());
+    let other = load(&office, &format!("{HEADINGS}C1,,\nC3,,\n"));
     let again = |office: &Office| rejudge(office, &place.home, &operator, &mut |_, _, _| {}).expect("judged again");
     let told = again(&office);
     assert_eq!((told.files, told.orders, told.left.len()), (1, 1, 1), "{:?}", told.left);
