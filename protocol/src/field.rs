@@ -58,11 +58,15 @@ pub enum Field {
     FileName,
     /// A row as it stood in its file, where no column can be trusted.
     Line,
+    /// The centre to which a registration is transferred.
+    NewCentre,
+    /// The qualification to which a registration is transferred.
+    NewQualification,
 }
 
 impl Field {
     /// Every field, in the order of their tags.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 47] = [
         Self::Uln,
         Self::RegistrationNo,
         Self::CentreRef,
@@ -108,6 +112,8 @@ impl Field {
         Self::LastAttendedOn,
         Self::FileName,
         Self::Line,
+        Self::NewCentre,
+        Self::NewQualification,
     ];
 
     /// The column's name in output and in configuration, such as `date_of_birth`.
@@ -158,6 +164,8 @@ impl Field {
             Self::LastAttendedOn => "last_attended_on",
             Self::FileName => "file_name",
             Self::Line => "line",
+            Self::NewCentre => "new_centre",
+            Self::NewQualification => "new_qualification",
         }
     }
 }
@@ -196,11 +204,13 @@ pub enum Kind {
     Voids,
     /// Qualifications completed: by an operator only, while results are kept elsewhere.
     Completions,
+    /// Registrations that go on at another centre or for another qualification: by an operator only.
+    Transfers,
 }
 
 impl Kind {
     /// Every kind, in the order of their tags.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Enrolments,
         Self::Amendments,
         Self::Withdrawals,
@@ -213,6 +223,7 @@ impl Kind {
         Self::Extensions,
         Self::Voids,
         Self::Completions,
+        Self::Transfers,
     ];
 
     /// The kind's name in output, in configuration and on the command line.
@@ -230,6 +241,7 @@ impl Kind {
             Self::Extensions => "extensions",
             Self::Voids => "voids",
             Self::Completions => "completions",
+            Self::Transfers => "transfers",
         }
     }
 

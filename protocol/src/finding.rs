@@ -255,6 +255,8 @@ codes! {
     REGISTRATION_VOID = 4041 Error "registration void", "The registration was made in error and is void. Name the one that took its place, or enrol the learner.";
     VOIDED_SINCE = 4042 Query "enrolled before, which was void", "A person is looking at it: this very enrolment was accepted before and found to be in error since.";
     REGISTRATION_COMPLETED = 4043 Error "qualification completed", "The qualification was completed on this registration before that date, so it can no longer be changed this way.";
+    REGISTRATION_TRANSFERRED = 4044 Error "registration transferred", "Another registration took its place on or before that date. Name that one.";
+    NOTHING_TO_TRANSFER = 4045 Error "nothing to transfer to", "The registration is at that centre and for that qualification already. Name another centre or another qualification.";
 }
 
 #[cfg(test)]

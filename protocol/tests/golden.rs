@@ -14,7 +14,7 @@ use daybook_protocol::{
         Completion, ConfigAdopted, DeferralExtended, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed,
         FileProcessed, FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended,
         LearnerEnrolled, LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OriginalFiled,
-        PersonTokens, Place, Plan, QualificationCompleted, ReceiptIssued, Refusal, RegistrationVoided, ReturnReason,
+        PersonTokens, Place, Plan, QualificationCompleted, ReceiptIssued, Refusal, RegistrationTransferred, RegistrationVoided, ReturnReason,
         RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, WithdrawalReason, WithdrawalReversed,
     },
     field::{Field, Kind},
@@ -183,6 +183,19 @@ fn numbered_events() -> Vec<(usize, Event)> {
         (31, Event::DeferralExtended(DeferralExtended { registration, learner, resume_by, ordinal: 2 })),
         (32, Event::RegistrationVoided(RegistrationVoided { registration, learner })),
         (33, Event::QualificationCompleted(QualificationCompleted { registration, learner })),
+        (
+            36,
+            Event::RegistrationTransferred(RegistrationTransferred {
+                registration,
+                learner,
+                to: RegistrationNo { sequence: Sequence(72_000), ..REGISTRATION },
+                tokens: PersonTokens { uln: Some(Token([1; 16])), person: Token([2; 16]), identity: Token([3; 16]) },
+                centre: "C2".into(),
+                brand: "VTCT".into(),
+                qualification: "60087067".into(),
+                expires_on: Date(17_000),
+            }),
+        ),
     ]
 }
 

@@ -150,6 +150,37 @@ pub enum Record {
         #[command(flatten)]
         by: Signed,
     },
+    /// Transfer a registration to another centre or qualification
+    #[command(
+        group = ArgGroup::new("where to").args(["to_centre", "to_qualification"]).required(true).multiple(true),
+        after_help = "Example:\n  daybook record transfer --registration R1-48213 --family-name Okafor --given-names Ada \\\n      \
+                            --date-of-birth 2001-04-09 --to-centre HILL2 --on 2026-11-20 \\\n      \
+                            --consent \"both centres by mail of 18 November\" --reason \"moved house\"\n\n\
+                            It ends, and another registration takes its place. The same qualification keeps its last day."
+    )]
+    Transfer {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        /// The centre that the learner goes to; the given names are needed then
+        #[arg(long, value_name = "CODE", value_parser = values::centre, requires = "given_names")]
+        to_centre: Option<String>,
+        /// The qualification that the learner changes to
+        #[arg(long, value_name = "NUMBER", value_parser = values::words)]
+        to_qualification: Option<String>,
+        /// The first day of the registration that takes its place
+        #[arg(long, value_name = "DATE")]
+        on: Date,
+        /// How both centres agreed to it
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        consent: String,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
     /// Defer a registration
     #[command(
         after_help = "Example:\n  daybook record defer --uln 1000000019 --family-name Okafor --date-of-birth 2001-04-09 \\\n      \

@@ -91,6 +91,15 @@ pub enum Ask {
     Void,
     /// Record that the qualification is completed; effective on the day of the last result.
     Complete,
+    /// Let another registration take the place of one; effective on the first day of the other.
+    Transfer {
+        /// The other's centre; `None` for the same.
+        centre: Option<String>,
+        /// The other's qualification; `None` for the same.
+        qualification: Option<String>,
+        /// The person's token at the other centre.
+        person: Option<Token>,
+    },
     /// Record that a certificate was sent out.
     Dispatch {
         /// Its number.
@@ -133,6 +142,7 @@ impl Ask {
             Self::Reverse => Kind::Reversals,
             Self::Void => Kind::Voids,
             Self::Complete => Kind::Completions,
+            Self::Transfer { .. } => Kind::Transfers,
             Self::Dispatch { .. } => Kind::Dispatches,
             Self::Return { .. } => Kind::Returns,
             Self::Redispatch { .. } => Kind::Redispatches,

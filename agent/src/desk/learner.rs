@@ -13,7 +13,7 @@ use super::{
     Action, Ask, Command, Decision, Enrolment, Fact, Objection, Obstacle, Occasion, Policy, Registration, Subject,
     completion, deferral,
     repeat::{Accepted, known_again, repeated},
-    reversal, void,
+    reversal, transfer, void,
 };
 
 /// A learner, with all registrations.
@@ -94,6 +94,7 @@ pub fn decide(found: &Candidates, command: &Command, occasion: Occasion, policy:
         Ask::Reverse => reversal::decide(learner, command, occasion, policy),
         Ask::Void => void::decide(learner, command, occasion),
         Ask::Complete => completion::decide(learner, command, occasion, policy),
+        Ask::Transfer { .. } => transfer::decide(learner, command, occasion, policy),
         _ => step(learner, command, occasion, policy),
     };
     match decision {

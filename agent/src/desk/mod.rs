@@ -14,6 +14,7 @@ mod reversal;
 #[cfg(test)]
 mod scene;
 mod survey;
+mod transfer;
 mod void;
 
 pub use certificate::{Certificate, Leg, Move, decide as decide_certificate};

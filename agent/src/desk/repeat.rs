@@ -63,6 +63,7 @@ fn accepted(learner: &Learner, command: &Command, stated: Token) -> Option<Accep
         Ask::Reverse => Action::Reversed,
         Ask::Void => Action::Voided,
         Ask::Complete => Action::Completed,
+        Ask::Transfer { .. } => Action::Transferred,
         // Certificates are known by their numbers, not by names.
         Ask::Dispatch { .. } | Ask::Return { .. } | Ask::Redispatch { .. } => return None,
     };

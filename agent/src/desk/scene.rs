@@ -91,6 +91,9 @@ impl Scene {
         };
         match decide_learner(&found, &command, occasion, &self.policy) {
             Decision::Accept(Fact::Enrolment(_)) => "LearnerEnrolled".to_owned(),
+            Decision::Accept(Fact::Transfer(_, _, to)) => {
+                format!("RegistrationTransferred to {} at {} until {}", to.qualification, to.centre, to.expires_on)
+            }
             Decision::Accept(Fact::Whole(_, event)) => event.name().to_owned(),
             Decision::Reject(objection) => told("reject", objection),
             Decision::Hold(objection) => told("hold", objection),

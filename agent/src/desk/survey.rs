@@ -37,7 +37,7 @@ const DATES_MAX: usize = 3;
 fn dates(kind: Kind) -> &'static [Field] {
     match kind {
         Kind::Enrolments => &[Field::DateOfBirth, Field::StartDate],
-        Kind::Amendments | Kind::Reversals | Kind::Voids | Kind::Completions => {
+        Kind::Amendments | Kind::Reversals | Kind::Voids | Kind::Completions | Kind::Transfers => {
             &[Field::DateOfBirth, Field::EffectiveDate]
         }
         Kind::Withdrawals => &[Field::DateOfBirth, Field::WithdrawalDate, Field::LastAttendedOn],

@@ -229,17 +229,20 @@ fn line(told: &Told, files: &BTreeMap<Sequence, &Told>) -> EventLine {
 
 fn registrations(life: &[&Told], facts: &[&Told], view: View) -> Vec<RegistrationLife> {
     let opened = life.iter().filter_map(|told| match &told.entry.event {
-        Event::LearnerEnrolled(event) => Some((told.entry.holds_from(), event)),
+        Event::LearnerEnrolled(event) => Some((told.entry.holds_from(), event.clone())),
+        Event::RegistrationTransferred(event) => Some((told.entry.holds_from(), event.enrolment())),
         _ => None,
     });
-    opened.map(|(start_on, event)| registration(start_on, event, facts, view)).collect()
+    opened.map(|(start_on, event)| registration(start_on, &event, facts, view)).collect()
 }
 
 /// One registration, by the facts in the order in which they hold; where it stands is by the desk's own rules.
 fn registration(start_on: Date, event: &LearnerEnrolled, facts: &[&Told], view: View) -> RegistrationLife {
     let (mut steps, mut lines) = (Vec::new(), Vec::new());
     for Told { entry, .. } in facts {
-        let Some((_, action)) = Action::of(&entry.event).filter(|(no, _)| *no == event.registration) else { continue };
+        let opens = matches!(&entry.event, Event::RegistrationTransferred(it) if it.to == event.registration);
+        let action = Action::of(&entry.event).filter(|(no, _)| *no == event.registration).map(|(_, action)| action);
+        let Some(action) = action.or_else(|| opens.then_some(Action::Enrolled)) else { continue };
         let (effective_on, recorded_on, sequence) = (entry.holds_from(), entry.recorded_at.day(), entry.sequence);
         steps.push(Step { effective_on, recorded_on, sequence, arrival: arrival(entry.source), action });
         if view.on.is_none_or(|on| effective_on <= on) {

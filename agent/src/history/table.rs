@@ -188,6 +188,10 @@ fn about(event: &Event) -> String {
             format!("registration {}, to resume by {}, deferral {}", event.registration, event.resume_by, event.ordinal)
         }
         Event::QualificationCompleted(event) => format!("registration {}", event.registration),
+        Event::RegistrationTransferred(event) => format!(
+            "registration {}, to {} at centre {}, qualification {}, expires after {}",
+            event.registration, event.to, event.centre, event.qualification, event.expires_on
+        ),
         Event::RegistrationVoided(event) => format!("registration {}, made in error", event.registration),
         Event::WithdrawalReversed(event) => format!("registration {}, enrolled again", event.registration),
         Event::CertificateDispatched(event) => format!(

@@ -20,7 +20,8 @@ pub use arrival::{
 pub use certificate::{CertificateDispatched, CertificateRedispatched, CertificateReturned, ReturnReason};
 pub use learner::{
     AmendmentClass, DeferralExtended, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed,
-    LearnerWithdrawn, PersonTokens, QualificationCompleted, RegistrationVoided, WithdrawalReason, WithdrawalReversed,
+    LearnerWithdrawn, PersonTokens, QualificationCompleted, RegistrationTransferred, RegistrationVoided, WithdrawalReason,
+    WithdrawalReversed,
 };
 pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
 
@@ -100,6 +101,8 @@ pub enum Event {
     RegistrationVoided(RegistrationVoided) = 32,
     /// All that a qualification asks for was achieved.
     QualificationCompleted(QualificationCompleted) = 33,
+    /// A registration ended, and another at another centre or for another qualification took its place.
+    RegistrationTransferred(RegistrationTransferred) = 36,
 }
 
 impl Event {
@@ -139,6 +142,7 @@ impl Event {
             Self::DeferralExtended(_) => "DeferralExtended",
             Self::RegistrationVoided(_) => "RegistrationVoided",
             Self::QualificationCompleted(_) => "QualificationCompleted",
+            Self::RegistrationTransferred(_) => "RegistrationTransferred",
         }
     }
 
@@ -164,6 +168,7 @@ impl Event {
             Self::DeferralExtended(event) => Some(event.learner),
             Self::RegistrationVoided(event) => Some(event.learner),
             Self::QualificationCompleted(event) => Some(event.learner),
+            Self::RegistrationTransferred(event) => Some(event.learner),
             Self::CertificateDispatched(event) => Some(event.learner),
             Self::CertificateReturned(event) => Some(event.learner),
             Self::CertificateRedispatched(event) => Some(event.learner),
@@ -184,6 +189,7 @@ impl Event {
             Self::DeferralExtended(event) => Some(event.registration),
             Self::RegistrationVoided(event) => Some(event.registration),
             Self::QualificationCompleted(event) => Some(event.registration),
+            Self::RegistrationTransferred(event) => Some(event.registration),
             Self::CertificateDispatched(event) => Some(event.registration),
             _ => None,
         }

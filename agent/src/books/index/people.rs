@@ -152,6 +152,10 @@ impl People {
         let Some(on) = entry.effective_on else { return };
         match &entry.event {
             Event::LearnerEnrolled(enrolled) => self.enrol(entry, on, enrolled),
+            Event::RegistrationTransferred(transferred) => {
+                self.step(transferred.registration, entry, on, Action::Transferred);
+                self.enrol(entry, on, &transferred.enrolment());
+            }
             Event::LearnerDetailsAmended(amended) => {
                 let Some(slot) = self.learner_slot(amended.learner) else { return };
                 let Some(identity_before) = self.learners.get(slot as usize).map(|it| it.identity) else { return };

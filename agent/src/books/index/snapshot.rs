@@ -194,6 +194,7 @@ fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
             Action::Extended(resume_by) => (6, resume_by.0),
             Action::Voided => (7, 0),
             Action::Completed => (8, 0),
+            Action::Transferred => (9, 0),
         };
         out.small(tag)?;
         out.date(Date(value))?;
@@ -291,6 +292,7 @@ fn read_index<T: Read>(from: &mut In<T>, applied: u64, learners_max: u64) -> io:
             (6, resume_by) => Action::Extended(resume_by),
             (7, _) => Action::Voided,
             (8, _) => Action::Completed,
+            (9, _) => Action::Transferred,
             _ => return Err(wrong("unknown step")),
         };
         let step = Step { effective_on, recorded_on, sequence, arrival, action };

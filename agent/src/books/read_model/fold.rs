@@ -45,6 +45,12 @@ impl<'a> Fold<'a> {
         *self.tally.entry(entry.event.name()).or_default() += 1;
         match &entry.event {
             Event::LearnerEnrolled(event) => return self.enrolled(entry, event),
+            Event::RegistrationTransferred(event) => {
+                self.found_by(entry, event.learner, event.tokens)?;
+                self.register(entry, &event.enrolment())?;
+                self.step(entry)?;
+                return self.life(entry, Some(event.learner), false);
+            }
             Event::RowDuplicate(event) => {
                 let learner = self.concerned(event.first)?;
                 return self.life(entry, learner, false);
@@ -126,19 +132,24 @@ impl<'a> Fold<'a> {
                 params![learner, sequence, nonce, ciphertext],
             )?;
         }
+        self.register(entry, event)?;
+        // The opening entry of a life stands in `learner` already; most learners have no other.
+        if event.opened { Ok(()) } else { self.life(entry, Some(event.learner), false) }
+    }
+
+    fn register(&mut self, entry: &Entry, event: &LearnerEnrolled) -> Done {
         let start_on = entry.effective_on.map_or(0, |date| date.0);
         self.registration.execute(params![
-            sequence,
+            place(entry.sequence),
             event.registration.epoch.0,
-            learner,
+            packed(event.learner),
             event.centre,
             event.brand,
             event.qualification,
             start_on,
             event.expires_on.0
         ])?;
-        // The opening entry of a life stands in `learner` already; most learners have no other.
-        if event.opened { Ok(()) } else { self.life(entry, Some(event.learner), false) }
+        Ok(())
     }
 
     /// The learner is found by these tokens from here on, and by those before as a former one.

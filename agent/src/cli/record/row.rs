@@ -59,6 +59,7 @@ impl Record {
             | Self::Extend { by, .. }
             | Self::Void { by, .. }
             | Self::Complete { by, .. }
+            | Self::Transfer { by, .. }
             | Self::Defer { by, .. }
             | Self::Resume { by, .. }
             | Self::Amend { by, .. }
@@ -85,6 +86,11 @@ impl Record {
             Self::Complete { whose, identity, on, reason, .. } => {
                 let row = row.whose(whose).identity(identity);
                 (Kind::Completions, row.put(Field::EffectiveDate, on).put(Field::Reason, reason))
+            }
+            Self::Transfer { whose, identity, to_centre, to_qualification, on, consent, reason, .. } => {
+                let row = row.whose(whose).identity(identity).maybe(Field::NewCentre, to_centre.as_ref());
+                let row = row.maybe(Field::NewQualification, to_qualification.as_ref()).put(Field::EffectiveDate, on);
+                (Kind::Transfers, row.put(Field::Evidence, consent).put(Field::Reason, reason))
             }
             Self::Void { registration, identity, on, reason, .. } => {
                 let row = row.put(Field::RegistrationNo, registration).identity(identity);

@@ -150,6 +150,7 @@ fn check(kind: Kind, cells: &dyn Cells, context: &Context) -> (Vec<Finding>, Opt
         Kind::Voids => registration::ruled(&mut row, Ask::Void),
         Kind::Completions => registration::ruled(&mut row, Ask::Complete),
         Kind::Extensions => registration::extend(&mut row),
+        Kind::Transfers => registration::transfer(&mut row),
     };
     if let Err(field) = private::fits(kind, cells) {
         row.found(Code::VALUE_LONG, field);

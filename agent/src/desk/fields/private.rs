@@ -23,6 +23,14 @@ fn in_clear(kind: Kind) -> &'static [Field] {
         Kind::Amendments | Kind::Reversals | Kind::Voids | Kind::Completions => {
             &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::EffectiveDate]
         }
+        Kind::Transfers => &[
+            Field::RegistrationNo,
+            Field::CentreNo,
+            Field::Qualification,
+            Field::EffectiveDate,
+            Field::NewCentre,
+            Field::NewQualification,
+        ],
         Kind::Withdrawals => &[
             Field::RegistrationNo,
             Field::CentreNo,

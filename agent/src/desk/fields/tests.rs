@@ -58,6 +58,13 @@ fn sound(kind: Kind) -> Vec<(Field, &'static str)> {
             (Field::DeferralReason, "parental leave"),
         ],
         Kind::Resumptions => &[(Field::ResumedOn, "2027-02-15")],
+        Kind::Transfers => &[
+            (Field::NewCentre, "hill2"),
+            (Field::NewQualification, "600/8706/7"),
+            (Field::EffectiveDate, "2026-10-16"),
+            (Field::Reason, "moved house"),
+            (Field::Evidence, "both centres by mail"),
+        ],
         Kind::Reversals | Kind::Voids | Kind::Completions => {
             &[(Field::EffectiveDate, "2026-10-16"), (Field::Reason, "sent by mistake")]
         }
@@ -126,6 +133,15 @@ fn sound_rows_become_commands() {
         (Kind::Reversals, "2026-10-16", Ask::Reverse),
         (Kind::Voids, "2026-10-16", Ask::Void),
         (Kind::Completions, "2026-10-16", Ask::Complete),
+        (
+            Kind::Transfers,
+            "2026-10-16",
+            Ask::Transfer {
+                centre: Some("HILL2".to_owned()),
+                qualification: Some("60087067".to_owned()),
+                person: token(PERSON_DOMAIN, &["obrien", "sian", "2004-03-17", "HILL2"]),
+            },
+        ),
         (Kind::Extensions, "2026-12-01", Ask::Extend { resume_by: date("2027-03-01") }),
         (Kind::Enrolments, "2026-09-07", Ask::Enrol { centre: "RIVER1".to_owned(), brand: "VTCT".to_owned() }),
         (

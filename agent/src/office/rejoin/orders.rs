@@ -28,6 +28,7 @@ pub(super) fn kind_of(event: &Event) -> Option<Kind> {
         Event::WithdrawalReversed(_) => Some(Kind::Reversals),
         Event::RegistrationVoided(_) => Some(Kind::Voids),
         Event::QualificationCompleted(_) => Some(Kind::Completions),
+        Event::RegistrationTransferred(_) => Some(Kind::Transfers),
         Event::DeferralExtended(_) => Some(Kind::Extensions),
         Event::CertificateDispatched(_) => Some(Kind::Dispatches),
         Event::CertificateReturned(_) => Some(Kind::Returns),
@@ -51,6 +52,11 @@ pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
         | Event::RegistrationVoided(_)
         | Event::QualificationCompleted(_) => {
             put(Field::EffectiveDate, &on);
+        }
+        Event::RegistrationTransferred(transferred) => {
+            put(Field::EffectiveDate, &on);
+            put(Field::NewCentre, &transferred.centre);
+            put(Field::NewQualification, &transferred.qualification);
         }
         Event::LearnerDeferred(deferred) => {
             put(Field::DeferFrom, &on);
