@@ -62,11 +62,17 @@ pub enum Field {
     NewCentre,
     /// The qualification to which a registration is transferred.
     NewQualification,
+    /// The ULN of the other one of two learners, or a further one of the same.
+    OtherUln,
+    /// A registration of the other one of two learners.
+    OtherRegistrationNo,
+    /// The family name of the other one of two learners, where it is another.
+    OtherFamilyName,
 }
 
 impl Field {
     /// Every field, in the order of their tags.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 50] = [
         Self::Uln,
         Self::RegistrationNo,
         Self::CentreRef,
@@ -114,6 +120,9 @@ impl Field {
         Self::Line,
         Self::NewCentre,
         Self::NewQualification,
+        Self::OtherUln,
+        Self::OtherRegistrationNo,
+        Self::OtherFamilyName,
     ];
 
     /// The column's name in output and in configuration, such as `date_of_birth`.
@@ -166,6 +175,9 @@ impl Field {
             Self::Line => "line",
             Self::NewCentre => "new_centre",
             Self::NewQualification => "new_qualification",
+            Self::OtherUln => "other_uln",
+            Self::OtherRegistrationNo => "other_registration_no",
+            Self::OtherFamilyName => "other_family_name",
         }
     }
 }
@@ -206,11 +218,17 @@ pub enum Kind {
     Completions,
     /// Registrations that go on at another centre or for another qualification: by an operator only.
     Transfers,
+    /// Learners who turned out to be one person: by an operator only.
+    Merges,
+    /// Those of them who turned out not to be: by an operator only.
+    Unmerges,
+    /// Further ULNs of learners: by an operator only.
+    Aliases,
 }
 
 impl Kind {
     /// Every kind, in the order of their tags.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Enrolments,
         Self::Amendments,
         Self::Withdrawals,
@@ -224,6 +242,9 @@ impl Kind {
         Self::Voids,
         Self::Completions,
         Self::Transfers,
+        Self::Merges,
+        Self::Unmerges,
+        Self::Aliases,
     ];
 
     /// The kind's name in output, in configuration and on the command line.
@@ -242,6 +263,9 @@ impl Kind {
             Self::Voids => "voids",
             Self::Completions => "completions",
             Self::Transfers => "transfers",
+            Self::Merges => "merges",
+            Self::Unmerges => "unmerges",
+            Self::Aliases => "aliases",
         }
     }
 

@@ -13,9 +13,10 @@ use daybook_protocol::{
         Alarm, AmendmentClass, ArrivalRefused, CertificateDispatched, CertificateRedispatched, CertificateReturned,
         Completion, ConfigAdopted, DeferralExtended, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed,
         FileProcessed, FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended,
-        LearnerEnrolled, LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OriginalFiled,
-        PersonTokens, Place, Plan, QualificationCompleted, ReceiptIssued, Refusal, RegistrationTransferred, RegistrationVoided, ReturnReason,
-        RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, WithdrawalReason, WithdrawalReversed,
+        LearnerEnrolled, LearnerResumed, LearnerWithdrawn, LearnersMerged, LearnersUnmerged, Level, Lines, LogOpened,
+        LogRejoined, OriginalFiled, PersonTokens, Place, Plan, QualificationCompleted, ReceiptIssued, Refusal,
+        RegistrationTransferred, RegistrationVoided, ReturnReason, RowDuplicate, RowHeld, RowRejected, Scrubbed,
+        Totals, UlnAliased, WithdrawalReason, WithdrawalReversed,
     },
     field::{Field, Kind},
     finding::{Code, Finding},
@@ -178,6 +179,7 @@ fn later_events() -> Vec<Event> {
 fn numbered_events() -> Vec<(usize, Event)> {
     let (registration, learner) = (REGISTRATION, KEY);
     let resume_by = Date(16_200);
+    let merged = KeyId { number: 77, ..KEY };
     vec![
         (30, Event::WithdrawalReversed(WithdrawalReversed { registration, learner, withdrawn: Sequence(71_000) })),
         (31, Event::DeferralExtended(DeferralExtended { registration, learner, resume_by, ordinal: 2 })),
@@ -196,6 +198,9 @@ fn numbered_events() -> Vec<(usize, Event)> {
                 expires_on: Date(17_000),
             }),
         ),
+        (38, Event::LearnersMerged(LearnersMerged { survivor: learner, merged })),
+        (39, Event::LearnersUnmerged(LearnersUnmerged { survivor: learner, merged, merge: Sequence(73_000) })),
+        (42, Event::UlnAliased(UlnAliased { learner, alias: Token([4; 16]) })),
     ]
 }
 
@@ -295,7 +300,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 33, "every event is here");
+    assert_eq!(found.len(), 2 * 37, "every event is here");
     hold("entries.txt", &found);
 }
 

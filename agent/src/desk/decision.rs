@@ -128,8 +128,16 @@ impl Fact {
             Self::Whole(learner, event) => Ok((event, learner)),
             Self::Transfer(from, learner, Enrolment { tokens, centre, brand, qualification, expires_on, .. }) => {
                 let (registration, to) = (from, registration);
-                let transferred =
-                    RegistrationTransferred { registration, learner, to, tokens, centre, brand, qualification, expires_on };
+                let transferred = RegistrationTransferred {
+                    registration,
+                    learner,
+                    to,
+                    tokens,
+                    centre,
+                    brand,
+                    qualification,
+                    expires_on,
+                };
                 Ok((Event::RegistrationTransferred(transferred), learner))
             }
             Self::Enrolment(Enrolment { learner, tokens, centre, brand, qualification, expires_on }) => {

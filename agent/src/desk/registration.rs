@@ -191,11 +191,7 @@ pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result
         }
         (
             State::Deferred,
-            Action::Deferred(_)
-            | Action::Extended(_)
-            | Action::Certificated
-            | Action::Completed
-            | Action::Transferred,
+            Action::Deferred(_) | Action::Extended(_) | Action::Certificated | Action::Completed | Action::Transferred,
         ) => in_the_way(Code::REGISTRATION_DEFERRED),
         (State::Enrolled, Action::Deferred(resume_by)) => Ok(Standing {
             state: State::Deferred,

@@ -64,8 +64,13 @@ fn accepted(learner: &Learner, command: &Command, stated: Token) -> Option<Accep
         Ask::Void => Action::Voided,
         Ask::Complete => Action::Completed,
         Ask::Transfer { .. } => Action::Transferred,
-        // Certificates are known by their numbers, not by names.
-        Ask::Dispatch { .. } | Ask::Return { .. } | Ask::Redispatch { .. } => return None,
+        // Who says who is who names learners by what holds now; certificates are known by their numbers, not by names.
+        Ask::Merge { .. }
+        | Ask::Unmerge { .. }
+        | Ask::Alias { .. }
+        | Ask::Dispatch { .. }
+        | Ask::Return { .. }
+        | Ask::Redispatch { .. } => return None,
     };
     meant(learner, &command.subject).find_map(|it| deferral::known(it, on, action).map(Step::accepted).filter(then))
 }

@@ -55,6 +55,8 @@ impl Scene {
             tokens: PersonTokens { uln: Some(token), person: token, identity: token },
             registrations: (1..).zip(lives).map(|(place, steps)| registration(place * 10, steps)).collect(),
             changes: Vec::new(),
+            merged: Vec::new(),
+            aliases: Vec::new(),
         };
         Self { learner, named: None, policy: Policy::default() }
     }
@@ -75,6 +77,7 @@ impl Scene {
             uln: self.learner.tokens.uln,
             person: Some(self.learner.tokens.person),
             identity: Some(self.learner.tokens.identity),
+            near: Vec::new(),
             registration: self.named,
             qualification: Some("60158864".into()),
         };

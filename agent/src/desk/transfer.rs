@@ -83,12 +83,7 @@ mod tests {
         let sent = ("2014-04-01", Action::Certificated);
         let there = || to(Some("C2"), None);
         for (steps, ask, on, expected) in [
-            (
-                &[ENROLLED][..],
-                there(),
-                "2014-05-01",
-                "RegistrationTransferred to 60158864 at C2 until 2016-10-01",
-            ),
+            (&[ENROLLED][..], there(), "2014-05-01", "RegistrationTransferred to 60158864 at C2 until 2016-10-01"),
             (
                 &[ENROLLED],
                 to(None, Some("60087067")),
@@ -123,7 +118,10 @@ mod tests {
             (other.centre, other.no.sequence) = ("C2".into(), Sequence(11));
         }
         assert_eq!(scene.asked(to(Some("C2"), None), "2014-05-01", "2014-06-01"), "duplicate 11");
-        assert_eq!(scene.asked(to(Some("C3"), None), "2014-05-01", "2014-06-01"), "RegistrationTransferred to 60158864 at C3 until 2016-10-01");
+        assert_eq!(
+            scene.asked(to(Some("C3"), None), "2014-05-01", "2014-06-01"),
+            "RegistrationTransferred to 60158864 at C3 until 2016-10-01"
+        );
         assert_eq!(scene.asked(WITHDRAW, "2014-06-01", "2014-06-01"), "LearnerWithdrawn");
         assert_eq!(scene.asked(WITHDRAW, "2014-04-01", "2014-06-01"), "hold 4S-023 against 11");
 

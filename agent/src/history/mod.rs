@@ -173,6 +173,8 @@ impl History {
         let known = |told: &&Told| view.as_of.is_none_or(|count| told.entry.sequence < count);
         let (files, mut life): (Vec<&Told>, Vec<&Told>) =
             told.iter().filter(known).partition(|told| matches!(told.entry.event, Event::FileReceived(_)));
+        let merged: BTreeSet<KeyId> = life.iter().filter_map(|told| merged_into(learner, &told.entry.event)).collect();
+        life.retain(|told| concerns(learner, &merged, &told.entry.event));
         life.sort_by_key(|told| told.entry.sequence);
         let mut facts: Vec<&Told> = life.iter().copied().filter(|told| is_fact(&told.entry.event)).collect();
         facts.sort_by_key(|told| (told.entry.holds_from(), told.entry.sequence));
@@ -185,12 +187,30 @@ impl History {
             learner,
             as_of: view.as_of,
             on: view.on,
-            personal: details::personal(&life, day),
+            personal: details::personal(learner, &life, day),
             registrations: registrations(&life, &facts, view),
             certificates: certificates(&facts, day),
             events: life.iter().filter(shown).map(|told| line(told, &files)).collect(),
         }
     }
+}
+
+/// Who was merged into a learner by an event.
+fn merged_into(learner: KeyId, event: &Event) -> Option<KeyId> {
+    match event {
+        Event::LearnersMerged(event) if event.survivor == learner => Some(event.merged),
+        _ => None,
+    }
+}
+
+/// Whether an event is told of a learner and of who was merged into them: of others it is as long as that was not known.
+fn concerns(learner: KeyId, merged: &BTreeSet<KeyId>, event: &Event) -> bool {
+    let theirs = match event {
+        Event::LearnersMerged(event) => event.merged == learner,
+        Event::LearnersUnmerged(event) => event.merged == learner,
+        _ => false,
+    };
+    theirs || event.learner().is_none_or(|of| of == learner || merged.contains(&of))
 }
 
 /// Whether it is a fact about a learner, which holds from a day.

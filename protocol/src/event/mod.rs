@@ -20,8 +20,8 @@ pub use arrival::{
 pub use certificate::{CertificateDispatched, CertificateRedispatched, CertificateReturned, ReturnReason};
 pub use learner::{
     AmendmentClass, DeferralExtended, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed,
-    LearnerWithdrawn, PersonTokens, QualificationCompleted, RegistrationTransferred, RegistrationVoided, WithdrawalReason,
-    WithdrawalReversed,
+    LearnerWithdrawn, LearnersMerged, LearnersUnmerged, PersonTokens, QualificationCompleted, RegistrationTransferred,
+    RegistrationVoided, UlnAliased, WithdrawalReason, WithdrawalReversed,
 };
 pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
 
@@ -103,6 +103,12 @@ pub enum Event {
     QualificationCompleted(QualificationCompleted) = 33,
     /// A registration ended, and another at another centre or for another qualification took its place.
     RegistrationTransferred(RegistrationTransferred) = 36,
+    /// Two learners turned out to be one person.
+    LearnersMerged(LearnersMerged) = 38,
+    /// They turned out not to be.
+    LearnersUnmerged(LearnersUnmerged) = 39,
+    /// A learner has another ULN too.
+    UlnAliased(UlnAliased) = 42,
 }
 
 impl Event {
@@ -143,6 +149,9 @@ impl Event {
             Self::RegistrationVoided(_) => "RegistrationVoided",
             Self::QualificationCompleted(_) => "QualificationCompleted",
             Self::RegistrationTransferred(_) => "RegistrationTransferred",
+            Self::LearnersMerged(_) => "LearnersMerged",
+            Self::LearnersUnmerged(_) => "LearnersUnmerged",
+            Self::UlnAliased(_) => "UlnAliased",
         }
     }
 
@@ -169,6 +178,9 @@ impl Event {
             Self::RegistrationVoided(event) => Some(event.learner),
             Self::QualificationCompleted(event) => Some(event.learner),
             Self::RegistrationTransferred(event) => Some(event.learner),
+            Self::LearnersMerged(event) => Some(event.survivor),
+            Self::LearnersUnmerged(event) => Some(event.survivor),
+            Self::UlnAliased(event) => Some(event.learner),
             Self::CertificateDispatched(event) => Some(event.learner),
             Self::CertificateReturned(event) => Some(event.learner),
             Self::CertificateRedispatched(event) => Some(event.learner),

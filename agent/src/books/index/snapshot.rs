@@ -28,12 +28,13 @@ use super::{
     Held, Index, LastScrub, OpenAlarm,
     arrivals::Arrival,
     people::{LearnerSlot, RegistrationSlot, StepSlot, Terms},
+    ties::{self, Ties},
 };
 use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
 const MAGIC: [u8; 8] = *b"DBKINDEX";
 /// Raised with every change of the layout; an older snapshot is then ignored.
-const VERSION: u32 = 9;
+const VERSION: u32 = 10;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
 /// A learner's record: key, three tokens, the last registration.
@@ -68,6 +69,7 @@ struct Rest {
     texts: Vec<String>,
     changes: Vec<SavedChange>,
     former: Vec<(Token, u32)>,
+    ties: ties::Saved,
     certificates: Vec<SavedCertificate>,
     open: Vec<Arrival>,
     finished: Vec<Arrival>,
@@ -228,6 +230,7 @@ fn rest(index: &Index) -> Rest {
         texts: index.people.texts.all.clone(),
         changes: changes.collect(),
         former: index.people.former.iter().map(|(token, slot)| (*token, *slot)).collect(),
+        ties: index.people.ties.save(),
         certificates: (index.certificates.values())
             .map(|it| SavedCertificate {
                 number: it.number.clone(),
@@ -317,6 +320,7 @@ fn restore(index: &mut Index, rest: Rest) {
         index.people.changes.entry(learner).or_default().push(change);
     }
     index.people.former = rest.former.into_iter().collect();
+    index.people.ties = Ties::restore(rest.ties);
     for SavedCertificate { number, registration, learner, moves } in rest.certificates {
         let moves = moves.into_iter().map(|(on, sequence, arrival, leg)| {
             let leg = match leg {

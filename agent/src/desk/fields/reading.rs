@@ -255,13 +255,18 @@ impl<'a> Reading<'a> {
 
     /// A registration's number, if given.
     pub(super) fn registration(&mut self) -> Option<RegistrationNo> {
-        let text = self.value(Field::RegistrationNo);
+        self.registration_in(Field::RegistrationNo)
+    }
+
+    /// The number of a registration that stands in a column, if given.
+    pub(super) fn registration_in(&mut self, field: Field) -> Option<RegistrationNo> {
+        let text = self.value(field);
         if text.is_empty() {
             return None;
         }
         let number = text.parse().ok();
         if number.is_none() {
-            self.found(Code::VALUE_FORMAT, Field::RegistrationNo);
+            self.found(Code::VALUE_FORMAT, field);
         }
         number
     }

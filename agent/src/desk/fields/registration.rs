@@ -72,7 +72,8 @@ pub(super) fn transfer(row: &mut Reading) -> Option<Asked> {
         row.required(Field::GivenNames);
     }
     let held = held?;
-    let person = centre.as_ref().and_then(|centre| row.subject(held.family, held.given, held.born, Some(centre)).person);
+    let person =
+        centre.as_ref().and_then(|centre| row.subject(held.family, held.given, held.born, Some(centre)).person);
     let ask = Ask::Transfer { centre, qualification, person };
     Some(Asked { ask, subject: held.subject, effective_on: day?.date })
 }

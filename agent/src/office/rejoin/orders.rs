@@ -29,6 +29,9 @@ pub(super) fn kind_of(event: &Event) -> Option<Kind> {
         Event::RegistrationVoided(_) => Some(Kind::Voids),
         Event::QualificationCompleted(_) => Some(Kind::Completions),
         Event::RegistrationTransferred(_) => Some(Kind::Transfers),
+        Event::LearnersMerged(_) => Some(Kind::Merges),
+        Event::LearnersUnmerged(_) => Some(Kind::Unmerges),
+        Event::UlnAliased(_) => Some(Kind::Aliases),
         Event::DeferralExtended(_) => Some(Kind::Extensions),
         Event::CertificateDispatched(_) => Some(Kind::Dispatches),
         Event::CertificateReturned(_) => Some(Kind::Returns),
@@ -50,7 +53,10 @@ pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
         Event::LearnerDetailsAmended(_)
         | Event::WithdrawalReversed(_)
         | Event::RegistrationVoided(_)
-        | Event::QualificationCompleted(_) => {
+        | Event::QualificationCompleted(_)
+        | Event::LearnersMerged(_)
+        | Event::LearnersUnmerged(_)
+        | Event::UlnAliased(_) => {
             put(Field::EffectiveDate, &on);
         }
         Event::RegistrationTransferred(transferred) => {
@@ -89,7 +95,11 @@ pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
         }
         _ => {}
     }
-    let by_learner = matches!(entry.event, Event::LearnerDetailsAmended(_)) && private.value(Field::Uln).is_none();
+    let names_only = matches!(
+        entry.event,
+        Event::LearnerDetailsAmended(_) | Event::LearnersMerged(_) | Event::LearnersUnmerged(_) | Event::UlnAliased(_)
+    );
+    let by_learner = names_only && private.value(Field::Uln).is_none();
     let learner = entry.event.learner().filter(|_| by_learner);
     Named { columns, registration: entry.event.registration(), learner }
 }
