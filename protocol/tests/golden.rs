@@ -13,8 +13,8 @@ use daybook_protocol::{
         Alarm, AmendmentClass, ArrivalRefused, CertificateDispatched, CertificateRedispatched, CertificateReturned,
         Completion, ConfigAdopted, DeferralExtended, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed,
         FileProcessed, FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended,
-        LearnerEnrolled, LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OriginalFiled,
-        PersonTokens, Place, Plan, QualificationCompleted, ReceiptIssued, Refusal, RegistrationVoided, ReturnReason,
+        LearnerEnrolled, LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OrderProposed,
+        OriginalFiled, PersonTokens, Place, Plan, ProposalDecided, QualificationCompleted, ReceiptIssued, Refusal, RegistrationVoided, ReturnReason,
         RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, WithdrawalReason, WithdrawalReversed,
     },
     field::{Field, Kind},
@@ -183,6 +183,22 @@ fn numbered_events() -> Vec<(usize, Event)> {
         (31, Event::DeferralExtended(DeferralExtended { registration, learner, resume_by, ordinal: 2 })),
         (32, Event::RegistrationVoided(RegistrationVoided { registration, learner })),
         (33, Event::QualificationCompleted(QualificationCompleted { registration, learner })),
+        (
+            40,
+            Event::OrderProposed(OrderProposed {
+                kind: Kind::Voids,
+                learner: Some(learner),
+                registration: Some(registration),
+            }),
+        ),
+        (
+            41,
+            Event::ProposalDecided(ProposalDecided {
+                proposed: Sequence(71_000),
+                entry: Some(Sequence(71_001)),
+                learner: None,
+            }),
+        ),
     ]
 }
 
@@ -282,7 +298,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 33, "every event is here");
+    assert_eq!(found.len(), 2 * 35, "every event is here");
     hold("entries.txt", &found);
 }
 

@@ -4,7 +4,11 @@
 mod row;
 
 use clap::{ArgGroup, Args, Subcommand};
-use daybook_protocol::{date::Date, field::Field, ids::RegistrationNo};
+use daybook_protocol::{
+    date::Date,
+    field::Field,
+    ids::{RegistrationNo, Sequence},
+};
 use serde::{Deserialize, Serialize};
 
 use super::values;
@@ -292,6 +296,33 @@ pub enum Record {
         /// How it is known that the old address is right, where no new one is given
         #[arg(long, value_name = "TEXT", value_parser = values::words)]
         evidence: Option<String>,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// List what was proposed and waits for another operator's approval
+    #[command(after_help = "Example:\n  daybook record proposals\n\n\
+                            What takes two persons the configuration says, by `two_person` under [policy]. With --json: one object \
+                            a line with entry, kind, registration, learner, operator and since.")]
+    Proposals,
+    /// Approve what another operator proposed: it is judged as things stand now, and takes effect
+    #[command(after_help = "Example:\n  daybook record approve 4711\n\n\
+                            Look at it first: daybook record proposals, daybook entries --from 4711 --reveal")]
+    Approve {
+        /// The entry of the proposal
+        #[arg(value_name = "ENTRY", value_parser = values::sequence)]
+        entry: Sequence,
+        #[command(flatten)]
+        by: Operator,
+    },
+    /// Decline what was proposed: it takes no effect
+    #[command(after_help = "Example:\n  daybook record decline 4711 --reason \"a result is on its way\"")]
+    Decline {
+        /// The entry of the proposal
+        #[arg(value_name = "ENTRY", value_parser = values::sequence)]
+        entry: Sequence,
         /// Why
         #[arg(long, value_name = "TEXT", value_parser = values::words)]
         reason: String,

@@ -8,6 +8,7 @@ mod arrival;
 mod certificate;
 mod learner;
 mod log;
+mod order;
 
 use bincode::{Decode, Encode};
 use serde::Serialize;
@@ -23,6 +24,7 @@ pub use learner::{
     LearnerWithdrawn, PersonTokens, QualificationCompleted, RegistrationVoided, WithdrawalReason, WithdrawalReversed,
 };
 pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
+pub use order::{OrderProposed, ProposalDecided};
 
 use crate::{
     date::Date,
@@ -100,6 +102,10 @@ pub enum Event {
     RegistrationVoided(RegistrationVoided) = 32,
     /// All that a qualification asks for was achieved.
     QualificationCompleted(QualificationCompleted) = 33,
+    /// An operator ordered what takes effect once another one approves it.
+    OrderProposed(OrderProposed) = 40,
+    /// What was proposed was approved or declined.
+    ProposalDecided(ProposalDecided) = 41,
 }
 
 impl Event {
@@ -139,6 +145,8 @@ impl Event {
             Self::DeferralExtended(_) => "DeferralExtended",
             Self::RegistrationVoided(_) => "RegistrationVoided",
             Self::QualificationCompleted(_) => "QualificationCompleted",
+            Self::OrderProposed(_) => "OrderProposed",
+            Self::ProposalDecided(_) => "ProposalDecided",
         }
     }
 
@@ -169,6 +177,8 @@ impl Event {
             Self::CertificateRedispatched(event) => Some(event.learner),
             Self::RowRejected(event) => event.learner,
             Self::RowHeld(event) => event.learner,
+            Self::OrderProposed(event) => event.learner,
+            Self::ProposalDecided(event) => event.learner,
             _ => None,
         }
     }
@@ -185,6 +195,7 @@ impl Event {
             Self::RegistrationVoided(event) => Some(event.registration),
             Self::QualificationCompleted(event) => Some(event.registration),
             Self::CertificateDispatched(event) => Some(event.registration),
+            Self::OrderProposed(event) => event.registration,
             _ => None,
         }
     }

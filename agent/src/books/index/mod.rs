@@ -13,8 +13,8 @@ use std::{
 
 use daybook_protocol::{
     date::Timestamp,
-    entry::{Entry, Source},
-    event::Event,
+    entry::{Actor, Entry, Source},
+    event::{Event, OrderProposed},
     field::Kind,
     ids::{Digest, Epoch, KeyId, LogId, RegistrationNo, Sequence, Token},
     wire::KeysHeld,
@@ -65,6 +65,25 @@ pub struct LastScrub {
     pub faults: u64,
 }
 
+/// An order that waits for another operator's approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The `OrderProposed`.
+    pub entry: Sequence,
+    /// What is asked for.
+    pub kind: Kind,
+    /// Who proposed it.
+    pub operator: String,
+    /// Since when it waits, in microseconds from 1970.
+    pub since: i64,
+    /// The learner it is about.
+    pub learner: Option<KeyId>,
+    /// The registration it is about, where it names one.
+    pub registration: Option<RegistrationNo>,
+    /// The key by which it is sealed.
+    pub key: Option<KeyId>,
+}
+
 /// See the module's description.
 #[derive(Debug, Default)]
 pub struct Index {
@@ -76,6 +95,8 @@ pub struct Index {
     /// The held rows that were released and not judged again yet, by arrival and line. Almost always empty, so that a row
     /// costs nothing here.
     released: HashMap<(Sequence, u32), u64>,
+    /// Orders that wait for approval, by their entries.
+    proposals: BTreeMap<u64, Proposal>,
     alarms: HashMap<String, OpenAlarm>,
     config: Option<Sequence>,
     scrubbed: Option<LastScrub>,
@@ -108,6 +129,10 @@ impl Index {
             Event::Scrubbed(scrubbed) => {
                 let (sequence, at, faults) = (entry.sequence, entry.recorded_at.0, scrubbed.faults);
                 self.scrubbed = Some(LastScrub { sequence, at, faults });
+            }
+            Event::OrderProposed(order) => self.propose(entry, order),
+            Event::ProposalDecided(decided) => {
+                self.proposals.remove(&decided.proposed.0);
             }
             Event::FileHeld(closed) => self.hold(entry, closed.arrival, None, None),
             Event::RowHeld(row) => {
@@ -169,6 +194,21 @@ impl Index {
         if line.is_some() {
             self.arrivals.row_held(arrival);
         }
+    }
+
+    fn propose(&mut self, entry: &Entry, order: &OrderProposed) {
+        // Nobody but an operator orders anything.
+        let Actor::Operator(operator) = &entry.actor else { return };
+        let proposal = Proposal {
+            entry: entry.sequence,
+            kind: order.kind,
+            operator: operator.clone(),
+            since: entry.recorded_at.0,
+            learner: order.learner,
+            registration: order.registration,
+            key: entry.sealed.as_ref().map(|sealed| sealed.key),
+        };
+        self.proposals.insert(entry.sequence.0, proposal);
     }
 
     fn certificate_moved(&mut self, entry: &Entry) {
@@ -268,6 +308,16 @@ impl Index {
         let mut held: Vec<_> = self.held.values().cloned().collect();
         held.sort_unstable_by_key(|held| held.held);
         held
+    }
+
+    /// The orders that wait for approval, oldest first.
+    pub fn proposals(&self) -> Vec<Proposal> {
+        self.proposals.values().cloned().collect()
+    }
+
+    /// The order that waits for approval under an entry.
+    pub fn proposal(&self, entry: Sequence) -> Option<&Proposal> {
+        self.proposals.get(&entry.0)
     }
 
     /// The alarms that are not cleared, by name.

@@ -25,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 use bytes::{BUFFER_BYTES, Hashing, In, Out, maybe};
 
 use super::{
-    Held, Index, LastScrub, OpenAlarm,
+    Held, Index, LastScrub, OpenAlarm, Proposal,
     arrivals::Arrival,
     people::{LearnerSlot, RegistrationSlot, StepSlot, Terms},
 };
@@ -33,7 +33,7 @@ use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
 const MAGIC: [u8; 8] = *b"DBKINDEX";
 /// Raised with every change of the layout; an older snapshot is then ignored.
-const VERSION: u32 = 9;
+const VERSION: u32 = 10;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
 /// A learner's record: key, three tokens, the last registration.
@@ -74,6 +74,7 @@ struct Rest {
     first: Vec<(Digest, Sequence)>,
     refused: Vec<(String, u64, u64, i64)>,
     held: Vec<Held>,
+    proposals: Vec<Proposal>,
     alarms: Vec<(String, OpenAlarm)>,
     config: Option<Sequence>,
     scrubbed: Option<LastScrub>,
@@ -242,6 +243,7 @@ fn rest(index: &Index) -> Rest {
             .map(|((folder, id), at)| (folder.clone(), id.device, id.number, at.0))
             .collect(),
         held: index.held(),
+        proposals: index.proposals(),
         alarms: index.alarms(),
         config: index.config,
         scrubbed: index.scrubbed,
@@ -336,6 +338,7 @@ fn restore(index: &mut Index, rest: Rest) {
     index.held = rest.held.into_iter().map(|held| (held.held.0, held)).collect();
     let released = index.held.values().filter(|held| held.released);
     index.released = released.filter_map(|held| Some(((held.arrival, held.line?), held.held.0))).collect();
+    index.proposals = rest.proposals.into_iter().map(|waiting| (waiting.entry.0, waiting)).collect();
     index.alarms = rest.alarms.into_iter().collect();
     index.config = rest.config;
     index.scrubbed = rest.scrubbed;

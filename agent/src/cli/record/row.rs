@@ -44,15 +44,23 @@ impl Columns {
 impl Record {
     /// Who signs it, where a name was given.
     pub fn operator(&self) -> Option<&str> {
-        self.signed().operator.operator.as_deref()
+        match self {
+            Self::Approve { by, .. } => by.operator.as_deref(),
+            other => other.signed()?.operator.operator.as_deref(),
+        }
     }
 
     /// What else is to be kept with it.
     pub fn notes(&self) -> Option<&str> {
-        self.signed().notes.as_deref()
+        self.signed()?.notes.as_deref()
     }
 
-    fn signed(&self) -> &Signed {
+    /// What a row that says the same is about.
+    pub fn kind(&self) -> Option<Kind> {
+        self.row().map(|(kind, _)| kind)
+    }
+
+    fn signed(&self) -> Option<&Signed> {
         match self {
             Self::Withdraw { by, .. }
             | Self::Reverse { by, .. }
@@ -65,7 +73,9 @@ impl Record {
             | Self::Dispatch { by, .. }
             | Self::Return { by, .. }
             | Self::Redispatch { by, .. }
-            | Self::Clock { by, .. } => by,
+            | Self::Decline { by, .. }
+            | Self::Clock { by, .. } => Some(by),
+            Self::Proposals | Self::Approve { .. } => None,
         }
     }
 
@@ -118,8 +128,8 @@ impl Record {
                 let row = row.put(Field::CertificateNo, certificate).put(Field::DispatchedOn, on).carriage(carriage);
                 (Kind::Redispatches, row.maybe(Field::Evidence, evidence.as_ref()).put(Field::Reason, reason))
             }
-            Self::Clock { .. } => return None,
+            Self::Proposals | Self::Approve { .. } | Self::Decline { .. } | Self::Clock { .. } => return None,
         };
-        Some((kind, row.maybe(Field::Notes, self.signed().notes.as_ref()).0))
+        Some((kind, row.maybe(Field::Notes, self.notes().as_ref()).0))
     }
 }

@@ -39,6 +39,8 @@ pub(super) enum What {
     Answered { arrival: Sequence, receipt: Sequence },
     /// An operator's order, as the row that would say the same; `None` where what was sealed of it cannot be opened.
     Order { operator: String, event: &'static str, row: Option<(Kind, orders::Named)> },
+    /// An operator's order that waited there for another one's approval.
+    Proposal { operator: String, kind: Kind },
     /// An operator's word on what was held.
     Ruling { held: Sequence, word: Word, operator: String, reason: String },
 }
@@ -191,6 +193,14 @@ impl Reading<'_> {
                     return None;
                 }
                 Some(What::Answered { arrival: issued.arrival, receipt: issued.receipt })
+            }
+            Event::OrderProposed(order) => operator.map(|operator| What::Proposal { operator, kind: order.kind }),
+            Event::ProposalDecided(decided) => {
+                // What it came to is an order of its own.
+                if let Ok(place) = self.found.items.binary_search_by_key(&decided.proposed, |item| item.at) {
+                    self.found.items.remove(place);
+                }
+                None
             }
             Event::HeldReleased(resolved) => ruling(resolved.held, Word::Release),
             Event::HeldRefused(resolved) => ruling(resolved.held, Word::Refuse),

@@ -136,6 +136,13 @@ impl Rejudging<'_> {
                     .extend(refusal.map(|(now, codes)| refused(&whose(at, event, &operator), Some(now), &codes)));
                 Ok(())
             }
+            What::Proposal { operator, kind } => {
+                self.told.left.push(format!(
+                    "what {operator} proposed as entry {at} of the branch ({kind}) was not decided there: propose it again by \
+                     `daybook record`"
+                ));
+                Ok(())
+            }
             What::Ruling { .. } if self.given.contains_key(&at) => Ok(()),
             What::Order { operator, event, row } => self.order(again, &operator, event, row),
             What::Ruling { held, word, operator, reason } => self.ruling(again, held, word, &operator, &reason),
