@@ -131,6 +131,7 @@ fn a_command_without_an_agent_needs_a_role() {
     let desk = &office.desk;
     let file = office.enrolment();
     desk.told(&["import", "--centre", CENTRE, file.to_str().expect("text")]);
+    assert_eq!(office.latest("FileReceived")["actor"], json!({"operator": "Own User"}));
     let (no, today) = (office.registration(), day(0));
     let withdrawn = desk.ask(&order("withdraw", &no, &today));
     assert!(withdrawn.status.success(), "{}", why(&withdrawn));
@@ -201,7 +202,10 @@ fn two_persons_are_two() {
     let state = || desk.json(&["history", "--registration", &no])[0]["registrations"][0]["state"].clone();
     let propose = || desk.json(&order("void", &no, &today))[0].clone();
     let proposed = propose();
-    assert_eq!((&proposed["type"], &proposed["registration"], state()), (&json!("OrderProposed"), &json!(no), json!("ENROLLED")));
+    assert_eq!(
+        (&proposed["type"], &proposed["registration"], state()),
+        (&json!("OrderProposed"), &json!(no), json!("ENROLLED"))
+    );
     let first = proposed["sequence"].to_string();
     let own = desk.ask(&["record", "approve", &first]);
     assert!(own.status.code() == Some(2) && why(&own).contains("proposed by Own User"), "{}", why(&own));

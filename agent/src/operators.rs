@@ -114,9 +114,11 @@ impl Operators {
             return Err("two_person is about what operators order, and no operator orders enrolments".to_owned());
         }
         if !two_person.is_empty() && !self.has_two_persons() {
-            return Err("two_person needs an [[operator]] with the role manager, and another one with the role processing or \
+            return Err(
+                "two_person needs an [[operator]] with the role manager, and another one with the role processing or \
                         manager"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         Ok(())
     }
@@ -199,7 +201,8 @@ mod tests {
             (&[&[Manager], &[Processing, Administrator]], true),
             (&[&[Manager], &[Manager]], true),
         ] {
-            let named = roles.iter().enumerate().map(|(at, roles)| operator(&format!("n{at}"), &format!("u{at}"), roles));
+            let named =
+                roles.iter().enumerate().map(|(at, roles)| operator(&format!("n{at}"), &format!("u{at}"), roles));
             assert_eq!(Operators(named.collect()).has_two_persons(), expected, "{roles:?}");
         }
     }

@@ -74,7 +74,14 @@ const TABLE: [Row; 4] = [
     Row {
         duty: Duty::Override,
         what: "overrides",
-        commands: &["record reverse", "record void", "record complete", "record approve", "record decline", "record clock"],
+        commands: &[
+            "record reverse",
+            "record void",
+            "record complete",
+            "record approve",
+            "record decline",
+            "record clock",
+        ],
         roles: &[Role::Manager],
     },
     Row {
@@ -215,7 +222,8 @@ pub fn told(config: &Config) -> Vec<String> {
     let operators = &config.operators;
     if operators.is_empty() {
         return vec![
-            "no [[operator]] is named: whoever may reach the agent's socket or the data directory may do everything".to_owned(),
+            "no [[operator]] is named: whoever may reach the agent's socket or the data directory may do everything"
+                .to_owned(),
         ];
     }
     let mut lines: Vec<String> = (operators.all().iter())

@@ -255,7 +255,10 @@ impl StatusReport {
         part("held", held(&self.held, self.at));
         if self.proposals > 0 {
             let waiting = number(self.proposals);
-            part("proposed", format!("{waiting} orders wait for another operator's approval (daybook record proposals)"));
+            part(
+                "proposed",
+                format!("{waiting} orders wait for another operator's approval (daybook record proposals)"),
+            );
         }
         part(
             "operators",

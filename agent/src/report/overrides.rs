@@ -35,10 +35,9 @@ pub(super) fn overrides(reading: &Reading, asked: &Asked) -> Result<Table, Repor
     let mut table = Table::new(&columns);
     let (mut released, mut pairs, mut operators) = (0, Pairs::default(), BTreeSet::new());
     log::each_between(reading, asked.places(reading)?, |entry| {
-        // Whoever asks for a scrub overrides nothing.
-        let (Actor::Operator(operator), false) = (&entry.actor, matches!(entry.event, Event::Scrubbed(_))) else {
-            return Ok(());
-        };
+        // Whoever asks for a scrub, or hands over a file, overrides nothing.
+        let is_none = matches!(entry.event, Event::Scrubbed(_) | Event::FileReceived(_));
+        let (Actor::Operator(operator), false) = (&entry.actor, is_none) else { return Ok(()) };
         let about = about(reading, &entry)?;
         if asked.centre.as_ref().is_some_and(|asked| about.centre.as_ref() != Some(asked)) {
             return Ok(());

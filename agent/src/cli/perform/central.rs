@@ -71,11 +71,7 @@ pub(super) fn deaf(listen: &dyn std::fmt::Display, otherwise: &str, error: io::E
 }
 
 /// Takes commands for a running central node.
-pub(super) fn serve_commands(
-    home: &Home,
-    central: &CentralHandle,
-    config: Config,
-) -> anyhow::Result<control::Control> {
+pub(super) fn serve_commands(home: &Home, central: &CentralHandle, config: Config) -> anyhow::Result<control::Control> {
     let desk = CentralDesk { home: home.clone(), central: central.clone(), config };
     control::serve(home, Arc::new(desk)).context("cannot take commands")
 }

@@ -18,10 +18,10 @@ use crate::{
     office::{Arrived, Handed, Office},
 };
 
-/// Takes in files that a command hands over, one after the other.
+/// Takes in files that an operator's command hands over, one after the other.
 pub(super) fn import(
     office: &Office,
-    import: &Import,
+    (import, operator): (&Import, &str),
     files: &mut dyn Files,
     json: bool,
     screen: &mut dyn Screen,
@@ -45,7 +45,7 @@ pub(super) fn import(
                 modified_at: offered.modified_at(),
                 completed_by: Completion::Handed,
             };
-            office.receive(&handed, &preserved)?
+            office.receive_from(Some(operator), &handed, &preserved)?
         };
         office.proceed(arrival, &mut |done, total| screen.progress(done, total, "rows"))?;
         told(&Arrived { file: offered.name.clone(), ..office.arrived(arrival)? }, json, screen)?;

@@ -91,8 +91,8 @@ pub(super) fn perform(
         }
         Command::Import(import) => {
             let mut files = LocalFiles::look(&import.files)?;
-            opened((&place, true), shutdown, (&user, request), |office, _| {
-                doing::import(office, import, &mut files, request.json, screen)
+            opened((&place, true), shutdown, (&user, request), |office, signed| {
+                doing::import(office, (import, signed), &mut files, request.json, screen)
             })
         }
         _ => opened((&place, false), shutdown, (&user, request), |office, signed| {
@@ -195,7 +195,7 @@ impl Handler for AgentDesk {
             Err(error) => return failed(screen, &error.into()),
         };
         let done = match &request.command {
-            Command::Import(import) => doing::import(&self.office, import, files, request.json, screen),
+            Command::Import(import) => doing::import(&self.office, (import, &signed), files, request.json, screen),
             Command::Verify { export: None, .. } => {
                 upkeep::verify_home(&self.office.reading.home, request.json, screen)
             }

@@ -30,12 +30,7 @@ pub(super) fn beside(office: &Office, operator: &str, json: bool, screen: &mut d
 }
 
 /// Scrubs a home that nobody has open.
-pub(super) fn closed(
-    place: &Location,
-    operator: &str,
-    json: bool,
-    screen: &mut dyn Screen,
-) -> anyhow::Result<Exit> {
+pub(super) fn closed(place: &Location, operator: &str, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
     let (log, found) = office::scrub_closed(place, operator, &mut Seen(screen))?;
     tell(&[(log, found)], json, screen)
 }

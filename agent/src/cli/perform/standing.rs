@@ -106,8 +106,7 @@ pub(super) fn of_damaged(home: &Home, check: bool, json: bool, screen: &mut dyn 
 }
 
 fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
-    let (held, proposals, alarms) =
-        office.journal.look(|index| (index.held(), index.proposals(), index.alarms()))?;
+    let (held, proposals, alarms) = office.journal.look(|index| (index.held(), index.proposals(), index.alarms()))?;
     let reading = &office.reading;
     let entries = reading.entries.count();
     let last = entries.checked_sub(1).map(daybook_protocol::ids::Sequence);

@@ -33,7 +33,14 @@ fn user(name: &str) -> User {
 fn who(config: &Config, words: &str) -> String {
     let command = typed(words);
     let owner = User { name: "daybook".into(), owns: true };
-    let users = [("a", user("ada")), ("p", user("pia")), ("m", user("max")), ("k", user("adi")), ("s", user("jo")), ("o", owner)];
+    let users = [
+        ("a", user("ada")),
+        ("p", user("pia")),
+        ("m", user("max")),
+        ("k", user("adi")),
+        ("s", user("jo")),
+        ("o", owner),
+    ];
     users.iter().filter(|(_, user)| permit(config, user, &command).is_ok()).map(|(letter, _)| *letter).collect()
 }
 

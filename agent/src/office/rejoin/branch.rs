@@ -33,8 +33,8 @@ pub(super) struct Item {
 }
 
 pub(super) enum What {
-    /// A file that arrived; the receipt is the latest that the branch issued about it.
-    Arrival { received: FileReceived, name: String, receipt: Option<Sequence> },
+    /// A file that arrived, from an operator's hand or by itself; the receipt is the latest that the branch issued about it.
+    Arrival { received: FileReceived, operator: Option<String>, name: String, receipt: Option<Sequence> },
     /// A receipt about a file whose arrival is in both.
     Answered { arrival: Sequence, receipt: Sequence },
     /// An operator's order, as the row that would say the same; `None` where what was sealed of it cannot be opened.
@@ -183,7 +183,7 @@ impl Reading<'_> {
             Event::FileReceived(received) => {
                 let name = self.reveal(entry).and_then(|private| private.value(Field::FileName).map(str::to_owned));
                 let name = name.unwrap_or_else(|| format!("arrival-{}", entry.sequence));
-                Some(What::Arrival { received: received.clone(), name, receipt: None })
+                Some(What::Arrival { received: received.clone(), operator, name, receipt: None })
             }
             Event::ReceiptIssued(issued) => {
                 let place = self.found.items.binary_search_by_key(&issued.arrival, |item| item.at).ok();
