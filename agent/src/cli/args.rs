@@ -341,6 +341,7 @@ impl Command {
     pub fn files(&self) -> &[PathBuf] {
         match self {
             Self::Import(import) => &import.files,
+            Self::Record { what: Record::From(from) } => std::slice::from_ref(&from.file),
             _ => &[],
         }
     }

@@ -3,10 +3,12 @@
 
 mod row;
 
+use std::path::PathBuf;
+
 use clap::{ArgGroup, Args, Subcommand};
 use daybook_protocol::{
     date::Date,
-    field::Field,
+    field::{Field, Kind},
     ids::{RegistrationNo, Sequence},
 };
 use serde::{Deserialize, Serialize};
@@ -302,6 +304,14 @@ pub enum Record {
         #[command(flatten)]
         by: Signed,
     },
+    /// Put the rows of a file on record, as orders of yours; without --apply it is told what they would come to, and nothing changes
+    #[command(after_help = "Example:\n  daybook record from closed-centre.csv --kind withdrawals\n  \
+                            daybook record from closed-centre.csv --kind withdrawals --apply\n\n\
+                            The columns are those of the files that centres send; reversals, voids and completions have uln or \
+                            registration_no, family_name, date_of_birth, effective_date and reason. At most 10,000 rows and 16 MiB.\n\
+                            With --json, without --apply: one object a line for each row, with line, verdict, type, registration, \
+                            against and findings. With --apply as `import`. Exit status: 1 where rows are rejected.")]
+    From(FromFile),
     /// List what was proposed and waits for another operator's approval
     #[command(after_help = "Example:\n  daybook record proposals\n\n\
                             What takes two persons the configuration says, by `two_person` under [policy]. With --json: one object \
@@ -342,6 +352,25 @@ pub enum Record {
         #[command(flatten)]
         by: Signed,
     },
+}
+
+/// Arguments of `record from`.
+#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub struct FromFile {
+    // It is read by the process in which it was typed and handed over, so it is not part of what is sent.
+    /// The file
+    #[arg(value_name = "FILE")]
+    #[serde(skip)]
+    pub file: PathBuf,
+    /// What its rows order
+    #[arg(long, value_name = "KIND", value_parser = values::orders())]
+    pub kind: Kind,
+    /// Record what they come to
+    #[arg(long)]
+    pub apply: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
+    pub by: Operator,
 }
 
 /// What every record carries: who, and what else there is to say.

@@ -3,6 +3,8 @@
 //! It holds in the same way for whoever asks a running agent and for whoever opens the log themselves. Where the configuration
 //! names no operator everybody may do everything.
 
+use daybook_protocol::field::Kind;
+
 use super::{Command, args::Held, central::Central, record::Record};
 use crate::{
     config::Config,
@@ -66,6 +68,7 @@ const TABLE: [Row; 4] = [
             "record dispatch",
             "record return",
             "record redispatch",
+            "record from",
             "held release",
             "held refuse",
         ],
@@ -103,6 +106,9 @@ const TABLE: [Row; 4] = [
         roles: &[Role::Administrator],
     },
 ];
+
+/// The orders that go against what was recorded, whether one by one or from a file.
+const OVERRIDES: [Kind; 3] = [Kind::Reversals, Kind::Voids, Kind::Completions];
 
 /// Why a command is not performed for somebody.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -190,12 +196,9 @@ fn duty(command: &Command) -> Duty {
         | Command::Record { what: Record::Proposals } => Duty::Ask,
         Command::Import(_) | Command::Held { what: Held::Release(_) | Held::Refuse(_) } => Duty::Process,
         Command::Record { what } => match what {
-            Record::Reverse { .. }
-            | Record::Void { .. }
-            | Record::Complete { .. }
-            | Record::Approve { .. }
-            | Record::Decline { .. }
-            | Record::Clock { .. } => Duty::Override,
+            Record::Approve { .. } | Record::Decline { .. } | Record::Clock { .. } => Duty::Override,
+            // Also where the rows of a file order it.
+            _ if what.kind().is_some_and(|kind| OVERRIDES.contains(&kind)) => Duty::Override,
             _ => Duty::Process,
         },
         Command::Central { what: Some(_) }

@@ -142,6 +142,12 @@ pub(super) fn kind() -> impl TypedValueParser<Value = Kind> {
         .try_map(|name| name.parse::<Kind>())
 }
 
+/// A kind of what an operator orders: no enrolments, which come in files of centres.
+pub(super) fn orders() -> impl TypedValueParser<Value = Kind> {
+    PossibleValuesParser::new(Kind::ALL.into_iter().filter(|kind| *kind != Kind::Enrolments).map(Kind::name))
+        .try_map(|name| name.parse::<Kind>())
+}
+
 /// What can be amended of a learner (DOMAIN.md 3.1).
 pub const AMENDABLE: [Field; 11] = [
     Field::Uln,

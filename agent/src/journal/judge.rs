@@ -273,12 +273,20 @@ impl Judge {
     ) -> Result<(Vec<Open>, Vec<Judged>), JournalError> {
         let (mut entries, mut judged) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         let (today, stamp) = (today(), self.clock.stamp());
+        let ordered_by = self.index.arrival(arrival).and_then(|arrival| arrival.ordered_by.clone());
+        let (asks_from, actor) = match ordered_by {
+            // What an operator's file says is what they order, row by row.
+            Some(operator) => (None, Actor::Operator(operator)),
+            None => (Some(arrival), Actor::Agent),
+        };
         for row in rows {
             let source = Source::Row { arrival, line: row.line };
             let effective_on = row.asks.as_ref().ok().map(|command| command.effective_on);
             let ruling = match row.asks {
                 Ok(command) => {
-                    self.judge(command, Occasion { arrival: Some(arrival), today, released: row.released }, key)?
+                    let occasion = Occasion { arrival: asks_from, today, released: row.released };
+                    let ruling = self.judge(command, occasion, key)?;
+                    if asks_from.is_none() { orders::ordered(ruling) } else { ruling }
                 }
                 Err(Rejected { findings, private }) => {
                     let event = Event::RowRejected(RowRejected { learner: None, against: None });
@@ -294,7 +302,7 @@ impl Judge {
                 registration: event.registration(),
                 expires_on: event.expires_on(),
             });
-            let draft = Draft { effective_on, actor: Actor::Agent, source, findings, event, private };
+            let draft = Draft { effective_on, actor: actor.clone(), source, findings, event, private };
             entries.push(self.place(draft, stamp));
         }
         entries.extend(self.alarm_of_keys());

@@ -232,6 +232,40 @@ impl Index {
         }
     }
 
+    /// An index of some entries alone, in the order of the log: for a rehearsal, which need know of few people.
+    pub fn of_some(entries: &[Entry]) -> Self {
+        let mut index = Self::default();
+        entries.iter().for_each(|entry| index.apply_alone(entry));
+        index
+    }
+
+    /// Folds an entry into an index of some, whatever stands before it in the log.
+    pub fn apply_alone(&mut self, entry: &Entry) {
+        self.applied = entry.sequence.0;
+        self.apply(entry);
+    }
+
+    /// Whom a command may be about, or stand against: all whose lives decide what becomes of it.
+    pub fn concerned(&self, command: &Command) -> Vec<KeyId> {
+        let Command { ask, subject, .. } = command;
+        let certificate = match ask {
+            Ask::Dispatch { certificate, .. }
+            | Ask::Return { certificate, .. }
+            | Ask::Redispatch { certificate, .. } => self.learner_by_certificate(certificate),
+            _ => None,
+        };
+        let new = match ask {
+            Ask::Amend { uln, .. } => uln.and_then(|uln| self.people.holder(&uln)),
+            _ => None,
+        };
+        let tokens = [subject.uln, subject.person].into_iter().flatten();
+        let formerly = tokens.filter_map(|token| self.people.formerly(&token).map(|learner| learner.id));
+        let by_uln = subject.uln.and_then(|uln| self.people.holder(&uln));
+        let by_person = subject.person.and_then(|person| self.people.by_person(&person)).map(|learner| learner.id);
+        let by_registration = subject.registration.and_then(|no| self.learner_by_registration(no));
+        [certificate, new, by_uln, by_person, by_registration].into_iter().flatten().chain(formerly).collect()
+    }
+
     /// Decides a command by what has been folded so far.
     pub fn judge(&self, command: &Command, occasion: Occasion, policy: &Policy) -> Decision {
         let subject = &command.subject;

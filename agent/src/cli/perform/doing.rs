@@ -11,11 +11,12 @@ use serde::Serialize;
 
 use super::proposing;
 use crate::{
-    books::index,
-    cli::{Exit, Files, Screen, args::Import, record::Record},
+    books::index::{self, Arrival},
+    cli::{Exit, Files, Offered, Screen, args::Import, record::Record},
     desk::{self, Command, Context, Given},
     journal::{Answer, today},
     office::{Arrived, Handed, Office},
+    vault::Preserved,
 };
 
 /// Takes in files that an operator's command hands over, one after the other.
@@ -30,23 +31,8 @@ pub(super) fn import(
     while let Some((offered, mut bytes)) = files.next()? {
         office.take_nothing_while_closed()?;
         let preserved = office.preserve(&mut bytes, offered.bytes)?;
-        // An import that was cut off and is begun again goes on: it is the same arrival.
-        let same = resumed.iter().find(|arrival| arrival.received.sha256 == preserved.sha256);
-        let arrival = if let Some(same) = same.filter(|arrival| arrival.received.centre == import.centre) {
-            same.arrival
-        } else {
-            let handed = Handed {
-                name: offered.file_name().to_owned(),
-                folder: None,
-                centre: import.centre.clone(),
-                brand: import.brand.clone(),
-                kind: import.kind,
-                file_id: FileId { device: 0, number: 0 },
-                modified_at: offered.modified_at(),
-                completed_by: Completion::Handed,
-            };
-            office.receive_from(Some(operator), &handed, &preserved)?
-        };
+        let Import { centre, brand, kind, .. } = import;
+        let arrival = hand_over(office, (&offered, &preserved), (centre, brand, *kind), operator, &resumed)?;
         office.proceed(arrival, &mut |done, total| screen.progress(done, total, "rows"))?;
         told(&Arrived { file: offered.name.clone(), ..office.arrived(arrival)? }, json, screen)?;
         screen.flush()?;
@@ -58,6 +44,32 @@ pub(super) fn import(
         screen.note(&format!("receipts are in {}", office.reading.home.receipts().display()));
     }
     Ok(Exit::Good)
+}
+
+/// Records the arrival of a file of a centre, brand and kind from an operator's hand. One that was cut off and is begun again goes
+/// on: it is the same arrival.
+pub(super) fn hand_over(
+    office: &Office,
+    (offered, preserved): (&Offered, &Preserved),
+    (centre, brand, kind): (&str, &str, Option<Kind>),
+    operator: &str,
+    resumed: &[Arrival],
+) -> anyhow::Result<Sequence> {
+    let same = resumed.iter().find(|arrival| arrival.received.sha256 == preserved.sha256);
+    if let Some(same) = same.filter(|arrival| arrival.received.centre == centre) {
+        return Ok(same.arrival);
+    }
+    let handed = Handed {
+        name: offered.file_name().to_owned(),
+        folder: None,
+        centre: centre.to_owned(),
+        brand: brand.to_owned(),
+        kind,
+        file_id: FileId { device: 0, number: 0 },
+        modified_at: offered.modified_at(),
+        completed_by: Completion::Handed,
+    };
+    Ok(office.receive_from(Some(operator), &handed, preserved)?)
 }
 
 /// Says what came of a file.

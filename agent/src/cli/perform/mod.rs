@@ -2,6 +2,7 @@
 //! process that has it open. Either way the same functions print the same words.
 
 mod asking;
+mod bulk;
 mod central;
 mod doing;
 pub(super) mod hold;
@@ -93,6 +94,12 @@ pub(super) fn perform(
             let mut files = LocalFiles::look(&import.files)?;
             opened((&place, true), shutdown, (&user, request), |office, signed| {
                 doing::import(office, (import, signed), &mut files, request.json, screen)
+            })
+        }
+        Command::Record { what: Record::From(from) } => {
+            let mut files = LocalFiles::look(request.command.files())?;
+            opened((&place, false), shutdown, (&user, request), |office, signed| {
+                bulk::record(office, (from, signed), &mut files, request.json, screen)
             })
         }
         _ => opened((&place, false), shutdown, (&user, request), |office, signed| {
@@ -196,6 +203,9 @@ impl Handler for AgentDesk {
         };
         let done = match &request.command {
             Command::Import(import) => doing::import(&self.office, (import, &signed), files, request.json, screen),
+            Command::Record { what: Record::From(from) } => {
+                bulk::record(&self.office, (from, &signed), files, request.json, screen)
+            }
             Command::Verify { export: None, .. } => {
                 upkeep::verify_home(&self.office.reading.home, request.json, screen)
             }

@@ -2,7 +2,7 @@
 
 use daybook_protocol::field::{Field, Kind};
 
-use super::{Carriage, Identity, Record, Signed, Whose};
+use super::{Carriage, FromFile, Identity, Record, Signed, Whose};
 
 /// The columns of a row as they fill up.
 #[derive(Default)]
@@ -45,7 +45,7 @@ impl Record {
     /// Who signs it, where a name was given.
     pub fn operator(&self) -> Option<&str> {
         match self {
-            Self::Approve { by, .. } => by.operator.as_deref(),
+            Self::Approve { by, .. } | Self::From(FromFile { by, .. }) => by.operator.as_deref(),
             other => other.signed()?.operator.operator.as_deref(),
         }
     }
@@ -55,9 +55,12 @@ impl Record {
         self.signed()?.notes.as_deref()
     }
 
-    /// What a row that says the same is about.
+    /// What a row that says the same is about, or the rows of a file.
     pub fn kind(&self) -> Option<Kind> {
-        self.row().map(|(kind, _)| kind)
+        match self {
+            Self::From(from) => Some(from.kind),
+            other => other.row().map(|(kind, _)| kind),
+        }
     }
 
     fn signed(&self) -> Option<&Signed> {
@@ -75,7 +78,7 @@ impl Record {
             | Self::Redispatch { by, .. }
             | Self::Decline { by, .. }
             | Self::Clock { by, .. } => Some(by),
-            Self::Proposals | Self::Approve { .. } => None,
+            Self::From(_) | Self::Proposals | Self::Approve { .. } => None,
         }
     }
 
@@ -128,7 +131,9 @@ impl Record {
                 let row = row.put(Field::CertificateNo, certificate).put(Field::DispatchedOn, on).carriage(carriage);
                 (Kind::Redispatches, row.maybe(Field::Evidence, evidence.as_ref()).put(Field::Reason, reason))
             }
-            Self::Proposals | Self::Approve { .. } | Self::Decline { .. } | Self::Clock { .. } => return None,
+            Self::From(_) | Self::Proposals | Self::Approve { .. } | Self::Decline { .. } | Self::Clock { .. } => {
+                return None;
+            }
         };
         Some((kind, row.maybe(Field::Notes, self.notes().as_ref()).0))
     }

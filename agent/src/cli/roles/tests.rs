@@ -77,6 +77,8 @@ fn each_command_has_its_roles() {
         (format!("record reverse {dated}"), "m"),
         (format!("record void {dated}"), "m"),
         (format!("record complete {dated}"), "m"),
+        ("record from a.csv --kind withdrawals".to_owned(), "pm"),
+        ("record from a.csv --kind voids --apply".to_owned(), "m"),
         ("record approve 7".to_owned(), "m"),
         ("record decline 7 --reason no".to_owned(), "m"),
         ("record clock --reason checked".to_owned(), "m"),

@@ -13,6 +13,15 @@ use crate::{
     journal::{Answer, Draft, JournalError, Reply, Way, failed, today},
 };
 
+/// An operator who asks is the person who would be asked: what is doubtful is refused, and can be asked otherwise.
+pub(super) fn ordered(ruling: Ruling) -> Ruling {
+    let event = match ruling.event {
+        Event::RowHeld(RowHeld { learner, against, .. }) => Event::RowRejected(RowRejected { learner, against }),
+        other => other,
+    };
+    Ruling { event, ..ruling }
+}
+
 impl Judge {
     /// Judges what an operator orders, and records what comes of it.
     pub(super) fn order(
@@ -32,12 +41,8 @@ impl Judge {
         let key = self.keyring.allocate().map_err(|error| failed(&error))?.0;
         let effective_on = Some(command.effective_on);
         let occasion = Occasion { arrival: None, today: today(), released: false };
-        let Ruling { event, findings, private } = self.judge(command.clone(), occasion, key)?;
+        let Ruling { event, findings, private } = ordered(self.judge(command.clone(), occasion, key)?);
         let (event, private) = match (event, way) {
-            // An operator who asks is the person who would be asked: what is doubtful is refused, and can be asked otherwise.
-            (Event::RowHeld(RowHeld { learner, against, .. }), _) => {
-                (Event::RowRejected(RowRejected { learner, against }), private)
-            }
             (event, Way::Proposed(row)) if event.verdict() == Verdict::Accepted => {
                 let (learner, registration) = (event.learner(), event.registration());
                 let proposed = OrderProposed { kind: command.ask.kind(), learner, registration };
