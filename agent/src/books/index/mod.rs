@@ -235,7 +235,9 @@ impl Index {
     /// An index of some entries alone, in the order of the log: for a rehearsal, which need know of few people.
     pub fn of_some(entries: &[Entry]) -> Self {
         let mut index = Self::default();
-        entries.iter().for_each(|entry| index.apply_alone(entry));
+        for entry in entries {
+            index.apply_alone(entry);
+        }
         index
     }
 
