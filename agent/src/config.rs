@@ -10,7 +10,7 @@ use std::{
 use daybook_protocol::{entry::CONFIG_BYTES_MAX, event::Level, field::Kind};
 use serde::Deserialize;
 
-use crate::{desk::Policy, durable, scrub::Timer};
+use crate::{desk::Policy, durable, operators::Operators, scrub::Timer};
 
 /// Disks forget slowly, and the other copy has to be there still when it is noticed.
 const SCRUB_DAYS: u32 = 7;
@@ -38,6 +38,9 @@ pub struct Config {
     /// The drop folders.
     #[serde(rename = "folder")]
     pub folders: Vec<Folder>,
+    /// Who may do what; everybody everything, where nobody is named.
+    #[serde(rename = "operator")]
+    pub operators: Operators,
 }
 
 /// `[agent]`
@@ -289,6 +292,7 @@ impl Config {
             return Err(format!("it is over {CONFIG_BYTES_MAX} bytes"));
         }
         let mut config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        config.operators.check(&config.policy.two_person)?;
         for folder in &mut config.folders {
             folder.path = base.join(&folder.path);
         }
@@ -395,6 +399,7 @@ mod tests {
             (format!("{folder}kinds = [\"reversals\"]\n"), "only from an operator"),
             (folder.replace("C1", "../x"), "centre"),
             (format!("{folder}answer_after = \"never\"\n"), "answer_after"),
+            ("[policy]\ntwo_person = [\"voids\"]\n".to_owned(), "another one"),
             ("[central]\nlisten = \"7310\"\n".to_owned(), "0.0.0.0:7310"),
         ] {
             let why = parse(&wrong).expect_err("a wrong configuration");

@@ -14,9 +14,9 @@ use daybook_protocol::{
         Completion, ConfigAdopted, DeferralExtended, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed,
         FileProcessed, FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended,
         LearnerEnrolled, LearnerResumed, LearnerWithdrawn, LearnersMerged, LearnersUnmerged, Level, Lines, LogOpened,
-        LogRejoined, OriginalFiled, PersonTokens, Place, Plan, QualificationCompleted, ReceiptIssued, Refusal,
-        RegistrationTransferred, RegistrationVoided, ReturnReason, RowDuplicate, RowHeld, RowRejected, Scrubbed,
-        Totals, UlnAliased, WithdrawalReason, WithdrawalReversed,
+        LogRejoined, OrderProposed, OriginalFiled, PersonTokens, Place, Plan, ProposalDecided, QualificationCompleted,
+        ReceiptIssued, Refusal, RegistrationTransferred, RegistrationVoided, ReturnReason, RowDuplicate, RowHeld,
+        RowRejected, Scrubbed, Totals, UlnAliased, WithdrawalReason, WithdrawalReversed,
     },
     field::{Field, Kind},
     finding::{Code, Finding},
@@ -201,6 +201,22 @@ fn numbered_events() -> Vec<(usize, Event)> {
         (38, Event::LearnersMerged(LearnersMerged { survivor: learner, merged })),
         (39, Event::LearnersUnmerged(LearnersUnmerged { survivor: learner, merged, merge: Sequence(73_000) })),
         (42, Event::UlnAliased(UlnAliased { learner, alias: Token([4; 16]) })),
+        (
+            40,
+            Event::OrderProposed(OrderProposed {
+                kind: Kind::Voids,
+                learner: Some(learner),
+                registration: Some(registration),
+            }),
+        ),
+        (
+            41,
+            Event::ProposalDecided(ProposalDecided {
+                proposed: Sequence(71_000),
+                entry: Some(Sequence(71_001)),
+                learner: None,
+            }),
+        ),
     ]
 }
 
@@ -300,7 +316,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 37, "every event is here");
+    assert_eq!(found.len(), 2 * 39, "every event is here");
     hold("entries.txt", &found);
 }
 

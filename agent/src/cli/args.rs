@@ -243,7 +243,7 @@ pub struct Import {
 #[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub struct Entries {
     /// Begin with this entry
-    #[arg(long, value_name = "SEQUENCE", default_value = "0", value_parser = sequence)]
+    #[arg(long, value_name = "SEQUENCE", default_value = "0", value_parser = values::sequence)]
     pub from: Sequence,
     /// Go on with each new entry as it is committed, until Ctrl-C; agents may start and stop meanwhile
     #[arg(long)]
@@ -299,7 +299,7 @@ pub enum Held {
     #[command(after_help = "Example:\n  daybook held show 4711 --reveal")]
     Show {
         /// Its entry
-        #[arg(value_parser = sequence)]
+        #[arg(value_parser = values::sequence)]
         sequence: Sequence,
         /// Show what is personal too
         #[arg(long)]
@@ -317,7 +317,7 @@ pub enum Held {
 #[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub struct Ruling {
     /// Its entry; what is named together is told together, in one receipt a file
-    #[arg(value_name = "SEQUENCE", value_parser = sequence, required = true)]
+    #[arg(value_name = "SEQUENCE", value_parser = values::sequence, required = true)]
     pub sequences: Vec<Sequence>,
     /// Why
     #[arg(long, value_name = "TEXT", value_parser = values::words)]
@@ -325,10 +325,6 @@ pub struct Ruling {
     #[command(flatten)]
     #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
     pub by: Operator,
-}
-
-fn sequence(text: &str) -> Result<Sequence, String> {
-    text.parse().map(Sequence).map_err(|_| "an entry's number, counted from 0".to_owned())
 }
 
 impl Command {
@@ -345,6 +341,7 @@ impl Command {
     pub fn files(&self) -> &[PathBuf] {
         match self {
             Self::Import(import) => &import.files,
+            Self::Record { what: Record::From(from) } => std::slice::from_ref(&from.file),
             _ => &[],
         }
     }

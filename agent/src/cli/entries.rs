@@ -274,6 +274,15 @@ fn about(event: &Event) -> String {
             let receipt = receipt.map_or_else(String::new, |receipt| format!(", receipt {receipt} no longer counts"));
             format!("entry {entry} of the branch of epoch {epoch}{receipt}")
         }
+        Event::OrderProposed(order) => {
+            let of = order.registration.map_or_else(String::new, |no| format!(" {no}"));
+            let learner = order.learner.map_or_else(String::new, |learner| format!(" learner {learner}"));
+            format!("{}{of}{learner}", order.kind)
+        }
+        Event::ProposalDecided(decided) => match decided.entry {
+            Some(entry) => format!("proposal {} approved as entry {entry}", decided.proposed),
+            None => format!("proposal {} declined", decided.proposed),
+        },
         Event::Scrubbed(scrubbed) => {
             let Scrubbed { entries, originals, keys, faults, .. } = scrubbed;
             format!("{entries} entries, {originals} originals, {keys} keys: {faults} faults")

@@ -17,6 +17,7 @@ pub mod metrics;
 mod perform;
 pub mod record;
 pub mod report;
+pub mod roles;
 mod run;
 pub mod screen;
 pub mod scrubbed;

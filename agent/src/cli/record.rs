@@ -5,11 +5,15 @@ mod parts;
 mod row;
 
 use clap::{ArgGroup, Subcommand};
-use daybook_protocol::{date::Date, field::Field, ids::RegistrationNo};
+use daybook_protocol::{
+    date::Date,
+    field::Field,
+    ids::{RegistrationNo, Sequence},
+};
 use serde::{Deserialize, Serialize};
 
 use super::values;
-pub use parts::{Carriage, Identity, Operator, OtherLearner, Signed, Whose};
+pub use parts::{Carriage, FromFile, Identity, Operator, OtherLearner, Signed, Whose};
 
 /// What an operator can put on record.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
@@ -333,6 +337,41 @@ pub enum Record {
         /// How it is known that the old address is right, where no new one is given
         #[arg(long, value_name = "TEXT", value_parser = values::words)]
         evidence: Option<String>,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Put the rows of a file on record, as orders of yours; without --apply it is told what they would come to, and nothing changes
+    #[command(after_help = "Example:\n  daybook record from closed-centre.csv --kind withdrawals\n  \
+                            daybook record from closed-centre.csv --kind withdrawals --apply\n\n\
+                            The columns are those of the files that centres send; reversals, voids and completions have uln or \
+                            registration_no, family_name, date_of_birth, effective_date and reason. At most 10,000 rows and 16 MiB.\n\
+                            With --json, without --apply: one object a line for each row, with line, verdict, type, registration, \
+                            against and findings. With --apply as `import`. Exit status: 1 where rows are rejected.")]
+    From(FromFile),
+    /// List what was proposed and waits for another operator's approval
+    #[command(after_help = "Example:\n  daybook record proposals\n\n\
+                            What takes two persons the configuration says, by `two_person` under [policy]. With --json: one object \
+                            a line with entry, kind, registration, learner, operator and since.")]
+    Proposals,
+    /// Approve what another operator proposed: it is judged as things stand now, and takes effect
+    #[command(after_help = "Example:\n  daybook record approve 4711\n\n\
+                            Look at it first: daybook record proposals, daybook entries --from 4711 --reveal")]
+    Approve {
+        /// The entry of the proposal
+        #[arg(value_name = "ENTRY", value_parser = values::sequence)]
+        entry: Sequence,
+        #[command(flatten)]
+        by: Operator,
+    },
+    /// Decline what was proposed: it takes no effect
+    #[command(after_help = "Example:\n  daybook record decline 4711 --reason \"a result is on its way\"")]
+    Decline {
+        /// The entry of the proposal
+        #[arg(value_name = "ENTRY", value_parser = values::sequence)]
+        entry: Sequence,
         /// Why
         #[arg(long, value_name = "TEXT", value_parser = values::words)]
         reason: String,

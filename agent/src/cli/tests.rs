@@ -1,5 +1,7 @@
 //! What can be typed, and what is said about it.
 
+use std::path::PathBuf;
+
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use daybook_protocol::field::{Field, Kind};
 
@@ -77,6 +79,10 @@ fn a_command_survives_the_socket() {
         "record dispatch --certificate C1 --registration R1-4 --on 2026-11-20 --carrier post --reason claim".to_owned(),
         "record return --certificate C1 --on 2026-11-28 --reason GONE_AWAY".to_owned(),
         "record redispatch --certificate C1 --on 2026-12-02 --evidence confirmed --reason again".to_owned(),
+        "record from a.csv --kind voids --apply --operator jo".to_owned(),
+        "record proposals".to_owned(),
+        "record approve 7 --operator jo".to_owned(),
+        "record decline 7 --reason no --notes n".to_owned(),
         "record clock --reason checked --operator jo".to_owned(),
         format!("entries --from 800 --follow --reveal --log {LOG}"),
         "history --uln 1000000019 --as-of 2026-06-30 --on 2013-10-01".to_owned(),
@@ -102,6 +108,9 @@ fn a_command_survives_the_socket() {
         let sent = serde_json::to_string(&command).expect("encoded");
         if let Command::Import(import) = &mut command {
             assert_eq!(std::mem::take(&mut import.files).len(), 2, "files go another way");
+        }
+        if let Command::Record { what: Record::From(from) } = &mut command {
+            assert_ne!(std::mem::take(&mut from.file), PathBuf::new(), "and so does this one");
         }
         assert_eq!(serde_json::from_str::<Command>(&sent).expect(&sent), command, "{words}");
     }

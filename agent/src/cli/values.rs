@@ -18,6 +18,12 @@ use crate::{config::valid_centre, zone::london};
 const CENTRAL_PORT: u16 = 7310;
 /// A name on record is at most this long: user names and host names are shorter everywhere.
 const NAME_CHARS_MAX: usize = 64;
+
+/// An entry's number.
+pub fn sequence(text: &str) -> Result<Sequence, String> {
+    text.parse().map(Sequence).map_err(|_| "an entry's number, counted from 0".to_owned())
+}
+
 /// A recorded moment, by its sequence or by the clock. What was recorded up to it, itself included, is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -133,6 +139,12 @@ pub(super) fn words(text: &str) -> Result<String, String> {
 /// One of the kinds of file.
 pub(super) fn kind() -> impl TypedValueParser<Value = Kind> {
     PossibleValuesParser::new(Kind::ALL.into_iter().filter(|kind| kind.is_in_files()).map(Kind::name))
+        .try_map(|name| name.parse::<Kind>())
+}
+
+/// A kind of what an operator orders: no enrolments, which come in files of centres.
+pub(super) fn orders() -> impl TypedValueParser<Value = Kind> {
+    PossibleValuesParser::new(Kind::ALL.into_iter().filter(|kind| *kind != Kind::Enrolments).map(Kind::name))
         .try_map(|name| name.parse::<Kind>())
 }
 

@@ -215,7 +215,11 @@ fn concerns(learner: KeyId, merged: &BTreeSet<KeyId>, event: &Event) -> bool {
 
 /// Whether it is a fact about a learner, which holds from a day.
 pub(crate) fn is_fact(event: &Event) -> bool {
-    event.learner().is_some() && !matches!(event, Event::RowRejected(_) | Event::RowHeld(_))
+    let becomes_none = matches!(
+        event,
+        Event::RowRejected(_) | Event::RowHeld(_) | Event::OrderProposed(_) | Event::ProposalDecided(_)
+    );
+    event.learner().is_some() && !becomes_none
 }
 
 fn arrival(source: Source) -> Option<Sequence> {

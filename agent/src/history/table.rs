@@ -223,6 +223,14 @@ fn about(event: &Event) -> String {
         }
         Event::RowDuplicate(event) => format!("repeats entry {}", event.first),
         Event::HeldReleased(event) | Event::HeldRefused(event) => format!("what entry {} held", event.held),
+        Event::OrderProposed(event) => {
+            let of = event.registration.map(|no| format!(", registration {no}")).unwrap_or_default();
+            format!("{}{of}: takes effect once another operator approves it", event.kind)
+        }
+        Event::ProposalDecided(event) => match event.entry {
+            Some(entry) => format!("what entry {} proposes is approved, as entry {entry} says", event.proposed),
+            None => format!("what entry {} proposes is declined", event.proposed),
+        },
         _ => String::new(),
     }
 }

@@ -11,6 +11,7 @@ mod porter;
 
 mod reading;
 mod receipt;
+mod rehearsal;
 mod rejoin;
 mod ruling;
 mod scrubbing;
@@ -37,6 +38,7 @@ pub use arrival::{Arrived, Handed, Waiting};
 pub use opening::restore_config;
 pub use porter::watch_folders;
 pub use reading::Reading;
+pub use rehearsal::{ORDERS_MAX, Rehearsed, RowRehearsed};
 pub use rejoin::{Rejudged, rejudge};
 pub use ruling::{Ruled, Word};
 pub use scrubbing::{scrub_by_timer, scrub_closed};
@@ -138,6 +140,8 @@ pub enum OfficeError {
     Unsteady { arrival: Sequence, why: &'static str },
     #[error("nothing is recorded now: {0}")]
     Closed(String),
+    #[error("a file has at most {} orders: split it into smaller ones", rehearsal::ORDERS_MAX)]
+    TooManyOrders,
     #[error("it cannot be recorded: {0}")]
     Unrecordable(String),
     #[error(

@@ -31,7 +31,7 @@ impl Office {
         let planned = reader::plan(&open, &wanted);
         // Where nothing but a question is in the way the file waits for a person; what they let go on and nobody can read goes
         // back.
-        let held = planned.as_ref().is_err_and(ReadError::is_question) && !state.released;
+        let held = planned.as_ref().is_err_and(ReadError::is_question) && !state.is_seen();
         let draft = match planned {
             Err(ReadError::Refused { findings, .. }) => closing(state, findings, Lines::default(), held),
             Err(error) => return Err(error.into()),
@@ -61,7 +61,7 @@ impl Office {
         let lines = rows.lines();
         match worst(&findings) {
             Some(Severity::Error) => Ok(closing(state, findings, lines, false)),
-            Some(Severity::Query) if !state.released => Ok(closing(state, findings, lines, true)),
+            Some(Severity::Query) if !state.is_seen() => Ok(closing(state, findings, lines, true)),
             _ => {
                 let parsed = FileParsed { arrival: state.arrival, plan, lines };
                 Ok(Draft { findings, ..Draft::of_file(state.arrival, Event::FileParsed(parsed)) })

@@ -8,6 +8,7 @@ mod arrival;
 mod certificate;
 mod learner;
 mod log;
+mod order;
 
 use bincode::{Decode, Encode};
 use serde::Serialize;
@@ -24,6 +25,7 @@ pub use learner::{
     RegistrationVoided, UlnAliased, WithdrawalReason, WithdrawalReversed,
 };
 pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
+pub use order::{OrderProposed, ProposalDecided};
 
 use crate::{
     date::Date,
@@ -109,6 +111,10 @@ pub enum Event {
     LearnersUnmerged(LearnersUnmerged) = 39,
     /// A learner has another ULN too.
     UlnAliased(UlnAliased) = 42,
+    /// An operator ordered what takes effect once another one approves it.
+    OrderProposed(OrderProposed) = 40,
+    /// What was proposed was approved or declined.
+    ProposalDecided(ProposalDecided) = 41,
 }
 
 impl Event {
@@ -152,6 +158,8 @@ impl Event {
             Self::LearnersMerged(_) => "LearnersMerged",
             Self::LearnersUnmerged(_) => "LearnersUnmerged",
             Self::UlnAliased(_) => "UlnAliased",
+            Self::OrderProposed(_) => "OrderProposed",
+            Self::ProposalDecided(_) => "ProposalDecided",
         }
     }
 
@@ -186,6 +194,8 @@ impl Event {
             Self::CertificateRedispatched(event) => Some(event.learner),
             Self::RowRejected(event) => event.learner,
             Self::RowHeld(event) => event.learner,
+            Self::OrderProposed(event) => event.learner,
+            Self::ProposalDecided(event) => event.learner,
             _ => None,
         }
     }
@@ -203,6 +213,7 @@ impl Event {
             Self::QualificationCompleted(event) => Some(event.registration),
             Self::RegistrationTransferred(event) => Some(event.registration),
             Self::CertificateDispatched(event) => Some(event.registration),
+            Self::OrderProposed(event) => event.registration,
             _ => None,
         }
     }

@@ -14,8 +14,8 @@ use std::{
 
 use daybook_protocol::{
     date::Timestamp,
-    entry::{Entry, Source},
-    event::Event,
+    entry::{Actor, Entry, Source},
+    event::{Event, OrderProposed},
     field::Kind,
     ids::{Digest, Epoch, KeyId, LogId, RegistrationNo, Sequence, Token},
     wire::KeysHeld,
@@ -66,6 +66,25 @@ pub struct LastScrub {
     pub faults: u64,
 }
 
+/// An order that waits for another operator's approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The `OrderProposed`.
+    pub entry: Sequence,
+    /// What is asked for.
+    pub kind: Kind,
+    /// Who proposed it.
+    pub operator: String,
+    /// Since when it waits, in microseconds from 1970.
+    pub since: i64,
+    /// The learner it is about.
+    pub learner: Option<KeyId>,
+    /// The registration it is about, where it names one.
+    pub registration: Option<RegistrationNo>,
+    /// The key by which it is sealed.
+    pub key: Option<KeyId>,
+}
+
 /// See the module's description.
 #[derive(Debug, Default)]
 pub struct Index {
@@ -77,6 +96,8 @@ pub struct Index {
     /// The held rows that were released and not judged again yet, by arrival and line. Almost always empty, so that a row
     /// costs nothing here.
     released: HashMap<(Sequence, u32), u64>,
+    /// Orders that wait for approval, by their entries.
+    proposals: BTreeMap<u64, Proposal>,
     alarms: HashMap<String, OpenAlarm>,
     config: Option<Sequence>,
     scrubbed: Option<LastScrub>,
@@ -109,6 +130,10 @@ impl Index {
             Event::Scrubbed(scrubbed) => {
                 let (sequence, at, faults) = (entry.sequence, entry.recorded_at.0, scrubbed.faults);
                 self.scrubbed = Some(LastScrub { sequence, at, faults });
+            }
+            Event::OrderProposed(order) => self.propose(entry, order),
+            Event::ProposalDecided(decided) => {
+                self.proposals.remove(&decided.proposed.0);
             }
             Event::FileHeld(closed) => self.hold(entry, closed.arrival, None, None),
             Event::RowHeld(row) => {
@@ -172,6 +197,21 @@ impl Index {
         }
     }
 
+    fn propose(&mut self, entry: &Entry, order: &OrderProposed) {
+        // Nobody but an operator orders anything.
+        let Actor::Operator(operator) = &entry.actor else { return };
+        let proposal = Proposal {
+            entry: entry.sequence,
+            kind: order.kind,
+            operator: operator.clone(),
+            since: entry.recorded_at.0,
+            learner: order.learner,
+            registration: order.registration,
+            key: entry.sealed.as_ref().map(|sealed| sealed.key),
+        };
+        self.proposals.insert(entry.sequence.0, proposal);
+    }
+
     fn certificate_moved(&mut self, entry: &Entry) {
         let (Some(effective_on), sequence) = (entry.effective_on, entry.sequence) else { return };
         let (number, leg) = match &entry.event {
@@ -191,6 +231,44 @@ impl Index {
             let place = certificate.moves.partition_point(|earlier| earlier.effective_on <= effective_on);
             certificate.moves.insert(place, moved);
         }
+    }
+
+    /// An index of some entries alone, in the order of the log: for a rehearsal, which need know of few people.
+    pub fn of_some(entries: &[Entry]) -> Self {
+        let mut index = Self::default();
+        for entry in entries {
+            index.apply_alone(entry);
+        }
+        index
+    }
+
+    /// Folds an entry into an index of some, whatever stands before it in the log.
+    pub fn apply_alone(&mut self, entry: &Entry) {
+        self.applied = entry.sequence.0;
+        self.apply(entry);
+    }
+
+    /// Whom a command may be about, or stand against: all whose lives decide what becomes of it.
+    pub fn concerned(&self, command: &Command) -> Vec<KeyId> {
+        let Command { ask, subject, .. } = command;
+        let certificate = match ask {
+            Ask::Dispatch { certificate, .. }
+            | Ask::Return { certificate, .. }
+            | Ask::Redispatch { certificate, .. } => self.learner_by_certificate(certificate),
+            _ => None,
+        };
+        let new = match ask {
+            Ask::Amend { uln, .. } => uln.and_then(|uln| self.people.holder(&uln)),
+            Ask::Alias { uln } => self.people.holder(uln),
+            Ask::Merge { other, .. } => self.other(other).map(|other| other.id),
+            _ => None,
+        };
+        let tokens = [subject.uln, subject.person].into_iter().flatten();
+        let formerly = tokens.filter_map(|token| self.people.formerly(&token).map(|learner| learner.id));
+        let by_uln = subject.uln.and_then(|uln| self.people.holder(&uln));
+        let by_person = subject.person.and_then(|person| self.people.by_person(&person)).map(|learner| learner.id);
+        let by_registration = subject.registration.and_then(|no| self.learner_by_registration(no));
+        [certificate, new, by_uln, by_person, by_registration].into_iter().flatten().chain(formerly).collect()
     }
 
     /// Decides a command by what has been folded so far.
@@ -289,6 +367,16 @@ impl Index {
         let mut held: Vec<_> = self.held.values().cloned().collect();
         held.sort_unstable_by_key(|held| held.held);
         held
+    }
+
+    /// The orders that wait for approval, oldest first.
+    pub fn proposals(&self) -> Vec<Proposal> {
+        self.proposals.values().cloned().collect()
+    }
+
+    /// The order that waits for approval under an entry.
+    pub fn proposal(&self, entry: Sequence) -> Option<&Proposal> {
+        self.proposals.get(&entry.0)
     }
 
     /// The alarms that are not cleared, by name.

@@ -25,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 use bytes::{BUFFER_BYTES, Hashing, In, Out, maybe};
 
 use super::{
-    Held, Index, LastScrub, OpenAlarm,
+    Held, Index, LastScrub, OpenAlarm, Proposal,
     arrivals::Arrival,
     people::{LearnerSlot, RegistrationSlot, StepSlot, Terms},
     ties::{self, Ties},
@@ -76,6 +76,7 @@ struct Rest {
     first: Vec<(Digest, Sequence)>,
     refused: Vec<(String, u64, u64, i64)>,
     held: Vec<Held>,
+    proposals: Vec<Proposal>,
     alarms: Vec<(String, OpenAlarm)>,
     config: Option<Sequence>,
     scrubbed: Option<LastScrub>,
@@ -246,6 +247,7 @@ fn rest(index: &Index) -> Rest {
             .map(|((folder, id), at)| (folder.clone(), id.device, id.number, at.0))
             .collect(),
         held: index.held(),
+        proposals: index.proposals(),
         alarms: index.alarms(),
         config: index.config,
         scrubbed: index.scrubbed,
@@ -342,6 +344,7 @@ fn restore(index: &mut Index, rest: Rest) {
     index.held = rest.held.into_iter().map(|held| (held.held.0, held)).collect();
     let released = index.held.values().filter(|held| held.released);
     index.released = released.filter_map(|held| Some(((held.arrival, held.line?), held.held.0))).collect();
+    index.proposals = rest.proposals.into_iter().map(|waiting| (waiting.entry.0, waiting)).collect();
     index.alarms = rest.alarms.into_iter().collect();
     index.config = rest.config;
     index.scrubbed = rest.scrubbed;

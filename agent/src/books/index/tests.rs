@@ -5,7 +5,7 @@ use daybook_protocol::{
     entry::Actor,
     event::{
         Completion, Encoding, FileId, FileParsed, FileReceived, HeldResolved, Level, Lines, OriginalFiled, Place, Plan,
-        ReceiptIssued, RowHeld, RowRejected, Scrubbed, Totals,
+        ProposalDecided, ReceiptIssued, RowHeld, RowRejected, Scrubbed, Totals,
     },
 };
 
@@ -28,12 +28,16 @@ impl Folded {
     }
 
     fn add_from(&mut self, effective_on: Option<Date>, source: Source, event: Event) -> Sequence {
+        self.add_by(Actor::Agent, effective_on, source, event)
+    }
+
+    fn add_by(&mut self, actor: Actor, effective_on: Option<Date>, source: Source, event: Event) -> Sequence {
         let sequence = Sequence(self.index.applied_through());
         let entry = Entry {
             sequence,
             recorded_at: Timestamp(1),
             effective_on,
-            actor: Actor::Agent,
+            actor,
             source,
             governed_by: Sequence(0),
             findings: Vec::new(),
@@ -53,23 +57,8 @@ impl Folded {
     }
 
     fn receive(&mut self) -> Sequence {
-        let number = self.index.applied_through();
-        self.add(
-            Source::Agent,
-            Event::FileReceived(FileReceived {
-                folder: "a".into(),
-                centre: "C1".into(),
-                brand: String::new(),
-                kind: None,
-                sha256: Digest::of(&number.to_be_bytes()),
-                bytes: 1,
-                file_id: FileId { device: 0, number },
-                modified_at: Timestamp(1),
-                completed_by: Completion::Handed,
-                key: KeyId { epoch: Epoch::FIRST, number: 0 },
-                same_as: None,
-            }),
-        )
+        let received = received(self.index.applied_through());
+        self.add(Source::Agent, Event::FileReceived(received))
     }
 
     fn parse(&mut self, arrival: Sequence) {
@@ -109,6 +98,22 @@ impl Folded {
     }
 }
 
+fn received(number: u64) -> FileReceived {
+    FileReceived {
+        folder: "a".into(),
+        centre: "C1".into(),
+        brand: String::new(),
+        kind: None,
+        sha256: Digest::of(&number.to_be_bytes()),
+        bytes: 1,
+        file_id: FileId { device: 0, number },
+        modified_at: Timestamp(1),
+        completed_by: Completion::Handed,
+        key: KeyId { epoch: Epoch::FIRST, number: 0 },
+        same_as: None,
+    }
+}
+
 fn row_held() -> Event {
     Event::RowHeld(RowHeld { kind: Kind::Withdrawals, learner: None, against: None })
 }
@@ -128,6 +133,31 @@ fn a_released_row_is_held_until_it_is_judged() {
     let rejected = Event::RowRejected(RowRejected { learner: None, against: None });
     folded.add(Source::Row { arrival, line: 2 }, rejected);
     assert_eq!(folded.held(), HashSet::new());
+}
+
+/// Goal: what is proposed waits until it is decided, also in a snapshot, with who proposed it; and whose orders a file holds is known
+/// of a file without a centre only. Method: two proposals of which one is decided; files from an operator's hand.
+#[test]
+fn proposals_and_orders_are_kept_with_their_operators() {
+    let mut folded = Folded::default();
+    let jo = || Actor::Operator("jo".to_owned());
+    let learner = Some(KeyId { epoch: Epoch::FIRST, number: 3 });
+    let order = OrderProposed { kind: Kind::Voids, learner, registration: None };
+    let mut propose = || folded.add_by(jo(), None, Source::Command, Event::OrderProposed(order));
+    let (first, second) = (propose(), propose());
+    let decided = ProposalDecided { proposed: first, entry: None, learner };
+    folded.add_by(jo(), None, Source::Command, Event::ProposalDecided(decided));
+    let [waiting] = &folded.index.proposals()[..] else { unreachable!("one waits") };
+    assert_eq!((waiting.entry, waiting.operator.as_str(), waiting.kind), (second, "jo", Kind::Voids));
+    assert_eq!(folded.reloaded().proposals(), folded.index.proposals());
+    assert_eq!(folded.index.proposal(first), None);
+    for (centre, expected) in [("C1", None), ("", Some("jo"))] {
+        let received = FileReceived { centre: centre.to_owned(), folder: String::new(), ..received(7) };
+        let arrival = folded.add_by(jo(), None, Source::Command, Event::FileReceived(received));
+        let reloaded = folded.reloaded();
+        let known = reloaded.arrival(arrival).expect("an arrival");
+        assert_eq!((known.ordered_by.as_deref(), known.is_seen()), (expected, expected.is_some()), "{centre:?}");
+    }
 }
 
 /// Goal: a person can decide on a held row however many files came after its own. Method: more files than are kept in mind

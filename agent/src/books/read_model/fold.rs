@@ -64,11 +64,14 @@ impl<'a> Fold<'a> {
             Event::CertificateDispatched(_) | Event::CertificateReturned(_) | Event::CertificateRedispatched(_) => {
                 self.certificate(entry)?;
             }
-            Event::RowRejected(_) | Event::UlnAliased(_) => {}
+            Event::RowRejected(_) | Event::OrderProposed(_) | Event::ProposalDecided(_) | Event::UlnAliased(_) => {}
             event if Action::of(event).is_some() => self.step(entry)?,
             _ => return self.office(entry),
         }
-        let is_fact = !matches!(entry.event, Event::RowHeld(_) | Event::RowRejected(_));
+        let is_fact = !matches!(
+            entry.event,
+            Event::RowHeld(_) | Event::RowRejected(_) | Event::OrderProposed(_) | Event::ProposalDecided(_)
+        );
         self.life(entry, entry.event.learner(), is_fact)
     }
 

@@ -77,7 +77,7 @@ pub(super) fn entries(reading: &Reading, asked: &Entries, json: bool, screen: &m
 }
 
 /// What an entry's sealed part says, or why that cannot be had.
-fn revealed(reading: &Reading, entry: &Entry) -> Result<Option<Private>, String> {
+pub(super) fn revealed(reading: &Reading, entry: &Entry) -> Result<Option<Private>, String> {
     let Some(sealed) = &entry.sealed else { return Ok(None) };
     reading.reveal(entry.sequence, sealed).map_err(|error| error.to_string())
 }

@@ -1,7 +1,9 @@
 //! What the commands of `daybook record` have in common: who is meant, what proves it, and who says so.
 
+use std::path::PathBuf;
+
 use clap::Args;
-use daybook_protocol::{date::Date, ids::RegistrationNo};
+use daybook_protocol::{date::Date, field::Kind, ids::RegistrationNo};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::values;
@@ -81,4 +83,23 @@ pub struct Signed {
     /// Anything else to be kept with it
     #[arg(long, value_name = "TEXT")]
     pub notes: Option<String>,
+}
+
+/// Arguments of `record from`.
+#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub struct FromFile {
+    // It is read by the process in which it was typed and handed over, so it is not part of what is sent.
+    /// The file
+    #[arg(value_name = "FILE")]
+    #[serde(skip)]
+    pub file: PathBuf,
+    /// What its rows order
+    #[arg(long, value_name = "KIND", value_parser = values::orders())]
+    pub kind: Kind,
+    /// Record what they come to
+    #[arg(long)]
+    pub apply: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
+    pub by: Operator,
 }

@@ -2,7 +2,7 @@
 
 use daybook_protocol::field::{Field, Kind};
 
-use super::{Carriage, Identity, OtherLearner, Record, Signed, Whose};
+use super::{Carriage, FromFile, Identity, OtherLearner, Record, Signed, Whose};
 
 /// The columns of a row as they fill up.
 #[derive(Default)]
@@ -49,15 +49,26 @@ impl Columns {
 impl Record {
     /// Who signs it, where a name was given.
     pub fn operator(&self) -> Option<&str> {
-        self.signed().operator.operator.as_deref()
+        match self {
+            Self::Approve { by, .. } | Self::From(FromFile { by, .. }) => by.operator.as_deref(),
+            other => other.signed()?.operator.operator.as_deref(),
+        }
     }
 
     /// What else is to be kept with it.
     pub fn notes(&self) -> Option<&str> {
-        self.signed().notes.as_deref()
+        self.signed()?.notes.as_deref()
     }
 
-    fn signed(&self) -> &Signed {
+    /// What a row that says the same is about, or the rows of a file.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::From(from) => Some(from.kind),
+            other => other.row().map(|(kind, _)| kind),
+        }
+    }
+
+    fn signed(&self) -> Option<&Signed> {
         match self {
             Self::Withdraw { by, .. }
             | Self::Reverse { by, .. }
@@ -74,7 +85,9 @@ impl Record {
             | Self::Dispatch { by, .. }
             | Self::Return { by, .. }
             | Self::Redispatch { by, .. }
-            | Self::Clock { by, .. } => by,
+            | Self::Decline { by, .. }
+            | Self::Clock { by, .. } => Some(by),
+            Self::From(_) | Self::Proposals | Self::Approve { .. } => None,
         }
     }
 
@@ -144,8 +157,10 @@ impl Record {
                 let row = row.put(Field::CertificateNo, certificate).put(Field::DispatchedOn, on).carriage(carriage);
                 (Kind::Redispatches, row.maybe(Field::Evidence, evidence.as_ref()).put(Field::Reason, reason))
             }
-            Self::Clock { .. } => return None,
+            Self::From(_) | Self::Proposals | Self::Approve { .. } | Self::Decline { .. } | Self::Clock { .. } => {
+                return None;
+            }
         };
-        Some((kind, row.maybe(Field::Notes, self.signed().notes.as_ref()).0))
+        Some((kind, row.maybe(Field::Notes, self.notes().as_ref()).0))
     }
 }

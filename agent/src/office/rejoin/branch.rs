@@ -33,12 +33,14 @@ pub(super) struct Item {
 }
 
 pub(super) enum What {
-    /// A file that arrived; the receipt is the latest that the branch issued about it.
-    Arrival { received: FileReceived, name: String, receipt: Option<Sequence> },
+    /// A file that arrived, from an operator's hand or by itself; the receipt is the latest that the branch issued about it.
+    Arrival { received: FileReceived, operator: Option<String>, name: String, receipt: Option<Sequence> },
     /// A receipt about a file whose arrival is in both.
     Answered { arrival: Sequence, receipt: Sequence },
     /// An operator's order, as the row that would say the same; `None` where what was sealed of it cannot be opened.
     Order { operator: String, event: &'static str, row: Option<(Kind, orders::Named)> },
+    /// An operator's order that waited there for another one's approval.
+    Proposal { operator: String, kind: Kind },
     /// An operator's word on what was held.
     Ruling { held: Sequence, word: Word, operator: String, reason: String },
 }
@@ -181,7 +183,7 @@ impl Reading<'_> {
             Event::FileReceived(received) => {
                 let name = self.reveal(entry).and_then(|private| private.value(Field::FileName).map(str::to_owned));
                 let name = name.unwrap_or_else(|| format!("arrival-{}", entry.sequence));
-                Some(What::Arrival { received: received.clone(), name, receipt: None })
+                Some(What::Arrival { received: received.clone(), operator, name, receipt: None })
             }
             Event::ReceiptIssued(issued) => {
                 let place = self.found.items.binary_search_by_key(&issued.arrival, |item| item.at).ok();
@@ -191,6 +193,14 @@ impl Reading<'_> {
                     return None;
                 }
                 Some(What::Answered { arrival: issued.arrival, receipt: issued.receipt })
+            }
+            Event::OrderProposed(order) => operator.map(|operator| What::Proposal { operator, kind: order.kind }),
+            Event::ProposalDecided(decided) => {
+                // What it came to is an order of its own.
+                if let Ok(place) = self.found.items.binary_search_by_key(&decided.proposed, |item| item.at) {
+                    self.found.items.remove(place);
+                }
+                None
             }
             Event::HeldReleased(resolved) => ruling(resolved.held, Word::Release),
             Event::HeldRefused(resolved) => ruling(resolved.held, Word::Refuse),
