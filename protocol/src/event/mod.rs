@@ -1,8 +1,8 @@
 //! The events: what happened, in the field's words (DOMAIN.md section 5). Only clear facts stand here: ids of ours, codes,
 //! dates. Whatever is personal goes into the sealed part of the entry.
 //!
-//! The order of variants and of fields is the format. A variant is never changed or removed: a new version of an event is
-//! a new variant at the end. Where a number stands beside a variant, it is that.
+//! The order of variants and of fields is the format: a variant is encoded by its place. None is ever changed or removed: a new
+//! version of an event is a new variant at the end.
 
 mod arrival;
 mod certificate;
@@ -35,7 +35,6 @@ use crate::{
 /// What an entry records.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[serde(tag = "type")]
-#[repr(u8)]
 pub enum Event {
     /// The first entry of every log.
     LogOpened(LogOpened),
@@ -96,25 +95,25 @@ pub enum Event {
     /// What follows takes the place of an entry of the branch that was given up.
     JudgedAgain(JudgedAgain),
     /// A withdrawal was undone: the learner is enrolled again.
-    WithdrawalReversed(WithdrawalReversed) = 30,
+    WithdrawalReversed(WithdrawalReversed),
     /// A deferral was extended.
-    DeferralExtended(DeferralExtended) = 31,
+    DeferralExtended(DeferralExtended),
     /// A registration was made in error: it never was.
-    RegistrationVoided(RegistrationVoided) = 32,
+    RegistrationVoided(RegistrationVoided),
     /// All that a qualification asks for was achieved.
-    QualificationCompleted(QualificationCompleted) = 33,
+    QualificationCompleted(QualificationCompleted),
     /// A registration ended, and another at another centre or for another qualification took its place.
-    RegistrationTransferred(RegistrationTransferred) = 36,
+    RegistrationTransferred(RegistrationTransferred),
     /// Two learners turned out to be one person.
-    LearnersMerged(LearnersMerged) = 38,
+    LearnersMerged(LearnersMerged),
     /// They turned out not to be.
-    LearnersUnmerged(LearnersUnmerged) = 39,
+    LearnersUnmerged(LearnersUnmerged),
     /// A learner has another ULN too.
-    UlnAliased(UlnAliased) = 42,
+    UlnAliased(UlnAliased),
     /// An operator ordered what takes effect once another one approves it.
-    OrderProposed(OrderProposed) = 40,
+    OrderProposed(OrderProposed),
     /// What was proposed was approved or declined.
-    ProposalDecided(ProposalDecided) = 41,
+    ProposalDecided(ProposalDecided),
 }
 
 impl Event {
