@@ -58,11 +58,13 @@ pub enum Field {
     FileName,
     /// A row as it stood in its file, where no column can be trusted.
     Line,
+    /// What a row of a mixed file is: an enrolment, a withdrawal and so on.
+    Fact,
 }
 
 impl Field {
     /// Every field, in the order of their tags.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::Uln,
         Self::RegistrationNo,
         Self::CentreRef,
@@ -108,6 +110,7 @@ impl Field {
         Self::LastAttendedOn,
         Self::FileName,
         Self::Line,
+        Self::Fact,
     ];
 
     /// The column's name in output and in configuration, such as `date_of_birth`.
@@ -158,6 +161,7 @@ impl Field {
             Self::LastAttendedOn => "last_attended_on",
             Self::FileName => "file_name",
             Self::Line => "line",
+            Self::Fact => "fact",
         }
     }
 }
@@ -168,7 +172,7 @@ impl std::fmt::Display for Field {
     }
 }
 
-/// What a file is about (DOMAIN.md 5.2). The order is the format.
+/// What a file is about (DOMAIN.md 5.2). The order is the format; where a number stands beside a kind, it is that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -196,11 +200,13 @@ pub enum Kind {
     Voids,
     /// Qualifications completed: by an operator only, while results are kept elsewhere.
     Completions,
+    /// Facts of several kinds, each row saying of which it is: learning deliveries of an Individualised Learner Record.
+    Mixed = 20,
 }
 
 impl Kind {
     /// Every kind, in the order of their tags.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Enrolments,
         Self::Amendments,
         Self::Withdrawals,
@@ -213,6 +219,7 @@ impl Kind {
         Self::Extensions,
         Self::Voids,
         Self::Completions,
+        Self::Mixed,
     ];
 
     /// The kind's name in output, in configuration and on the command line.
@@ -230,12 +237,13 @@ impl Kind {
             Self::Extensions => "extensions",
             Self::Voids => "voids",
             Self::Completions => "completions",
+            Self::Mixed => "mixed",
         }
     }
 
     /// Whether files ask for it; the others only an operator does (DOMAIN.md 3.2).
     pub fn is_in_files(self) -> bool {
-        self <= Self::Redispatches
+        self <= Self::Redispatches || self == Self::Mixed
     }
 }
 
@@ -250,7 +258,7 @@ impl std::str::FromStr for Kind {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| crate::ids::ParseIdError {
             text: text.to_owned(),
-            what: "a kind of file (enrolments, amendments, withdrawals, deferrals, resumptions, dispatches, returns, redispatches)",
+            what: "a kind of file (enrolments, amendments, withdrawals, deferrals, resumptions, dispatches, returns, redispatches, mixed)",
         })
     }
 }
@@ -259,7 +267,8 @@ impl std::str::FromStr for Kind {
 mod tests {
     use super::*;
 
-    /// Goal: no tag moves and no name is given twice. Method: every field's place in `ALL` is its tag.
+    /// Goal: no tag moves and no name is given twice. Method: every field's place in `ALL` is its tag, and every kind's but that
+    /// of those with a number of their own.
     #[test]
     fn tags_are_places() {
         for (place, field) in Field::ALL.into_iter().enumerate() {
@@ -267,7 +276,7 @@ mod tests {
             assert_eq!(serde_json::to_value(field).expect("serializes"), field.name());
         }
         for (place, kind) in Kind::ALL.into_iter().enumerate() {
-            assert_eq!(kind as usize, place, "{kind}");
+            assert_eq!(kind as usize, if kind == Kind::Mixed { 20 } else { place }, "{kind}");
             assert_eq!(kind.name().parse(), Ok(kind));
             assert_eq!(serde_json::to_value(kind).expect("serializes"), kind.name());
         }

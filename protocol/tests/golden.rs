@@ -302,6 +302,18 @@ fn plans_of_workbooks() {
     hold("workbooks.txt", &found);
 }
 
+/// Goal: the plan of a learner record has its own bytes for ever: kind, encoding and the column of facts. Method: golden file.
+#[test]
+fn plans_of_learner_records() {
+    let columns = vec![Some(Field::Fact), Some(Field::Uln), None];
+    let plan = Plan { kind: Kind::Mixed, encoding: Encoding::Ilr, delimiter: b',', columns, ..plan() };
+    let lines = Lines { header: 1, title: 0, blank: 0, total: 0, note: 3, row: 251 };
+    let entry = bare(300, Event::FileParsed(FileParsed { arrival: Sequence(40), plan, lines }));
+    let bytes = entry.encode().expect("encodes");
+    assert_eq!(Entry::decode(&bytes), Ok(entry));
+    hold("learner_records.txt", &BTreeMap::from([("ilr".to_owned(), bytes)]));
+}
+
 /// Goal: the bytes of every message and of the hello never change. Method: golden file, and each decodes to what it was.
 #[test]
 fn wire_messages() {

@@ -55,7 +55,9 @@ impl Office {
         };
         findings.extend(rows.findings());
         findings.extend(survey.finish(&self.config.policy));
-        if self.folder(state).is_some_and(|folder| !folder.expects(plan.kind)) {
+        // A learner record is what it is, whatever it was said to be.
+        let unexpected = state.received.kind.is_some_and(|said| said != plan.kind);
+        if unexpected || self.folder(state).is_some_and(|folder| !folder.expects(plan.kind)) {
             findings.push(Code::KIND_NOT_ALLOWED.into());
         }
         let lines = rows.lines();

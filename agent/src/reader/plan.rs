@@ -4,7 +4,7 @@
 use std::io;
 
 use daybook_protocol::{
-    event::Plan,
+    event::{Encoding, Plan},
     finding::{Code, Finding, Severity},
 };
 
@@ -28,6 +28,8 @@ const HEADER_HITS_MIN: usize = 2;
 pub fn plan(open: &dyn Fn() -> io::Result<Source>, wanted: &Wanted) -> Result<Planned, ReadError> {
     let surveyed = survey(open)?;
     let layout = lay_out(&surveyed, wanted)?;
+    // The headings of a learner record are ours, and say what its facts are whatever its sender says.
+    let wanted = if surveyed.encoding == Encoding::Ilr { &Wanted::default() } else { wanted };
     let mut mapped = header::map(&layout.header, wanted);
     mapped.findings.extend(surveyed.findings.iter().copied().map(Finding::from));
     let wrong = mapped.findings.iter().filter(|finding| finding.code.severity() == Severity::Error);
@@ -65,10 +67,11 @@ struct Layout {
 
 fn lay_out(surveyed: &Surveyed, wanted: &Wanted) -> Result<Layout, ReadError> {
     let workbook = surveyed.encoding.is_workbook();
-    let hint = delimiter_hint(&surveyed.head).filter(|_| !workbook);
+    let rendered = surveyed.encoding.is_rendered();
+    let hint = delimiter_hint(&surveyed.head).filter(|_| !rendered);
     let delimiters = match hint {
         // This is how its rows were rendered.
-        _ if workbook => vec![b','],
+        _ if rendered => vec![b','],
         Some(letter) => DELIMITERS.into_iter().filter(|known| char::from(*known) == letter).collect(),
         None => DELIMITERS.to_vec(),
     };
@@ -90,7 +93,7 @@ fn lay_out(surveyed: &Surveyed, wanted: &Wanted) -> Result<Layout, ReadError> {
             Ok(Layout { delimiter: best.delimiter, header, header_line })
         }
         // What went beyond a limit by another delimiter was separated by it.
-        _ if best.columns < 2 && !workbook => {
+        _ if best.columns < 2 && !rendered => {
             let beyond = tried.into_iter().filter_map(|tried| tried.stopped).find(ReadError::is_beyond);
             Err(beyond.unwrap_or_else(|| not_separated("none found")))
         }
@@ -143,8 +146,8 @@ impl Tried {
                     tried.stopped = Some(error);
                     break;
                 }
-                // The rows of a sheet have their own limit, which was looked at.
-                Ok(true) | Err(_) if surveyed.encoding.is_workbook() => break,
+                // What is rendered has its own limit, which was looked at.
+                Ok(true) | Err(_) if surveyed.encoding.is_rendered() => break,
                 Ok(true) | Err(_) => {
                     let detail = "a row is beyond the limit; look there for a quotation mark that is never closed";
                     tried.stopped = Some(ReadError::refused(Code::TOO_LARGE, detail));

@@ -247,6 +247,7 @@ const SURE: &[(Field, &[&str])] = &[
             "lastdayofattendance",
         ],
     ),
+    (Field::Fact, &["fact"]),
 ];
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ struct Table {
 pub(super) fn csv(data: &[u8]) {
     let Some((how, file)) = data.split_first() else { return };
     let wanted = Wanted { kind: Kind::ALL.get(usize::from(how & 15)).copied(), header_map: &[] };
-    let Some(planned) = plan(file, &wanted).filter(|planned| !planned.plan.encoding.is_workbook()) else { return };
+    let Some(planned) = plan(file, &wanted).filter(|planned| !planned.plan.encoding.is_rendered()) else { return };
     let plan = &planned.plan;
     let mut seen = Desk::new(plan.kind);
     let table = read(open(file, usize::MAX), plan, &mut |row| seen.row(row, &plan.columns));
@@ -91,8 +91,10 @@ fn plan(file: &[u8], wanted: &Wanted) -> Option<Planned> {
         Err(ReadError::Io(error)) => unreachable!("the bytes can be had: {error}"),
     };
     assert!(worst(&planned.findings) < Some(Severity::Error), "{:?}", planned.findings);
-    let Plan { kind, columns, header_line, .. } = &planned.plan;
-    assert!(wanted.kind.is_none_or(|wanted| wanted == *kind) && *header_line >= 1 && columns.len() <= COLUMNS_MAX);
+    let Plan { kind, columns, header_line, encoding, .. } = &planned.plan;
+    // A learner record is what it is, whatever it was said to be.
+    let as_wanted = wanted.kind.is_none_or(|wanted| wanted == *kind) || *encoding == Encoding::Ilr;
+    assert!(as_wanted && *header_line >= 1 && columns.len() <= COLUMNS_MAX);
     for field in Field::ALL {
         assert!(columns.iter().filter(|column| **column == Some(field)).count() <= 1, "{field} twice");
     }
@@ -195,7 +197,7 @@ fn text(file: &[u8], encoding: Encoding) -> String {
         Encoding::Utf16Le => encoding_rs::UTF_16LE,
         Encoding::Utf16Be => encoding_rs::UTF_16BE,
         Encoding::Windows1252 => encoding_rs::WINDOWS_1252,
-        Encoding::Xlsx | Encoding::Xls | Encoding::Ods => unreachable!("no text"),
+        Encoding::Xlsx | Encoding::Xls | Encoding::Ods | Encoding::Ilr => unreachable!("no text"),
     };
     let (text, wrong) = encoding.decode_with_bom_removal(file);
     assert!(!wrong, "some bytes are not of the encoding that the plan names");

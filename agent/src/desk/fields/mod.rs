@@ -16,6 +16,7 @@ mod certificate;
 mod contact;
 mod dates;
 mod enrolment;
+mod mixed;
 mod names;
 mod private;
 mod qualification;
@@ -150,8 +151,11 @@ fn check(kind: Kind, cells: &dyn Cells, context: &Context) -> (Vec<Finding>, Opt
         Kind::Voids => registration::ruled(&mut row, Ask::Void),
         Kind::Completions => registration::ruled(&mut row, Ask::Complete),
         Kind::Extensions => registration::extend(&mut row),
+        Kind::Mixed => mixed::ask(&mut row),
     };
-    if let Err(field) = private::fits(kind, cells) {
+    // What is sealed of a row depends on what it asks for.
+    let own = asked.as_ref().map_or(kind, |asked| asked.ask.kind());
+    if let Err(field) = private::fits(own, cells) {
         row.found(Code::VALUE_LONG, field);
     }
     let mut findings = row.findings;
@@ -184,7 +188,7 @@ pub fn look_at(kind: Kind, cells: &dyn Cells, context: &Context) -> (Vec<Finding
 pub fn read(kind: Kind, cells: &dyn Cells, context: &Context) -> Result<Command, Rejected> {
     match check(kind, cells, context) {
         (findings, Some(Asked { ask, subject, effective_on })) => {
-            let private = private::of_accepted(kind, cells);
+            let private = private::of_accepted(ask.kind(), cells);
             Ok(Command { ask, subject, effective_on, findings, private })
         }
         (findings, None) if cells.shifted() => Err(Rejected { findings, private: private::of_shifted(cells) }),
