@@ -28,18 +28,18 @@ impl Read for Pieces {
     }
 }
 
-fn open(file: &[u8], most: usize) -> Source {
+pub(super) fn open(file: &[u8], most: usize) -> Source {
     Box::new(Pieces { rest: io::Cursor::new(file.to_vec()), most })
 }
 
 /// All that the reader says of a file by its plan.
 #[derive(Debug, PartialEq)]
-struct Table {
+pub(super) struct Table {
     /// Line and cells of each row.
-    rows: Vec<(u32, Vec<String>)>,
-    lines: Lines,
+    pub(super) rows: Vec<(u32, Vec<String>)>,
+    pub(super) lines: Lines,
     /// Why it ended before the end.
-    refused: Option<Vec<Finding>>,
+    pub(super) refused: Option<Vec<Finding>>,
 }
 
 /// A file, behind a byte that says what kind it is to be (its low half) and in which pieces it is read (its high half).
@@ -80,7 +80,8 @@ pub(super) fn csv(data: &[u8]) {
     }
 }
 
-fn plan(file: &[u8], wanted: &Wanted) -> Option<Planned> {
+/// How a file is to be read; nothing where it is refused, which has a reason.
+pub(super) fn plan(file: &[u8], wanted: &Wanted) -> Option<Planned> {
     let planned = match reader::plan(&|| Ok(open(file, usize::MAX)), wanted) {
         Ok(planned) => planned,
         Err(ReadError::Refused { findings, detail }) => {
@@ -101,7 +102,8 @@ fn plan(file: &[u8], wanted: &Wanted) -> Option<Planned> {
     Some(planned)
 }
 
-fn read(source: Source, plan: &Plan, each: &mut dyn FnMut(Row<'_>)) -> Table {
+/// Reads a file by its plan.
+pub(super) fn read(source: Source, plan: &Plan, each: &mut dyn FnMut(Row<'_>)) -> Table {
     let mut rows = reader::rows(source, plan);
     let mut table = Table { rows: Vec::new(), lines: Lines::default(), refused: None };
     loop {
@@ -123,7 +125,7 @@ fn read(source: Source, plan: &Plan, each: &mut dyn FnMut(Row<'_>)) -> Table {
 }
 
 /// What is asked of the desk by the rows of a file, as far as that goes without any state.
-struct Desk {
+pub(super) struct Desk {
     kind: Kind,
     policy: Policy,
     survey: Survey,
@@ -131,11 +133,11 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(kind: Kind) -> Self {
+    pub(super) fn new(kind: Kind) -> Self {
         Self { kind, policy: Policy::default(), survey: Survey::new(kind), rows: 0 }
     }
 
-    fn row(&mut self, row: Row<'_>, columns: &[Option<Field>]) {
+    pub(super) fn row(&mut self, row: Row<'_>, columns: &[Option<Field>]) {
         self.rows += 1;
         for field in Field::ALL {
             let value = row.value(field);
@@ -160,7 +162,7 @@ impl Desk {
         self.survey.add(&cells, &looked);
     }
 
-    fn finish(&self, rows: u64) {
+    pub(super) fn finish(&self, rows: u64) {
         assert_eq!(self.rows, rows);
         let findings = self.survey.finish(&self.policy);
         assert_eq!(rows == 0, findings.contains(&Code::NO_ROWS.into()));
