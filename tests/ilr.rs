@@ -153,7 +153,8 @@ fn states() -> Fixture {
         learner("2000000001", "Programme", &delivery("ZPROG001", 1, "", "")),
         of("5555555554", "Silent", 3, "2026-01-20", ""),
     ];
-    let verdicts = [2, 3, 4, 5, 6, 7, 8, 10, 11].map(|line| (line, if line == 8 || line == 11 { "rejected" } else { "accepted" }));
+    let verdicts =
+        [2, 3, 4, 5, 6, 7, 8, 10, 11].map(|line| (line, if line == 8 || line == 11 { "rejected" } else { "accepted" }));
     Fixture { verdicts: verdicts.to_vec(), ..Fixture::other("ilr.xml", &message(&learners)) }
 }
 
@@ -227,7 +228,8 @@ fn a_record_is_followed_by_others() {
     let withdrawn = state(&desk, "1000000027");
     assert_eq!((&withdrawn["state"], &withdrawn["since"]), (&"WITHDRAWN".into(), &"2026-02-02".into()), "{withdrawn}");
 
-    let name = desk.names("receipts").into_iter().find(|name| name.ends_with("_ilr_resend.csv")).expect("rejected rows");
+    let name =
+        desk.names("receipts").into_iter().find(|name| name.ends_with("_ilr_resend.csv")).expect("rejected rows");
     let text = fs::read_to_string(desk.folder.join("receipts").join(name)).expect("text");
     let mut rows = csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let headings = rows.headers().expect("a heading").clone();

@@ -78,11 +78,9 @@ fn sound(kind: Kind) -> Vec<(Field, &'static str)> {
             (Field::DispatchedOn, "2026-11-20"),
             (Field::Address, "1 High Street"),
         ],
-        Kind::Mixed => &[
-            (Field::Fact, "withdrawal"),
-            (Field::WithdrawalDate, "2026-10-16"),
-            (Field::WithdrawalReason, "3"),
-        ],
+        Kind::Mixed => {
+            &[(Field::Fact, "withdrawal"), (Field::WithdrawalDate, "2026-10-16"), (Field::WithdrawalReason, "3")]
+        }
     };
     PERSON.iter().chain(own).copied().collect()
 }

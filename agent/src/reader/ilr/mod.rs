@@ -140,9 +140,7 @@ fn stopped(error: Error, at: u64) -> Stop {
             Ok(Beyond) => too_large(format!("a token is longer than {TOKEN_BYTES_MAX} bytes at byte {at}")),
             Err(error) => Stop::Io(error),
         },
-        Error::Encoding(_) => {
-            Refusal::new(Code::ENCODING_UNKNOWN, format!("the XML is not UTF-8 at byte {at}")).into()
-        }
+        Error::Encoding(_) => Refusal::new(Code::ENCODING_UNKNOWN, format!("the XML is not UTF-8 at byte {at}")).into(),
         _ => broken(format!("the XML is not well formed at byte {at}")),
     }
 }

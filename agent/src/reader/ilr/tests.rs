@@ -154,7 +154,9 @@ fn what_is_no_record_is_refused() {
     }
     let bytes = good.replace("O&apos;", "\u{1}").into_bytes();
     let bytes: Vec<u8> = bytes.into_iter().map(|byte| if byte == 1 { 0xE9 } else { byte }).collect();
-    let refused = read_all(&bytes).map_err(|error| matches!(error, ReadError::Refused { findings, .. } if findings == [Code::ENCODING_UNKNOWN.into()]));
+    let refused = read_all(&bytes).map_err(
+        |error| matches!(error, ReadError::Refused { findings, .. } if findings == [Code::ENCODING_UNKNOWN.into()]),
+    );
     assert_eq!(refused.map(|_| ()), Err(true), "it is not UTF-8");
 }
 
@@ -198,7 +200,10 @@ fn an_error_of_the_source_is_told_as_such() {
     let xml = message(&learner("")).replace("</Message>\n", "");
     let source = Box::new(Failing(Cursor::new(xml.into_bytes())));
     let read = Rendered::new(source, Encoding::Ilr, Told::default()).read_to_string(&mut String::new());
-    assert_eq!(read.map_err(|error| (error.kind(), error.to_string())), Err((io::ErrorKind::TimedOut, "the disk is away".into())));
+    assert_eq!(
+        read.map_err(|error| (error.kind(), error.to_string())),
+        Err((io::ErrorKind::TimedOut, "the disk is away".into()))
+    );
 }
 
 proptest! {
