@@ -100,7 +100,6 @@ pub(super) fn is_ilr(text: &[u8]) -> bool {
 /// Writes the facts of a learner record, as they come.
 pub(super) fn read(source: Source, told: &Told, lines: &mut Lines<'_>) -> Result<(), Stop> {
     let mut xml = Reader::from_reader(Bounded::new(source));
-    xml.config_mut().expand_empty_elements = true;
     let mut record = Record::new(told, lines);
     record.line(&HEADINGS)?;
     let mut buffer = Vec::new();
@@ -110,6 +109,10 @@ pub(super) fn read(source: Source, told: &Told, lines: &mut Lines<'_>) -> Result
         match xml.read_event_into(&mut buffer) {
             Ok(Event::Start(tag)) => record.open(&tag)?,
             Ok(Event::End(_)) => record.close()?,
+            Ok(Event::Empty(tag)) => {
+                record.open(&tag)?;
+                record.close()?;
+            }
             Ok(Event::Text(text)) => record.text(&text.xml10_content())?,
             Ok(Event::CData(text)) => record.text(&text.xml10_content())?,
             Ok(Event::GeneralRef(name)) => record.text(&resolved(&name)?)?,
