@@ -131,8 +131,8 @@ fn resolved(name: &BytesRef<'_>) -> Result<Cow<'static, str>, Stop> {
     }
     match name.resolve_char_ref() {
         Ok(Some(letter)) => Ok(letter.to_string().into()),
-        Ok(None) => Err(declares("an entity of its own")),
-        Err(_) => Err(broken("a reference stands for no character")),
+        Ok(None) if !name.is_empty() => Err(declares("an entity of its own")),
+        Ok(None) | Err(_) => Err(broken("a reference stands for no character")),
     }
 }
 
