@@ -166,8 +166,8 @@ fn limits_hold() {
     let of_family = |text: &str| message(&format!("<Learner><FamilyName>{text}</FamilyName></Learner>"));
     let nested = |depth: usize| message(&format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth)));
     let wide = |count: usize| {
-        let attributes: String = (0..count).map(|place| format!(" a{place}=\"\"")).collect();
-        message(&format!("<a{attributes}/>"))
+        let attributes: Vec<String> = (0..count).map(|place| format!("a{place}=\"\"")).collect();
+        message(&format!("<a {}/>", attributes.join(" ")))
     };
     let comment = |bytes: usize| message(&format!("<!--{}-->", "x".repeat(bytes)));
     for (good, bad) in [
