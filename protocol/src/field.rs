@@ -166,6 +166,24 @@ impl Field {
     }
 }
 
+impl Field {
+    /// Whether files have it as a column; the others are notes of ours.
+    pub fn is_column(self) -> bool {
+        !matches!(self, Self::FileName | Self::Line)
+    }
+}
+
+impl std::str::FromStr for Field {
+    type Err = crate::ids::ParseIdError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = Self::ALL.into_iter().find(|field| field.name() == text && field.is_column());
+        named.ok_or_else(|| crate::ids::ParseIdError {
+            text: text.to_owned(),
+            what: "a column, such as uln or date_of_birth",
+        })
+    }
+}
+
 impl std::fmt::Display for Field {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())

@@ -13,9 +13,9 @@ use daybook_protocol::{
         Alarm, AmendmentClass, ArrivalRefused, CertificateDispatched, CertificateRedispatched, CertificateReturned,
         Completion, ConfigAdopted, DeferralExtended, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed,
         FileProcessed, FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended,
-        LearnerEnrolled, LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OriginalFiled,
-        PersonTokens, Place, Plan, QualificationCompleted, ReceiptIssued, Refusal, RegistrationVoided, ReturnReason,
-        RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, WithdrawalReason, WithdrawalReversed,
+        LearnerEnrolled, LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, MappingLearned,
+        OriginalFiled, PersonTokens, Place, Plan, QualificationCompleted, ReceiptIssued, Refusal, RegistrationVoided,
+        ReturnReason, RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, WithdrawalReason, WithdrawalReversed,
     },
     field::{Field, Kind},
     finding::{Code, Finding},
@@ -183,6 +183,15 @@ fn numbered_events() -> Vec<(usize, Event)> {
         (31, Event::DeferralExtended(DeferralExtended { registration, learner, resume_by, ordinal: 2 })),
         (32, Event::RegistrationVoided(RegistrationVoided { registration, learner })),
         (33, Event::QualificationCompleted(QualificationCompleted { registration, learner })),
+        (
+            37,
+            Event::MappingLearned(MappingLearned {
+                held: Sequence(44),
+                centre: "RIVER1".into(),
+                field: Field::WithdrawalReason,
+                of_value: true,
+            }),
+        ),
     ]
 }
 
@@ -282,7 +291,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 33, "every event is here");
+    assert_eq!(found.len(), 2 * 34, "every event is here");
     hold("entries.txt", &found);
 }
 

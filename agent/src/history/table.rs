@@ -214,6 +214,7 @@ fn about(event: &Event) -> String {
         }
         Event::RowDuplicate(event) => format!("repeats entry {}", event.first),
         Event::HeldReleased(event) | Event::HeldRefused(event) => format!("what entry {} held", event.held),
+        Event::MappingLearned(event) => format!("{} in the file that entry {} held", event.field, event.held),
         _ => String::new(),
     }
 }

@@ -37,7 +37,7 @@ pub use self::{
     block::Block,
     header::normalise,
     ilr::{ATTRIBUTES_MAX, DEPTH_MAX, TOKEN_BYTES_MAX, VALUE_BYTES_MAX},
-    plan::plan,
+    plan::{Sight, look, plan},
     resend::{HEADINGS as RESEND_HEADINGS, is_dangerous, starts_formula},
     rows::{Row, Rows, rows},
     workbook::{

@@ -81,6 +81,7 @@ struct About {
 fn about(reading: &Reading, entry: &Entry) -> Result<About, ReportError> {
     let (held, verb) = match &entry.event {
         Event::HeldReleased(event) | Event::HeldRefused(event) => (event.held, true),
+        Event::MappingLearned(event) => (event.held, true),
         _ => (entry.sequence, false),
     };
     let subject = if verb { reading.entry(held)? } else { None };

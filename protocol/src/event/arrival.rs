@@ -310,6 +310,20 @@ pub struct OriginalFiled {
     pub place: Place,
 }
 
+/// Fields of [`super::Event::MappingLearned`]. Sealed under the file's key, since a stranger wrote it: the heading, or the value and
+/// what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct MappingLearned {
+    /// The `FileHeld` of the file that it was learned from, which is read anew.
+    pub held: Sequence,
+    /// The centre for whose files it holds from here on.
+    pub centre: String,
+    /// What the heading means, or the column in which the value stands.
+    pub field: Field,
+    /// Whether it is about a value, and not about a heading.
+    pub of_value: bool,
+}
+
 /// Fields of [`super::Event::HeldReleased`] and [`super::Event::HeldRefused`]. Sealed: the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct HeldResolved {

@@ -14,8 +14,8 @@ use serde::Serialize;
 
 pub use arrival::{
     ArrivalRefused, Completion, Encoding, FileClosed, FileId, FileParsed, FileProcessed, FileReceived, HeldResolved,
-    Level, Lines, OriginalFiled, Place, Plan, ReceiptIssued, Refusal, RowDuplicate, RowHeld, RowRejected, Totals,
-    Verdict,
+    Level, Lines, MappingLearned, OriginalFiled, Place, Plan, ReceiptIssued, Refusal, RowDuplicate, RowHeld,
+    RowRejected, Totals, Verdict,
 };
 pub use certificate::{CertificateDispatched, CertificateRedispatched, CertificateReturned, ReturnReason};
 pub use learner::{
@@ -100,6 +100,8 @@ pub enum Event {
     RegistrationVoided(RegistrationVoided) = 32,
     /// All that a qualification asks for was achieved.
     QualificationCompleted(QualificationCompleted) = 33,
+    /// An operator said what a heading or a value means in the files of a centre.
+    MappingLearned(MappingLearned) = 37,
 }
 
 impl Event {
@@ -139,6 +141,7 @@ impl Event {
             Self::DeferralExtended(_) => "DeferralExtended",
             Self::RegistrationVoided(_) => "RegistrationVoided",
             Self::QualificationCompleted(_) => "QualificationCompleted",
+            Self::MappingLearned(_) => "MappingLearned",
         }
     }
 

@@ -33,7 +33,7 @@ use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
 const MAGIC: [u8; 8] = *b"DBKINDEX";
 /// Raised with every change of the layout; an older snapshot is then ignored.
-const VERSION: u32 = 9;
+const VERSION: u32 = 10;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
 /// A learner's record: key, three tokens, the last registration.
@@ -77,6 +77,7 @@ struct Rest {
     alarms: Vec<(String, OpenAlarm)>,
     config: Option<Sequence>,
     scrubbed: Option<LastScrub>,
+    mappings: Vec<(String, Sequence)>,
     keys: Vec<(Epoch, u32)>,
     latest: Option<Sequence>,
     by_folder: Vec<(String, i64)>,
@@ -245,6 +246,7 @@ fn rest(index: &Index) -> Rest {
         alarms: index.alarms(),
         config: index.config,
         scrubbed: index.scrubbed,
+        mappings: index.mappings.clone(),
         keys: index.keys.iter().map(|(epoch, count)| (*epoch, *count)).collect(),
         latest: index.arrivals.latest,
         by_folder: index.arrivals.by_folder.iter().map(|(folder, at)| (folder.clone(), at.0)).collect(),
@@ -339,6 +341,7 @@ fn restore(index: &mut Index, rest: Rest) {
     index.alarms = rest.alarms.into_iter().collect();
     index.config = rest.config;
     index.scrubbed = rest.scrubbed;
+    index.mappings = rest.mappings;
     index.keys = rest.keys.into_iter().collect();
     index.arrivals.latest = rest.latest;
     index.arrivals.by_folder = rest.by_folder.into_iter().map(|(folder, at)| (folder, Timestamp(at))).collect();

@@ -5,6 +5,7 @@ mod asking;
 mod central;
 mod doing;
 pub(super) mod hold;
+mod mapping;
 mod recovering;
 mod rejoining;
 mod report;
@@ -19,7 +20,7 @@ mod why;
 
 use std::sync::Arc;
 
-use super::{Command, Exit, Files, Globals, Request, Screen, args::Held, failed, files::LocalFiles};
+use super::{Command, Exit, Files, Globals, Request, Screen, failed, files::LocalFiles, held::Held};
 use crate::{
     control::{self, Handler},
     home::Home,
@@ -141,6 +142,7 @@ fn served(
         Command::Held { what: Held::Show { sequence, reveal } } => {
             asking::held_show(office, *sequence, *reveal, json, screen)
         }
+        Command::Held { what: Held::Map(asked) } => mapping::map(office, asked, operator, json, screen),
         Command::Held { what: Held::Release(ruling) } => {
             ruling::rule(office, Word::Release, ruling, operator, json, screen)
         }

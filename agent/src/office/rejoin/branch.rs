@@ -39,6 +39,8 @@ pub(super) enum What {
     Answered { arrival: Sequence, receipt: Sequence },
     /// An operator's order, as the row that would say the same; `None` where what was sealed of it cannot be opened.
     Order { operator: String, event: &'static str, row: Option<(Kind, orders::Named)> },
+    /// What an operator said of a heading or a value in a file that was held.
+    Mapping { operator: String, field: Field },
     /// An operator's word on what was held.
     Ruling { held: Sequence, word: Word, operator: String, reason: String },
 }
@@ -194,6 +196,7 @@ impl Reading<'_> {
             }
             Event::HeldReleased(resolved) => ruling(resolved.held, Word::Release),
             Event::HeldRefused(resolved) => ruling(resolved.held, Word::Refuse),
+            Event::MappingLearned(learned) => operator.map(|operator| What::Mapping { operator, field: learned.field }),
             event => {
                 let (operator, kind) = (operator?, orders::kind_of(event)?);
                 let row = self.reveal(entry).map(|private| (kind, orders::row_of(entry, &private)));
