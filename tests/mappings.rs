@@ -55,6 +55,11 @@ fn a_value_is_learned_from_a_held_file() {
 
     let wrong = desk.ask(&["held", "map", &held, "Nothing=uln"]);
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("is headed"), "{wrong:?}");
+    let said = &desk.json(&["held", "map", &held, "--value", "withdrawal_reason:Gone fishing=Away"])[0];
+    assert_eq!(said["outcome"], "held", "it is asked again where that did not help: {said}");
+    let gone = desk.ask(&["held", "map", &held, "--value", "withdrawal_reason:Gone fishing=OTHER"]);
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("nothing is held under"), "{gone:?}");
+    let held = desk.json(&["held", "list"])[0]["held"].to_string();
     let mapping = ["held", "map", &held, "--value", "withdrawal_reason:gone  FISHING=LEFT_COURSE", "--operator", "jo"];
     let said = &desk.json(&mapping)[0];
     assert_eq!((&said["outcome"], &said["accepted"]), (&"processed".into(), &5.into()), "{said}");
@@ -78,13 +83,20 @@ fn a_value_is_learned_from_a_held_file() {
 /// centre's own reference, and nothing under that for ULNs.
 #[test]
 fn a_heading_is_learned_from_a_held_file() {
-    let (desk, ulns) = enrolled();
+    let (mut desk, ulns) = enrolled();
     let of = |from, text: &str| withdrawals(&ulns, from, "ILLNESS").replacen("ULN,", text, 1);
-    let said = import(&desk, "left.csv", &of(1, "Candidate number,"));
-    assert_eq!(said["outcome"], "held", "{said}");
+    desk.drop_file(Fixture::other("left.csv", &of(1, "Candidate number,")));
+    let mut running = desk.start(&["run"]);
+    desk.until_filed(&mut running);
+    assert_eq!(desk.names("held").len(), 1);
+    // The agent runs on and is asked.
     let held = desk.json(&["held", "list"])[0]["held"].to_string();
     let said = &desk.json(&["held", "map", &held, "candidate NUMBER=uln"])[0];
     assert_eq!((&said["accepted"], said["findings"].to_string().contains("1F-017")), (&5.into(), false), "{said}");
+    assert_eq!(desk.names("held"), Vec::<String>::new(), "the original has left held/");
+    let summaries = desk.names("receipts").into_iter().filter(|name| name.ends_with("_receipt.txt"));
+    assert_eq!(summaries.count(), 2, "one that says it is held, and one that corrects it");
+    running.stop_well();
     let said = import(&desk, "later.csv", &of(0, "Candidate number,"));
     assert_eq!((&said["accepted"], &said["duplicate"]), (&1.into(), &5.into()), "{said}");
     desk.check_handed_log();

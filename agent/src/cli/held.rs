@@ -47,7 +47,7 @@ pub struct Mapping {
     /// A heading of the file and the column that it means, such as "Learner Ref No=uln"
     #[arg(value_name = "HEADING=FIELD", value_parser = values::heading, required_unless_present = "values")]
     pub headings: Vec<(String, Field)>,
-    /// A value as it stands in a column and what it stands for, such as "withdrawal_reason:Left us=LEFT_COURSE"
+    /// A value as it stands in a column, and what it stands for
     #[arg(long = "value", value_name = "FIELD:TEXT=VALUE", value_parser = values::value)]
     pub values: Vec<(Field, String, String)>,
     #[command(flatten)]

@@ -141,3 +141,28 @@ impl Office {
         Ok(reader::look(&open, &wanted, lines_max)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a text is known in another spelling, in its own column only, and what was said first in order counts. Method: a few
+    /// meanings, one of them twice, one of signs alone.
+    #[test]
+    fn what_counts_first_is_meant() {
+        let mut mapping = Mapping::default();
+        assert_eq!(mapping.meant(Field::WithdrawalReason, "Left us"), None);
+        for (text, value) in [("Left us", "LEFT_COURSE"), ("LEFT-US", "OTHER"), ("??", "98")] {
+            mapping.add(Meaning::Value(Field::WithdrawalReason, text.to_owned(), value.to_owned()));
+        }
+        for (field, text, meant) in [
+            (Field::WithdrawalReason, "left  us", Some("LEFT_COURSE")),
+            (Field::WithdrawalReason, "??", Some("98")),
+            (Field::WithdrawalReason, "?", None),
+            (Field::WithdrawalReason, "", None),
+            (Field::Notes, "Left us", None),
+        ] {
+            assert_eq!(mapping.meant(field, text), meant, "{field} {text}");
+        }
+    }
+}

@@ -104,7 +104,7 @@ pub(super) fn beside(sight: &Sight, reveal: bool) -> Vec<String> {
         if reveal {
             let cells = sight.lines.iter().map(|(_, cells)| cells.get(place - 1).map_or("", String::as_str));
             let cells: Vec<String> = cells.map(|cell| format!("{cell:?}")).collect();
-            line.push_str(&format!("{heading:?}: {}", cells.join(", ")));
+            line = format!("{line}{heading:?}: {}", cells.join(", "));
         }
         lines.push(line.trim_end().to_owned());
     }
