@@ -102,6 +102,41 @@ fn a_heading_is_learned_from_a_held_file() {
     desk.check_handed_log();
 }
 
+/// Goal: a file in which a column seems to be missing waits for a person where a column of an unknown heading may be it, and goes back at
+/// once where none can be. Method: ULNs under a heading of the centre's own, mapped; and without them.
+#[test]
+fn a_column_that_may_be_missing_is_asked_about() {
+    let (desk, ulns) = enrolled();
+    let of = |from, heading: &str| withdrawals(&ulns, from, "ILLNESS").replacen("ULN,", heading, 1);
+    let said = import(&desk, "left.csv", &of(0, "Learner key,"));
+    assert_eq!((&said["outcome"], said["findings"].to_string().contains("1F-036")), (&"held".into(), true), "{said}");
+    let held = desk.json(&["held", "list"])[0]["held"].to_string();
+    let shown = desk.told(&["held", "show", &held, "--reveal"]);
+    assert!(shown.contains("passed over") && shown.contains("\"Learner key\": \"1000000019\""), "{shown}");
+    let said = &desk.json(&["held", "map", &held, "Learner key=uln"])[0];
+    assert_eq!(said["accepted"], 6, "{said}");
+    let said = import(&desk, "later.csv", &of(1, "LEARNER KEY,"));
+    assert_eq!(said["duplicate"], 5, "{said}");
+
+    // What stands there is no ULN.
+    let without = of(0, "Colour,").replace("00", "x");
+    let said = import(&desk, "without.csv", &without);
+    assert_eq!(
+        (&said["outcome"], said["findings"].to_string().contains("1F-007")),
+        (&"rejected".into(), true),
+        "{said}"
+    );
+    let said = import(&desk, "released.csv", &of(0, "Another key,"));
+    assert_eq!(said["outcome"], "held", "{said}");
+    let held = desk.json(&["held", "list"])[0]["held"].to_string();
+    let said = &desk.json(&["held", "release", &held, "--reason", "as it is"])[0];
+    assert_eq!(
+        (&said["outcome"], said["findings"].to_string().contains("1F-007")),
+        (&"rejected".into(), true),
+        "{said}"
+    );
+}
+
 /// Goal: a folder's own headings and values are read as its configuration says. Method: a file that could not be read without.
 #[test]
 fn a_folder_has_words_of_its_own() {

@@ -172,6 +172,7 @@ codes! {
     XML_BROKEN = 1033 Error "XML broken or cut short", "The file ends too early, or is not of the form of the ILR. Export it again and send it as it is.";
     XML_DECLARATIONS = 1034 Error "XML with declarations of its own", "The file declares a document type or uses entities, which no ILR has. Export it again and send it as it is.";
     AIMS_PASSED_OVER = 1035 Warning "aims that are no qualifications passed over", "Nothing to do: programmes, units and learners without a qualification are counted as notes, and nothing is recorded of them.";
+    COLUMN_IN_DOUBT = 1036 Query "required column missing, unless one of an unknown heading is it", "A person is looking at the file. Next time, use the heading of our template.";
     REQUIRED_MISSING = 2001 Error "required value missing", "Fill in the column named here.";
     ULN_LENGTH = 2002 Error "ULN not 10 digits", "A ULN has exactly 10 digits and never begins with 0. Take it from the learner's record again; do not add zeros.";
     ULN_CHECK_DIGIT = 2003 Error "ULN check digit wrong", "A digit is mistyped or two are swapped. Take the ULN from the learner's record again.";

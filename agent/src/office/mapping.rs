@@ -8,14 +8,16 @@ use daybook_protocol::{
     entry::{Actor, Private, Source},
     event::{Event, MappingLearned},
     field::Field,
+    finding::{Code, Finding, Severity},
     ids::Sequence,
 };
 
 use super::{Office, OfficeError};
 use crate::{
     books::index::{Arrival, Held},
+    desk,
     journal::Draft,
-    reader::{self, Sight, Wanted, normalise},
+    reader::{self, ReadError, Sight, Wanted, normalise},
 };
 
 /// The longest heading or value that a mapping can be about, and the longest value that it can stand for, in bytes: those of a
@@ -24,6 +26,9 @@ pub const WORDS_BYTES_MAX: usize = 128;
 
 /// The most mappings that are learned for a centre; each is looked up when one of its files is read.
 pub const MAPPINGS_MAX: usize = 1000;
+
+/// So many lines below the header tell what a column may be.
+const LINES_LOOKED_AT: usize = 20;
 
 /// What an operator says of a heading or a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +130,37 @@ impl Office {
             noted.push(self.journal.note(draft)?);
         }
         Ok(noted)
+    }
+
+    /// What was found in a file that is refused, where columns that are missing may be there under headings that nobody knows: then each
+    /// of them is a question for a person, who can say so (`held map`).
+    pub(super) fn in_doubt(&self, state: &Arrival, findings: Vec<Finding>) -> Result<Vec<Finding>, OfficeError> {
+        let errors = || findings.iter().filter(|finding| finding.code.severity() == Severity::Error);
+        let missing: Vec<Field> =
+            errors().filter(|it| it.code == Code::COLUMN_MISSING).filter_map(|it| it.field).collect();
+        if state.released || missing.is_empty() || missing.len() < errors().count() {
+            return Ok(findings);
+        }
+        let sight = match self.sight(state, LINES_LOOKED_AT) {
+            Err(OfficeError::Read(ReadError::Refused { .. })) => return Ok(findings),
+            sight => sight?,
+        };
+        let unknown =
+            (0..).zip(&sight.columns).filter(|(_, (heading, field))| field.is_none() && !key(heading).is_empty());
+        let mut unknown: Vec<usize> = unknown.map(|(place, _)| place).collect();
+        for field in missing {
+            let cells =
+                |place: usize| sight.lines.iter().map(move |(_, cells)| cells.get(place).map_or("", String::as_str));
+            let Some(it) = unknown.iter().position(|place| desk::may_be(field, cells(*place))) else {
+                return Ok(findings);
+            };
+            unknown.remove(it);
+        }
+        let question = |it: &Finding| Finding {
+            code: if it.code == Code::COLUMN_MISSING { Code::COLUMN_IN_DOUBT } else { it.code },
+            ..*it
+        };
+        Ok(findings.iter().map(question).collect())
     }
 
     /// How many mappings were learned for a centre.

@@ -31,11 +31,14 @@ impl Office {
         let wanted = Wanted { kind: state.received.kind, header_map: &mapping.headings };
         let open = || self.original(state).map_err(io::Error::other);
         let planned = reader::plan(&open, &wanted);
-        // Where nothing but a question is in the way the file waits for a person; what they let go on and nobody can read goes
-        // back.
-        let held = planned.as_ref().is_err_and(ReadError::is_question) && !state.released;
         let draft = match planned {
-            Err(ReadError::Refused { findings, .. }) => closing(state, findings, Lines::default(), held),
+            Err(ReadError::Refused { findings, .. }) => {
+                let findings = self.in_doubt(state, findings)?;
+                // Where nothing but a question is in the way the file waits for a person; what they let go on and nobody can read
+                // goes back.
+                let held = worst(&findings) == Some(Severity::Query) && !state.released;
+                closing(state, findings, Lines::default(), held)
+            }
             Err(error) => return Err(error.into()),
             Ok(planned) => self.survey(state, planned, &mapping)?,
         };

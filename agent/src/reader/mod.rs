@@ -30,7 +30,7 @@ use std::io::{self, Read};
 use daybook_protocol::{
     event::Plan,
     field::{Field, Kind},
-    finding::{Code, Finding, Severity, worst},
+    finding::{Code, Finding},
 };
 
 pub use self::{
@@ -107,11 +107,6 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// Whether nothing but a question is in the way: then the file waits for a person rather than go back.
-    pub fn is_question(&self) -> bool {
-        matches!(self, Self::Refused { findings, .. } if worst(findings) == Some(Severity::Query))
-    }
-
     fn refused(code: Code, detail: impl Into<String>) -> Self {
         Self::Refused { findings: vec![code.into()], detail: detail.into() }
     }

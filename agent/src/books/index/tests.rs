@@ -216,7 +216,7 @@ fn a_decided_row_is_told_of_once() {
 fn what_words_mean_is_known() {
     let mut folded = Folded::default();
     let arrival = folded.receive();
-    let hold = |folded: &mut Folded| {
+    let wait = |folded: &mut Folded| {
         let closed = FileClosed { arrival, lines: Lines::default() };
         folded.add(Source::File { arrival }, Event::FileHeld(closed))
     };
@@ -224,7 +224,7 @@ fn what_words_mean_is_known() {
         let (centre, field) = (centre.to_owned(), Field::Uln);
         folded.add(Source::Command, Event::MappingLearned(MappingLearned { held, centre, field, of_value: false }))
     };
-    let held = hold(&mut folded);
+    let held = wait(&mut folded);
     folded.file(arrival);
     assert_eq!(folded.index.arrival(arrival).map(|it| it.stage), Some(Stage::Filed));
     let first = learn(&mut folded, held, "C1");
@@ -235,7 +235,7 @@ fn what_words_mean_is_known() {
         assert_eq!(index.arrival(arrival).map(|it| (it.stage, it.released)), Some((Stage::Received, false)));
         assert_eq!(index.held(), []);
     }
-    let again = hold(&mut folded);
+    let again = wait(&mut folded);
     assert_eq!(folded.index.held().iter().map(|held| held.held).collect::<Vec<_>>(), [again]);
 }
 

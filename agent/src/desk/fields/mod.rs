@@ -16,6 +16,7 @@ mod certificate;
 mod contact;
 mod dates;
 mod enrolment;
+mod guess;
 mod mixed;
 mod names;
 mod private;
@@ -34,7 +35,7 @@ use daybook_protocol::{
 
 pub(super) use self::dates::{Order, order};
 use self::reading::Reading;
-pub use self::same::differs;
+pub use self::{guess::may_be, same::differs};
 use super::{Ask, Command, Policy, Rejected, Subject, Tokenizer};
 
 /// The cells of one row, by what their columns mean.
