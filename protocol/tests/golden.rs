@@ -14,9 +14,9 @@ use daybook_protocol::{
         Completion, ConfigAdopted, DeferralExtended, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed,
         FileProcessed, FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended,
         LearnerEnrolled, LearnerResumed, LearnerWithdrawn, LearnersMerged, LearnersUnmerged, Level, Lines, LogOpened,
-        LogRejoined, OrderProposed, OriginalFiled, PersonTokens, Place, Plan, ProposalDecided, QualificationCompleted,
-        ReceiptIssued, Refusal, RegistrationTransferred, RegistrationVoided, ReturnReason, RowDuplicate, RowHeld,
-        RowRejected, Scrubbed, Totals, UlnAliased, WithdrawalReason, WithdrawalReversed,
+        LogRejoined, MappingLearned, OrderProposed, OriginalFiled, PersonTokens, Place, Plan, ProposalDecided,
+        QualificationCompleted, ReceiptIssued, Refusal, RegistrationTransferred, RegistrationVoided, ReturnReason,
+        RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, UlnAliased, WithdrawalReason, WithdrawalReversed,
     },
     field::{Field, Kind},
     finding::{Code, Finding},
@@ -208,6 +208,12 @@ fn desk_events() -> Vec<Event> {
             entry: Some(Sequence(71_001)),
             learner: None,
         }),
+        Event::MappingLearned(MappingLearned {
+            held: Sequence(44),
+            centre: "RIVER1".into(),
+            field: Field::WithdrawalReason,
+            of_value: true,
+        }),
     ]
 }
 
@@ -307,7 +313,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 39, "every event is here");
+    assert_eq!(found.len(), 2 * 40, "every event is here");
     hold("entries.txt", &found);
 }
 
@@ -325,6 +331,18 @@ fn plans_of_workbooks() {
         found.insert(name.to_owned(), bytes);
     }
     hold("workbooks.txt", &found);
+}
+
+/// Goal: the plan of a learner record has its own bytes for ever: kind, encoding and the column of facts. Method: golden file.
+#[test]
+fn plans_of_learner_records() {
+    let columns = vec![Some(Field::Fact), Some(Field::Uln), None];
+    let plan = Plan { kind: Kind::Mixed, encoding: Encoding::Ilr, delimiter: b',', columns, ..plan() };
+    let lines = Lines { header: 1, title: 0, blank: 0, total: 0, note: 3, row: 251 };
+    let entry = bare(300, Event::FileParsed(FileParsed { arrival: Sequence(40), plan, lines }));
+    let bytes = entry.encode().expect("encodes");
+    assert_eq!(Entry::decode(&bytes), Ok(entry));
+    hold("learner_records.txt", &BTreeMap::from([("ilr".to_owned(), bytes)]));
 }
 
 /// Goal: the bytes of every message and of the hello never change. Method: golden file, and each decodes to what it was.

@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Globals,
     central::Central,
-    record::{Operator, Record},
+    held::Held,
+    record::Record,
     report::Report,
     values::{self, AsOf},
 };
@@ -288,51 +289,12 @@ pub struct Subject {
     pub learner: Option<KeyId>,
 }
 
-/// What can be done with what is held.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Held {
-    /// List what waits for a person
-    #[command(after_help = "Example:\n  daybook held list --json")]
-    List,
-    /// Show one of them and why it waits
-    #[command(after_help = "Example:\n  daybook held show 4711 --reveal")]
-    Show {
-        /// Its entry
-        #[arg(value_parser = values::sequence)]
-        sequence: Sequence,
-        /// Show what is personal too
-        #[arg(long)]
-        reveal: bool,
-    },
-    /// Let some of them go on
-    #[command(after_help = "Example:\n  daybook held release 4711 4712 --reason \"centre confirmed by telephone\"")]
-    Release(Ruling),
-    /// Refuse some of them
-    #[command(after_help = "Example:\n  daybook held refuse 4711 --reason \"sent by mistake, centre will resend\"")]
-    Refuse(Ruling),
-}
-
-/// A person's word on what is held.
-#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
-pub struct Ruling {
-    /// Its entry; what is named together is told together, in one receipt a file
-    #[arg(value_name = "SEQUENCE", value_parser = values::sequence, required = true)]
-    pub sequences: Vec<Sequence>,
-    /// Why
-    #[arg(long, value_name = "TEXT", value_parser = values::words)]
-    pub reason: String,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
-    pub by: Operator,
-}
-
 impl Command {
     /// The operator it names, where it names one.
     pub fn operator(&self) -> Option<&str> {
         match self {
             Self::Record { what } => what.operator(),
-            Self::Held { what: Held::Release(ruling) | Held::Refuse(ruling) } => ruling.by.operator.as_deref(),
+            Self::Held { what } => what.operator(),
             _ => None,
         }
     }

@@ -222,6 +222,10 @@ fn about(event: &Event) -> String {
         }
         Event::OriginalFiled(filed) => format!("file {} to {}", filed.arrival, word(&filed.place)),
         Event::HeldReleased(resolved) | Event::HeldRefused(resolved) => format!("held {}", resolved.held),
+        Event::MappingLearned(learned) => {
+            let what = if learned.of_value { "a value of" } else { "a heading for" };
+            format!("{what} {} at centre {}, held {}", learned.field, printable(&learned.centre), learned.held)
+        }
         Event::RowRejected(row) => against(row.against),
         Event::RowHeld(row) => [row.kind.to_string(), against(row.against)].join(" ").trim_end().to_owned(),
         Event::RowDuplicate(row) => format!("of {}", row.first),

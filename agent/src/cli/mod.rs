@@ -13,6 +13,7 @@ mod figures;
 pub mod files;
 mod follow;
 pub mod globals;
+pub mod held;
 pub mod metrics;
 mod perform;
 pub mod record;

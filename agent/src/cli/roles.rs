@@ -5,7 +5,7 @@
 
 use daybook_protocol::field::Kind;
 
-use super::{Command, args::Held, central::Central, record::Record};
+use super::{Command, central::Central, held::Held, record::Record};
 use crate::{
     config::Config,
     operators::{Role, User, words},
@@ -71,6 +71,7 @@ const TABLE: [Row; 4] = [
             "record transfer",
             "record alias",
             "record from",
+            "held map",
             "held release",
             "held refuse",
         ],
@@ -198,7 +199,7 @@ fn duty(command: &Command) -> Duty {
         | Command::Held { what: Held::List | Held::Show { .. } }
         | Command::Central { what: Some(Central::Agents) }
         | Command::Record { what: Record::Proposals } => Duty::Ask,
-        Command::Import(_) | Command::Held { what: Held::Release(_) | Held::Refuse(_) } => Duty::Process,
+        Command::Import(_) | Command::Held { what: Held::Map(_) | Held::Release(_) | Held::Refuse(_) } => Duty::Process,
         Command::Record { what } => match what {
             Record::Approve { .. } | Record::Decline { .. } | Record::Clock { .. } => Duty::Override,
             // Also where the rows of a file order it.

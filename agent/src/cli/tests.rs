@@ -133,6 +133,9 @@ fn slips_are_answered_with_what_was_meant() {
         ("history --registration 48213", ErrorKind::ValueValidation, "R1-48213"),
         ("join central.example NOT-A-CODE", ErrorKind::ValueValidation, "daybook central invite"),
         ("held release 7", ErrorKind::MissingRequiredArgument, "--reason"),
+        ("held map 7", ErrorKind::MissingRequiredArgument, "HEADING=FIELD"),
+        ("held map 7 Ref=ulm", ErrorKind::ValueValidation, "date_of_birth"),
+        ("held map 7 --value reason=x", ErrorKind::ValueValidation, "LEFT_COURSE"),
         ("record return --certificate C1 --on 2026-11-28 --reason gone", ErrorKind::InvalidValue, "GONE_AWAY"),
         (
             "record redispatch --certificate C1 --on 2026-12-02 --reason again",

@@ -23,7 +23,7 @@ pub use command::{
     Ask, CHANGE_DOMAIN, Command, IDENTITY_DOMAIN, Other, PERSON_DOMAIN, Rejected, Subject, Tokenizer, ULN_DOMAIN,
 };
 pub use decision::{Decision, Enrolment, Fact, Objection, Obstacle, Occasion};
-pub use fields::{Cells, Context, Given, differs, look_at, read};
+pub use fields::{Cells, Context, Given, differs, look_at, may_be, read};
 pub use learner::{Candidates, Change, Learner, Merged, decide as decide_learner};
 pub use policy::Policy;
 pub use registration::{Action, Registration, Standing, State, Step, evolve};

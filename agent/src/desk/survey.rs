@@ -31,7 +31,7 @@ pub struct Survey {
     orders: [[u64; 2]; DATES_MAX],
 }
 
-const DATES_MAX: usize = 3;
+const DATES_MAX: usize = 7;
 
 /// The columns of dates that the checks of a kind look at; at most [`DATES_MAX`].
 fn dates(kind: Kind) -> &'static [Field] {
@@ -50,6 +50,15 @@ fn dates(kind: Kind) -> &'static [Field] {
         Kind::Resumptions => &[Field::DateOfBirth, Field::ResumedOn],
         Kind::Dispatches | Kind::Redispatches => &[Field::DateOfBirth, Field::DispatchedOn],
         Kind::Returns => &[Field::DateOfBirth, Field::ReturnedOn],
+        Kind::Mixed => &[
+            Field::DateOfBirth,
+            Field::StartDate,
+            Field::WithdrawalDate,
+            Field::LastAttendedOn,
+            Field::DeferFrom,
+            Field::ResumeBy,
+            Field::ResumedOn,
+        ],
     }
 }
 

@@ -231,6 +231,7 @@ fn about(event: &Event) -> String {
             Some(entry) => format!("what entry {} proposes is approved, as entry {entry} says", event.proposed),
             None => format!("what entry {} proposes is declined", event.proposed),
         },
+        Event::MappingLearned(event) => format!("{} in the file that entry {} held", event.field, event.held),
         _ => String::new(),
     }
 }

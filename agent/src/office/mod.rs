@@ -6,6 +6,7 @@ mod founding;
 mod gate;
 mod heeding;
 mod judging;
+mod mapping;
 mod opening;
 mod porter;
 
@@ -35,6 +36,7 @@ use daybook_protocol::{
 use tokio::sync::watch;
 
 pub use arrival::{Arrived, Handed, Waiting};
+pub use mapping::{MAPPINGS_MAX, Meaning, WORDS_BYTES_MAX};
 pub use opening::restore_config;
 pub use porter::watch_folders;
 pub use reading::Reading;

@@ -20,7 +20,7 @@ use daybook_protocol::{
 };
 use serde::Serialize;
 
-use super::{Office, OfficeError, judging::RowCells};
+use super::{Office, OfficeError, judging::RowCells, mapping::Mapping};
 use crate::{
     books::index::Index,
     desk::{self, Command, Context, Decision, Objection, Occasion, Rejected, Survey},
@@ -111,12 +111,14 @@ impl Office {
         let context = Context { tokens: Some(&self.tokens), policy, centre: "", brand: "", today: today() };
         let (mut rows, mut survey) = (reader::rows(open().map_err(ReadError::from)?, &planned.plan), Survey::new(kind));
         let (mut asked, mut findings) = (Vec::new(), planned.findings);
+        // An office's own file belongs to no centre, and nobody's words are learned for it.
+        let mapping = Mapping::default();
         while let Some(row) = rows.next()? {
             if asked.len() >= ORDERS_MAX {
                 return Err(OfficeError::TooManyOrders);
             }
             let line = row.line();
-            let cells = RowCells { row, columns: &planned.plan.columns };
+            let cells = RowCells { row, columns: &planned.plan.columns, mapping: &mapping };
             survey.add(&cells, &desk::look_at(kind, &cells, &context));
             asked.push((line, desk::read(kind, &cells, &context)));
         }

@@ -252,6 +252,7 @@ const SURE: &[(Field, &[&str])] = &[
             "lastdayofattendance",
         ],
     ),
+    (Field::Fact, &["fact"]),
 ];
 
 #[cfg(test)]

@@ -122,6 +122,7 @@ fn about(reading: &Reading, entry: &Entry) -> Result<About, ReportError> {
     let (held, verb) = match &entry.event {
         Event::HeldReleased(event) | Event::HeldRefused(event) => (event.held, true),
         Event::ProposalDecided(event) => (event.proposed, true),
+        Event::MappingLearned(event) => (event.held, true),
         _ => (entry.sequence, false),
     };
     let subject = if verb { reading.entry(held)? } else { None };

@@ -15,8 +15,8 @@ use serde::Serialize;
 
 pub use arrival::{
     ArrivalRefused, Completion, Encoding, FileClosed, FileId, FileParsed, FileProcessed, FileReceived, HeldResolved,
-    Level, Lines, OriginalFiled, Place, Plan, ReceiptIssued, Refusal, RowDuplicate, RowHeld, RowRejected, Totals,
-    Verdict,
+    Level, Lines, MappingLearned, OriginalFiled, Place, Plan, ReceiptIssued, Refusal, RowDuplicate, RowHeld,
+    RowRejected, Totals, Verdict,
 };
 pub use certificate::{CertificateDispatched, CertificateRedispatched, CertificateReturned, ReturnReason};
 pub use learner::{
@@ -114,6 +114,8 @@ pub enum Event {
     OrderProposed(OrderProposed),
     /// What was proposed was approved or declined.
     ProposalDecided(ProposalDecided),
+    /// An operator said what a heading or a value means in the files of a centre.
+    MappingLearned(MappingLearned),
 }
 
 impl Event {
@@ -159,6 +161,7 @@ impl Event {
             Self::UlnAliased(_) => "UlnAliased",
             Self::OrderProposed(_) => "OrderProposed",
             Self::ProposalDecided(_) => "ProposalDecided",
+            Self::MappingLearned(_) => "MappingLearned",
         }
     }
 

@@ -298,6 +298,14 @@ impl Arrivals {
         });
     }
 
+    /// What something means in a held file was learned: it is read anew, and may be held again.
+    pub(super) fn read_anew(&mut self, arrival: Sequence) {
+        self.change(arrival, |arrival| {
+            arrival.stage = Stage::Received;
+            arrival.verdict = None;
+        });
+    }
+
     fn change(&mut self, arrival: Sequence, change: impl FnOnce(&mut Arrival)) {
         if let Some(arrival) = self.open.get_mut(&arrival.0) {
             change(arrival);

@@ -101,6 +101,8 @@ pub struct Index {
     alarms: HashMap<String, OpenAlarm>,
     config: Option<Sequence>,
     scrubbed: Option<LastScrub>,
+    /// What operators said of headings and values: the centre, and the entry that says it, in the order of the log.
+    mappings: Vec<(String, Sequence)>,
     /// How many keys of each epoch the log names. Asked for every entry, and of a handful of epochs.
     keys: BTreeMap<Epoch, u32>,
 }
@@ -143,6 +145,12 @@ impl Index {
             }
             Event::HeldReleased(resolved) => self.resolve(resolved.held, true, entry),
             Event::HeldRefused(resolved) => self.resolve(resolved.held, false, entry),
+            Event::MappingLearned(learned) => {
+                self.mappings.push((learned.centre.clone(), entry.sequence));
+                if let Some(held) = self.held.remove(&learned.held.0) {
+                    self.arrivals.read_anew(held.arrival);
+                }
+            }
             Event::CertificateDispatched(_) | Event::CertificateReturned(_) | Event::CertificateRedispatched(_) => {
                 self.certificate_moved(entry);
                 self.people.apply(entry);
@@ -177,6 +185,12 @@ impl Index {
             None => self.arrivals.resolve(arrival, released, entry),
         }
         self.held.remove(&held.0);
+    }
+
+    /// The entries that say what headings and values mean in the files of a centre, in the order of the log.
+    pub fn mappings(&self, centre: &str) -> Vec<Sequence> {
+        let of_centre = self.mappings.iter().filter(|(other, _)| other == centre);
+        of_centre.map(|(_, entry)| *entry).collect()
     }
 
     fn use_key(&mut self, key: KeyId) {

@@ -80,6 +80,7 @@ struct Rest {
     alarms: Vec<(String, OpenAlarm)>,
     config: Option<Sequence>,
     scrubbed: Option<LastScrub>,
+    mappings: Vec<(String, Sequence)>,
     keys: Vec<(Epoch, u32)>,
     latest: Option<Sequence>,
     by_folder: Vec<(String, i64)>,
@@ -251,6 +252,7 @@ fn rest(index: &Index) -> Rest {
         alarms: index.alarms(),
         config: index.config,
         scrubbed: index.scrubbed,
+        mappings: index.mappings.clone(),
         keys: index.keys.iter().map(|(epoch, count)| (*epoch, *count)).collect(),
         latest: index.arrivals.latest,
         by_folder: index.arrivals.by_folder.iter().map(|(folder, at)| (folder.clone(), at.0)).collect(),
@@ -348,6 +350,7 @@ fn restore(index: &mut Index, rest: Rest) {
     index.alarms = rest.alarms.into_iter().collect();
     index.config = rest.config;
     index.scrubbed = rest.scrubbed;
+    index.mappings = rest.mappings;
     index.keys = rest.keys.into_iter().collect();
     index.arrivals.latest = rest.latest;
     index.arrivals.by_folder = rest.by_folder.into_iter().map(|(folder, at)| (folder, Timestamp(at))).collect();

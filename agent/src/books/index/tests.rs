@@ -4,9 +4,10 @@ use daybook_protocol::{
     date::Date,
     entry::Actor,
     event::{
-        Completion, Encoding, FileId, FileParsed, FileReceived, HeldResolved, Level, Lines, OriginalFiled, Place, Plan,
-        ProposalDecided, ReceiptIssued, RowHeld, RowRejected, Scrubbed, Totals,
+        Completion, Encoding, FileClosed, FileId, FileParsed, FileReceived, HeldResolved, Level, Lines, MappingLearned,
+        OriginalFiled, Place, Plan, ProposalDecided, ReceiptIssued, RowHeld, RowRejected, Scrubbed, Totals,
     },
+    field::Field,
 };
 
 use super::*;
@@ -237,6 +238,35 @@ fn a_decided_row_is_told_of_once() {
         folded.file(other);
     }
     assert_eq!(folded.index.open_arrivals().iter().map(|it| it.arrival).collect::<Vec<_>>(), [arrival]);
+}
+
+/// Goal: what a centre's words mean is known after a start, in order and of that centre alone, and the file that it was learned from is
+/// read anew and can be held again. Method: two mappings of one held file, one of another centre.
+#[test]
+fn what_words_mean_is_known() {
+    let mut folded = Folded::default();
+    let arrival = folded.receive();
+    let wait = |folded: &mut Folded| {
+        let closed = FileClosed { arrival, lines: Lines::default() };
+        folded.add(Source::File { arrival }, Event::FileHeld(closed))
+    };
+    let learn = |folded: &mut Folded, held, centre: &str| {
+        let (centre, field) = (centre.to_owned(), Field::Uln);
+        folded.add(Source::Command, Event::MappingLearned(MappingLearned { held, centre, field, of_value: false }))
+    };
+    let held = wait(&mut folded);
+    folded.file(arrival);
+    assert_eq!(folded.index.arrival(arrival).map(|it| it.stage), Some(Stage::Filed));
+    let first = learn(&mut folded, held, "C1");
+    let second = learn(&mut folded, held, "C1");
+    learn(&mut folded, held, "C2");
+    for index in [&folded.index, &folded.reloaded()] {
+        assert_eq!(index.mappings("C1"), [first, second]);
+        assert_eq!(index.arrival(arrival).map(|it| (it.stage, it.released)), Some((Stage::Received, false)));
+        assert_eq!(index.held(), []);
+    }
+    let again = wait(&mut folded);
+    assert_eq!(folded.index.held().iter().map(|held| held.held).collect::<Vec<_>>(), [again]);
 }
 
 /// Goal: the last scrub is known after a start. Method: two of them, and the index saved and loaded.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use daybook_protocol::{
     entry::{Entry, Sealed, Source},
     event::{
-        Alarm, Event, FileReceived, HeldResolved, LearnerDetailsAmended, LearnerEnrolled, LearnersMerged,
-        LearnersUnmerged, PersonTokens, RowHeld, Scrubbed, Totals,
+        Alarm, Event, FileReceived, LearnerDetailsAmended, LearnerEnrolled, LearnersMerged, LearnersUnmerged,
+        PersonTokens, RowHeld, Scrubbed, Totals,
     },
     ids::{KeyId, LogId, Sequence},
 };
@@ -57,8 +57,9 @@ impl<'a> Fold<'a> {
                 let learner = self.concerned(event.first)?;
                 return self.life(entry, learner, false);
             }
-            Event::HeldReleased(event) => return self.resolved(entry, event, true),
-            Event::HeldRefused(event) => return self.resolved(entry, event, false),
+            Event::HeldReleased(event) => return self.resolved(entry, event.held, true),
+            Event::MappingLearned(event) => return self.resolved(entry, event.held, true),
+            Event::HeldRefused(event) => return self.resolved(entry, event.held, false),
             Event::RowHeld(event) => self.held(entry, Some(event))?,
             Event::LearnerDetailsAmended(event) => self.amended(entry, event)?,
             Event::CertificateDispatched(_) | Event::CertificateReturned(_) | Event::CertificateRedispatched(_) => {
@@ -284,10 +285,11 @@ impl<'a> Fold<'a> {
         Ok(())
     }
 
-    fn resolved(&self, entry: &Entry, event: &HeldResolved, released: bool) -> Done {
+    /// A person's word on what is held lets it go on, or be read anew, or refuses it.
+    fn resolved(&self, entry: &Entry, held: Sequence, released: bool) -> Done {
         let held = self.one(
             "UPDATE held SET resolved_by = ?2, released = ?3 WHERE sequence = ?1 RETURNING arrival, line, learner",
-            params![place(event.held), place(entry.sequence), released],
+            params![place(held), place(entry.sequence), released],
             |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<u32>>(1)?, row.get::<_, Option<i64>>(2)?)),
         )?;
         let Some((arrival, line, learner)) = held else { return Ok(()) };

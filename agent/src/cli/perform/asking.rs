@@ -15,6 +15,7 @@ use daybook_protocol::{
     ids::{Digest, KeyId, Sequence},
 };
 
+use super::mapping;
 use crate::{
     books::{
         index::{Held, Index},
@@ -248,10 +249,20 @@ pub(super) fn held_show(
     let sha256 = |arrival: Sequence| digest(reading, &mut digests.borrow_mut(), arrival);
     let revealer = |entry: &Entry| revealed(reading, entry);
     let look = Look { sha256: &sha256, reveal: if reveal { Some(&revealer) } else { None } };
+    // Whoever decides about a file sees the original beside what the reader makes of it.
+    let sight = match &entry.event {
+        Event::FileHeld(closed) => mapping::sight(office, closed.arrival)?,
+        _ => None,
+    };
     if json {
-        screen.out(&entries::json(&entry, &look)?)?;
+        let mut said: serde_json::Value = serde_json::from_str(&entries::json(&entry, &look)?)?;
+        if let (Some(sight), Some(said)) = (&sight, said.as_object_mut()) {
+            said.insert("original".to_owned(), mapping::beside_json(sight, reveal));
+        }
+        screen.out(&said.to_string())?;
     } else {
-        for line in entries::held(&entry, &look) {
+        let beside = sight.iter().flat_map(|sight| mapping::beside(sight, reveal));
+        for line in entries::held(&entry, &look).into_iter().chain(beside) {
             screen.out(&line)?;
         }
     }

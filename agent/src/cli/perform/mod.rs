@@ -6,6 +6,7 @@ mod bulk;
 mod central;
 mod doing;
 pub(super) mod hold;
+mod mapping;
 mod proposing;
 mod recovering;
 mod rejoining;
@@ -22,7 +23,7 @@ mod why;
 use std::sync::Arc;
 
 use super::{
-    Command, Exit, Files, Globals, Request, Screen, args::Held, failed, files::LocalFiles, record::Record, roles,
+    Command, Exit, Files, Globals, Request, Screen, failed, files::LocalFiles, held::Held, record::Record, roles,
 };
 use crate::{
     control::{self, Handler},
@@ -175,6 +176,7 @@ fn served(
         Command::Held { what: Held::Show { sequence, reveal } } => {
             asking::held_show(office, *sequence, *reveal, json, screen)
         }
+        Command::Held { what: Held::Map(asked) } => mapping::map(office, asked, operator, json, screen),
         Command::Held { what: Held::Release(ruling) } => {
             ruling::rule(office, Word::Release, ruling, operator, json, screen)
         }

@@ -10,7 +10,7 @@ use daybook_protocol::{event::Verdict, ids::Sequence};
 use super::doing;
 use crate::{
     books::index::{Arrival, Held},
-    cli::{Exit, Screen, args::Ruling},
+    cli::{Exit, Screen, held::Ruling},
     office::{Office, Ruled, Word},
 };
 
@@ -77,7 +77,8 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-fn find(office: &Office, sequence: Sequence) -> anyhow::Result<Held> {
+/// What is held under an entry.
+pub(super) fn find(office: &Office, sequence: Sequence) -> anyhow::Result<Held> {
     let held = office.journal.look(move |index| index.held().into_iter().find(|held| held.held == sequence))?;
     held.ok_or_else(|| anyhow::anyhow!("nothing is held under entry {sequence}; `daybook held list` shows what is"))
 }

@@ -41,6 +41,8 @@ pub(super) enum What {
     Order { operator: String, event: &'static str, row: Option<(Kind, orders::Named)> },
     /// An operator's order that waited there for another one's approval.
     Proposal { operator: String, kind: Kind },
+    /// What an operator said of a heading or a value in a file that was held.
+    Mapping { operator: String, field: Field },
     /// An operator's word on what was held.
     Ruling { held: Sequence, word: Word, operator: String, reason: String },
 }
@@ -204,6 +206,7 @@ impl Reading<'_> {
             }
             Event::HeldReleased(resolved) => ruling(resolved.held, Word::Release),
             Event::HeldRefused(resolved) => ruling(resolved.held, Word::Refuse),
+            Event::MappingLearned(learned) => operator.map(|operator| What::Mapping { operator, field: learned.field }),
             event => {
                 let (operator, kind) = (operator?, orders::kind_of(event)?);
                 let row = self.reveal(entry).map(|private| (kind, orders::row_of(entry, &private)));

@@ -144,6 +144,13 @@ impl Rejudging<'_> {
                 Ok(())
             }
             What::Ruling { .. } if self.given.contains_key(&at) => Ok(()),
+            What::Mapping { operator, field } => {
+                let said = format!("what entry {at} of the branch says of {field}, by {operator}");
+                self.told
+                    .left
+                    .push(format!("{said}, does not hold: where a file waits for it, `daybook held map` it again"));
+                Ok(())
+            }
             What::Order { operator, event, row } => self.order(again, &operator, event, row),
             What::Ruling { held, word, operator, reason } => self.ruling(again, held, word, &operator, &reason),
         }
