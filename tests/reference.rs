@@ -147,6 +147,54 @@ fn certificates_end_with_the_certification() {
     assert_eq!(ask("dispatch", "2025-06-30", &certificate)["type"], "CertificateDispatched");
 }
 
+/// Goal: a transfer leads where the registers allow it, and a rehearsal says so as the order itself does. Method: to two centres, of
+/// which one is approved, each rehearsed from a file and then ordered.
+#[test]
+fn a_transfer_leads_where_the_registers_allow_it() {
+    let desk = Desk::in_memory("local");
+    assert_eq!(import(&desk, "old.csv", &enrolments(&[(0, "601/5886/4", "2024-09-02")]))["accepted"], 1);
+    let no = text(&entries_of(&desk, "LearnerEnrolled")[0], "registration").to_owned();
+    let loaded = load(&desk, "centres", &format!("{CENTRES}{CENTRE},,,,,,,,\nHILL2,,,,,2024-12-31,,,\n"), &[]);
+    for (centre, on, code) in [("HILL9", "2024-11-04", "3R-001"), ("HILL2", "2025-01-06", "3R-002")] {
+        let heading = "registration_no,given_names,family_name,date_of_birth,new_centre,effective_date,evidence,reason";
+        let row = format!("{heading}\n{no},Ann,Doe,2004-05-06,{centre},{on},both,moved\n");
+        let path = written(&desk, "transfers.csv", &row);
+        let told = desk.ask(&["record", "from", &path, "--kind", "transfers", "--json"]);
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        assert!(told.contains(code), "{centre}: {told}");
+        let to = [
+            "--given-names",
+            "Ann",
+            "--to-centre",
+            centre,
+            "--on",
+            on,
+            "--consent",
+            "both",
+            "--reason",
+            "moved",
+            "--json",
+        ];
+        let output = desk.ask(&[&["record", "transfer", "--registration", &no][..], &WHO, &to].concat());
+        let said: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!((&said["findings"][0]["code"], &said["against"]), (&code.into(), &loaded["version"]), "{said}");
+    }
+    let to = [
+        "--given-names",
+        "Ann",
+        "--to-centre",
+        "HILL2",
+        "--on",
+        "2024-11-04",
+        "--consent",
+        "both",
+        "--reason",
+        "moved",
+    ];
+    let said = desk.json(&[&["record", "transfer", "--registration", &no][..], &WHO, &to].concat());
+    assert_eq!(said[0]["type"], "RegistrationTransferred", "{said:?}");
+}
+
 /// Goal: a bad file is refused whole, by line and column; a trial records nothing; the same file changes nothing. Method: each, and
 /// the log before and after.
 #[test]

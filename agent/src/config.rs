@@ -1,16 +1,21 @@
 //! The configuration file: which folders are watched, for whom, and by which policy. It never holds a secret.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     net::SocketAddr,
     path::{Component, Path, PathBuf},
     time::Duration,
 };
 
-use daybook_protocol::{entry::CONFIG_BYTES_MAX, event::Level, field::Kind};
+use daybook_protocol::{
+    entry::CONFIG_BYTES_MAX,
+    event::Level,
+    field::{Field, Kind},
+};
 use serde::Deserialize;
 
-use crate::{desk::Policy, durable, scrub::Timer};
+use crate::{desk::Policy, durable, operators::Operators, scrub::Timer};
 
 /// Disks forget slowly, and the other copy has to be there still when it is noticed.
 const SCRUB_DAYS: u32 = 7;
@@ -38,6 +43,9 @@ pub struct Config {
     /// The drop folders.
     #[serde(rename = "folder")]
     pub folders: Vec<Folder>,
+    /// Who may do what; everybody everything, where nobody is named.
+    #[serde(rename = "operator")]
+    pub operators: Operators,
 }
 
 /// `[agent]`
@@ -146,6 +154,12 @@ pub struct Folder {
     /// The kinds of file expected in it; all if none is named.
     #[serde(default)]
     pub kinds: Vec<Kind>,
+    /// What headings mean in its files, before all that is known of them otherwise.
+    #[serde(default)]
+    pub headings: BTreeMap<String, Field>,
+    /// What values stand for in its files, by the columns in which they stand.
+    #[serde(default)]
+    pub values: BTreeMap<Field, BTreeMap<String, String>>,
     /// For how many seconds a file must not change before it is taken.
     #[serde(default = "quiet_seconds")]
     pub quiet_seconds: u64,
@@ -289,6 +303,7 @@ impl Config {
             return Err(format!("it is over {CONFIG_BYTES_MAX} bytes"));
         }
         let mut config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        config.operators.check(&config.policy.two_person)?;
         for folder in &mut config.folders {
             folder.path = base.join(&folder.path);
         }
@@ -322,6 +337,9 @@ impl Config {
             }
             if let Some(kind) = folder.kinds.iter().find(|kind| !kind.is_in_files()) {
                 return Err(format!("folder {:?}: {kind} come in no file, only from an operator", folder.name));
+            }
+            if let Some(field) = folder.headings.values().chain(folder.values.keys()).find(|field| !field.is_column()) {
+                return Err(format!("folder {:?}: {field} is no column of a file", folder.name));
             }
             if earlier.iter().any(|other| other.name == folder.name) {
                 return Err(format!("two folders are named {:?}", folder.name));
@@ -367,67 +385,4 @@ pub fn valid_centre(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(text, Path::new("/base"))
-    }
-
-    /// Goal: what is meant is what is set, and what is mistyped is refused with its name. Method: one good and some bad.
-    #[test]
-    fn a_mistake_is_named() {
-        let folder = "[[folder]]\nname = \"a\"\npath = \"drop/a\"\ncentre = \"C1\"\n";
-        let config = parse(&format!("{folder}answer_after = \"mirrored\"\n")).expect("a good configuration");
-        let first = config.folders.first().expect("one folder");
-        assert_eq!((first.drop(), first.answer_after), (PathBuf::from("/base/drop/a/in"), Level::Mirrored));
-        assert_eq!((first.quiet_seconds, first.expects(Kind::Returns)), (10, true));
-        assert!(parse("").is_ok());
-        let pattern = "[[folder]]\nname = \"p\"\npath = \"all/{centre}/drop\"\n";
-        for (wrong, word) in [
-            (format!("{pattern}centre = \"C1\"\n"), "name the centres"),
-            (format!("{pattern}{}", folder.replace("\"a\"", "\"p/C7\"")), "one of pattern"),
-            (format!("{}{pattern}", folder.replace("\"a\"", "\"p/C7\"")), "one of pattern"),
-            (folder.replace("\"a\"", &format!("\"{}\"", "x".repeat(65))), "at most 64"),
-            (pattern.replace("\"p\"", &format!("\"{}\"", "x".repeat(60))), "shorter"),
-            (format!("{folder}quite_seconds = 3\n"), "quite_seconds"),
-            (format!("{folder}{folder}"), "two folders"),
-            (format!("{folder}kinds = [\"reversals\"]\n"), "only from an operator"),
-            (folder.replace("C1", "../x"), "centre"),
-            (format!("{folder}answer_after = \"never\"\n"), "answer_after"),
-            ("[central]\nlisten = \"7310\"\n".to_owned(), "0.0.0.0:7310"),
-        ] {
-            let why = parse(&wrong).expect_err("a wrong configuration");
-            assert!(why.contains(word), "{why}");
-        }
-    }
-
-    /// Goal: a pattern stands for the directories that are there, and a name leads back to its folder. Method: directories with
-    /// names of centres and others, a file, a link; names of folders that are there and of none.
-    #[test]
-    fn a_pattern_stands_for_its_directories() {
-        let base = tempfile::tempdir().expect("a directory");
-        for name in ["C2/drop", "C1/drop", "not one", "much_too_long_for_one"] {
-            fs::create_dir_all(base.path().join("all").join(name)).expect("made");
-        }
-        fs::write(base.path().join("all/C3"), "no directory").expect("written");
-        std::os::unix::fs::symlink(base.path(), base.path().join("all/C4")).expect("linked");
-        let text = "[[folder]]\nname = \"p\"\npath = \"all/{centre}/drop\"\nbrand = \"B\"\n\
-                    [[folder]]\nname = \"a\"\npath = \"a\"\ncentre = \"C1\"\n";
-        let config = Config::parse(text, base.path()).expect("a good configuration");
-        let places = config.places();
-        let told = |folder: &Folder| (folder.name.clone(), folder.centre.clone(), folder.brand.clone(), folder.drop());
-        let all = base.path().join("all");
-        let expected = [
-            ("a".into(), "C1".into(), String::new(), base.path().join("a/in")),
-            ("p/C1".into(), "C1".into(), "B".into(), all.join("C1/drop/in")),
-            ("p/C2".into(), "C2".into(), "B".into(), all.join("C2/drop/in")),
-        ];
-        assert_eq!(places.iter().map(told).collect::<Vec<_>>(), expected);
-        for place in &places {
-            assert_eq!(config.folder(&place.name).as_ref().map(told), Some(told(place)));
-        }
-        assert_eq!(config.folder("p/C9").map(|folder| folder.path), Some(all.join("C9/drop")), "gone since");
-        assert!(config.folder("p").is_none() && config.folder("p/no centre").is_none());
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ pub mod crash;
 mod durable;
 pub mod home;
 pub mod identity;
+pub mod operators;
 pub mod zone;
 
 pub mod intake;

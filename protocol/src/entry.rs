@@ -31,7 +31,7 @@ pub const CONFIG_BYTES_MAX: usize = 60 * 1024;
 pub enum Actor {
     /// The agent itself, at work on what arrived.
     Agent,
-    /// A person, by the name the operating system knows them by.
+    /// A person, by their name among the office's operators; where none are named, by that of the operating system.
     Operator(String),
 }
 

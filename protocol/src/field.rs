@@ -58,11 +58,23 @@ pub enum Field {
     FileName,
     /// A row as it stood in its file, where no column can be trusted.
     Line,
+    /// The centre to which a registration is transferred.
+    NewCentre,
+    /// The qualification to which a registration is transferred.
+    NewQualification,
+    /// The ULN of the other one of two learners, or a further one of the same.
+    OtherUln,
+    /// A registration of the other one of two learners.
+    OtherRegistrationNo,
+    /// The family name of the other one of two learners, where it is another.
+    OtherFamilyName,
+    /// What a row of a mixed file is: an enrolment, a withdrawal and so on.
+    Fact,
 }
 
 impl Field {
     /// Every field, in the order of their tags.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 51] = [
         Self::Uln,
         Self::RegistrationNo,
         Self::CentreRef,
@@ -108,6 +120,12 @@ impl Field {
         Self::LastAttendedOn,
         Self::FileName,
         Self::Line,
+        Self::NewCentre,
+        Self::NewQualification,
+        Self::OtherUln,
+        Self::OtherRegistrationNo,
+        Self::OtherFamilyName,
+        Self::Fact,
     ];
 
     /// The column's name in output and in configuration, such as `date_of_birth`.
@@ -158,7 +176,31 @@ impl Field {
             Self::LastAttendedOn => "last_attended_on",
             Self::FileName => "file_name",
             Self::Line => "line",
+            Self::NewCentre => "new_centre",
+            Self::NewQualification => "new_qualification",
+            Self::OtherUln => "other_uln",
+            Self::OtherRegistrationNo => "other_registration_no",
+            Self::OtherFamilyName => "other_family_name",
+            Self::Fact => "fact",
         }
+    }
+}
+
+impl Field {
+    /// Whether files have it as a column; the others are notes of ours.
+    pub fn is_column(self) -> bool {
+        !matches!(self, Self::FileName | Self::Line)
+    }
+}
+
+impl std::str::FromStr for Field {
+    type Err = crate::ids::ParseIdError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = Self::ALL.into_iter().find(|field| field.name() == text && field.is_column());
+        named.ok_or_else(|| crate::ids::ParseIdError {
+            text: text.to_owned(),
+            what: "a column, such as uln or date_of_birth",
+        })
     }
 }
 
@@ -196,11 +238,21 @@ pub enum Kind {
     Voids,
     /// Qualifications completed: by an operator only, while results are kept elsewhere.
     Completions,
+    /// Registrations that go on at another centre or for another qualification: by an operator only.
+    Transfers,
+    /// Learners who turned out to be one person: by an operator only.
+    Merges,
+    /// Those of them who turned out not to be: by an operator only.
+    Unmerges,
+    /// Further ULNs of learners: by an operator only.
+    Aliases,
+    /// Facts of several kinds, each row saying of which it is: learning deliveries of an Individualised Learner Record.
+    Mixed,
 }
 
 impl Kind {
     /// Every kind, in the order of their tags.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::Enrolments,
         Self::Amendments,
         Self::Withdrawals,
@@ -213,6 +265,11 @@ impl Kind {
         Self::Extensions,
         Self::Voids,
         Self::Completions,
+        Self::Transfers,
+        Self::Merges,
+        Self::Unmerges,
+        Self::Aliases,
+        Self::Mixed,
     ];
 
     /// The kind's name in output, in configuration and on the command line.
@@ -230,12 +287,17 @@ impl Kind {
             Self::Extensions => "extensions",
             Self::Voids => "voids",
             Self::Completions => "completions",
+            Self::Transfers => "transfers",
+            Self::Merges => "merges",
+            Self::Unmerges => "unmerges",
+            Self::Aliases => "aliases",
+            Self::Mixed => "mixed",
         }
     }
 
     /// Whether files ask for it; the others only an operator does (DOMAIN.md 3.2).
     pub fn is_in_files(self) -> bool {
-        self <= Self::Redispatches
+        self <= Self::Redispatches || self == Self::Mixed
     }
 }
 
@@ -250,7 +312,7 @@ impl std::str::FromStr for Kind {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| crate::ids::ParseIdError {
             text: text.to_owned(),
-            what: "a kind of file (enrolments, amendments, withdrawals, deferrals, resumptions, dispatches, returns, redispatches)",
+            what: "a kind of file (enrolments, amendments, withdrawals, deferrals, resumptions, dispatches, returns, redispatches, mixed)",
         })
     }
 }
@@ -259,7 +321,7 @@ impl std::str::FromStr for Kind {
 mod tests {
     use super::*;
 
-    /// Goal: no tag moves and no name is given twice. Method: every field's place in `ALL` is its tag.
+    /// Goal: no tag moves and no name is given twice. Method: every field's place in `ALL` is its tag, and every kind's.
     #[test]
     fn tags_are_places() {
         for (place, field) in Field::ALL.into_iter().enumerate() {

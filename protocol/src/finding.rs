@@ -169,6 +169,10 @@ codes! {
     ROWS_HIDDEN = 1030 Warning "hidden or filtered rows or columns were read", "Nothing to do, unless what is hidden was not meant to be sent: then tell us.";
     ZEROS_RESTORED = 1031 Warning "leading zeros taken from the format of cells", "Nothing to do if the numbers are right. Format such columns as text to be sure.";
     DATES_1904 = 1032 Warning "dates counted from 1904", "Nothing to do: the workbook says so, and its dates were read accordingly. Check one of them.";
+    XML_BROKEN = 1033 Error "XML broken or cut short", "The file ends too early, or is not of the form of the ILR. Export it again and send it as it is.";
+    XML_DECLARATIONS = 1034 Error "XML with declarations of its own", "The file declares a document type or uses entities, which no ILR has. Export it again and send it as it is.";
+    AIMS_PASSED_OVER = 1035 Warning "aims that are no qualifications passed over", "Nothing to do: programmes, units and learners without a qualification are counted as notes, and nothing is recorded of them.";
+    COLUMN_IN_DOUBT = 1036 Query "required column missing, unless one of an unknown heading is it", "A person is looking at the file. Next time, use the heading of our template.";
     REQUIRED_MISSING = 2001 Error "required value missing", "Fill in the column named here.";
     ULN_LENGTH = 2002 Error "ULN not 10 digits", "A ULN has exactly 10 digits and never begins with 0. Take it from the learner's record again; do not add zeros.";
     ULN_CHECK_DIGIT = 2003 Error "ULN check digit wrong", "A digit is mistyped or two are swapped. Take the ULN from the learner's record again.";
@@ -200,6 +204,9 @@ codes! {
     DATES_OUT_OF_ORDER = 2029 Error "dates in the wrong order", "The later of the two dates must come after the earlier one.";
     CELL_ERROR = 2030 Error "cell shows a formula error", "Mend the formula that shows #N/A, #REF! or the like, or type the value.";
     MERGED_CELLS = 2031 Error "value missing beside merged cells", "A merged cell counts for its first row only. Unmerge the cells and fill in the value in every row.";
+    FACT_UNKNOWN = 2032 Error "fact not recognised", "Say what the row is: enrolment, withdrawal, deferral or resumption. In an ILR file CompStatus is 1, 2, 3 or 6.";
+    COMPLETION_NOT_TAKEN = 2033 Warning "completion not taken from files", "Nothing to do for the enrolment. Claim the certificate: only an operator records that a qualification is completed.";
+    RESUME_BY_ASSUMED = 2034 Warning "end of the break not given", "Nothing to do if the learner resumes within the longest break that is allowed, which was taken. Otherwise give the day in the column resume_by.";
     CENTRE_UNKNOWN = 3001 Error "centre unknown", "Check the centre number.";
     CENTRE_NOT_APPROVED = 3002 Error "centre not approved", "The centre is not approved for this qualification on that date. Ask for approval first.";
     QN_NOT_FOUND = 3003 Error "qualification not found", "The number is not in our register. Check it; if it is right, ask us whether we offer the qualification.";
@@ -256,6 +263,11 @@ codes! {
     REGISTRATION_VOID = 4041 Error "registration void", "The registration was made in error and is void. Name the one that took its place, or enrol the learner.";
     VOIDED_SINCE = 4042 Query "enrolled before, which was void", "A person is looking at it: this very enrolment was accepted before and found to be in error since.";
     REGISTRATION_COMPLETED = 4043 Error "qualification completed", "The qualification was completed on this registration before that date, so it can no longer be changed this way.";
+    REGISTRATION_TRANSFERRED = 4044 Error "registration transferred", "Another registration took its place on or before that date. Name that one.";
+    NOTHING_TO_TRANSFER = 4045 Error "nothing to transfer to", "The registration is at that centre and for that qualification already. Name another centre or another qualification.";
+    SAME_LEARNER = 4046 Error "one learner already", "Both name the same learner: there is nothing to merge.";
+    NOT_MERGED = 4047 Error "not merged", "Name a registration or the ULN of who was merged into the learner.";
+    HAS_MERGED = 4048 Error "others were merged into that learner", "Let that learner be the one who stays, or unmerge the others first.";
 }
 
 #[cfg(test)]

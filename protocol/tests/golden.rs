@@ -13,10 +13,11 @@ use daybook_protocol::{
         Alarm, AmendmentClass, ArrivalRefused, CertificateDispatched, CertificateRedispatched, CertificateReturned,
         Completion, ConfigAdopted, DeferralExtended, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed,
         FileProcessed, FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended,
-        LearnerEnrolled, LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OriginalFiled,
-        PersonTokens, Place, Plan, QualificationCompleted, ReceiptIssued, ReferenceLoaded, Refusal, Register,
-        RegistrationVoided, ReturnReason, RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, WithdrawalReason,
-        WithdrawalReversed,
+        LearnerEnrolled, LearnerResumed, LearnerWithdrawn, LearnersMerged, LearnersUnmerged, Level, Lines, LogOpened,
+        LogRejoined, MappingLearned, OrderProposed, OriginalFiled, PersonTokens, Place, Plan, ProposalDecided,
+        QualificationCompleted, ReceiptIssued, ReferenceLoaded, Refusal, Register, RegistrationTransferred,
+        RegistrationVoided, ReturnReason, RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, UlnAliased,
+        WithdrawalReason, WithdrawalReversed,
     },
     field::{Field, Kind},
     finding::{Code, Finding},
@@ -175,25 +176,52 @@ fn later_events() -> Vec<Event> {
     ]
 }
 
-/// Those of the desk that have their numbers beside them, from 30 on.
-fn numbered_events() -> Vec<(usize, Event)> {
+/// What the desk and operators came to do later.
+fn desk_events() -> Vec<Event> {
     let (registration, learner) = (REGISTRATION, KEY);
     let resume_by = Date(16_200);
+    let merged = KeyId { number: 77, ..KEY };
     vec![
-        (30, Event::WithdrawalReversed(WithdrawalReversed { registration, learner, withdrawn: Sequence(71_000) })),
-        (31, Event::DeferralExtended(DeferralExtended { registration, learner, resume_by, ordinal: 2 })),
-        (32, Event::RegistrationVoided(RegistrationVoided { registration, learner })),
-        (33, Event::QualificationCompleted(QualificationCompleted { registration, learner })),
-        (
-            35,
-            Event::ReferenceLoaded(ReferenceLoaded {
-                register: Register::Centres,
-                sha256: Digest::of(b"original"),
-                bytes: 65_536,
-                rows: 300,
-                key: KEY,
-            }),
-        ),
+        Event::WithdrawalReversed(WithdrawalReversed { registration, learner, withdrawn: Sequence(71_000) }),
+        Event::DeferralExtended(DeferralExtended { registration, learner, resume_by, ordinal: 2 }),
+        Event::RegistrationVoided(RegistrationVoided { registration, learner }),
+        Event::QualificationCompleted(QualificationCompleted { registration, learner }),
+        Event::RegistrationTransferred(RegistrationTransferred {
+            registration,
+            learner,
+            to: RegistrationNo { sequence: Sequence(72_000), ..REGISTRATION },
+            tokens: PersonTokens { uln: Some(Token([1; 16])), person: Token([2; 16]), identity: Token([3; 16]) },
+            centre: "C2".into(),
+            brand: "VTCT".into(),
+            qualification: "60087067".into(),
+            expires_on: Date(17_000),
+        }),
+        Event::LearnersMerged(LearnersMerged { survivor: learner, merged }),
+        Event::LearnersUnmerged(LearnersUnmerged { survivor: learner, merged, merge: Sequence(73_000) }),
+        Event::UlnAliased(UlnAliased { learner, alias: Token([4; 16]) }),
+        Event::OrderProposed(OrderProposed {
+            kind: Kind::Voids,
+            learner: Some(learner),
+            registration: Some(registration),
+        }),
+        Event::ProposalDecided(ProposalDecided {
+            proposed: Sequence(71_000),
+            entry: Some(Sequence(71_001)),
+            learner: None,
+        }),
+        Event::MappingLearned(MappingLearned {
+            held: Sequence(44),
+            centre: "RIVER1".into(),
+            field: Field::WithdrawalReason,
+            of_value: true,
+        }),
+        Event::ReferenceLoaded(ReferenceLoaded {
+            register: Register::Centres,
+            sha256: Digest::of(b"original"),
+            bytes: 65_536,
+            rows: 300,
+            key: KEY,
+        }),
     ]
 }
 
@@ -283,9 +311,9 @@ fn hold(file: &str, found: &BTreeMap<String, Vec<u8>>) {
 /// decodes to what it was.
 #[test]
 fn entries() {
-    let events = arrival_events().into_iter().chain(row_events()).chain(later_events());
+    let events = arrival_events().into_iter().chain(row_events()).chain(later_events()).chain(desk_events());
     let mut found = BTreeMap::new();
-    for (place, event) in events.enumerate().chain(numbered_events()) {
+    for (place, event) in events.enumerate() {
         let name = format!("{place:02}-{}", event.name());
         for (form, entry) in [("full", entry(300, event.clone())), ("bare", bare(4_294_967_296, event))] {
             let bytes = entry.encode().expect("encodes");
@@ -293,7 +321,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 34, "every event is here");
+    assert_eq!(found.len(), 2 * 41, "every event is here");
     hold("entries.txt", &found);
 }
 
@@ -311,6 +339,18 @@ fn plans_of_workbooks() {
         found.insert(name.to_owned(), bytes);
     }
     hold("workbooks.txt", &found);
+}
+
+/// Goal: the plan of a learner record has its own bytes for ever: kind, encoding and the column of facts. Method: golden file.
+#[test]
+fn plans_of_learner_records() {
+    let columns = vec![Some(Field::Fact), Some(Field::Uln), None];
+    let plan = Plan { kind: Kind::Mixed, encoding: Encoding::Ilr, delimiter: b',', columns, ..plan() };
+    let lines = Lines { header: 1, title: 0, blank: 0, total: 0, note: 3, row: 251 };
+    let entry = bare(300, Event::FileParsed(FileParsed { arrival: Sequence(40), plan, lines }));
+    let bytes = entry.encode().expect("encodes");
+    assert_eq!(Entry::decode(&bytes), Ok(entry));
+    hold("learner_records.txt", &BTreeMap::from([("ilr".to_owned(), bytes)]));
 }
 
 /// Goal: the bytes of every message and of the hello never change. Method: golden file, and each decodes to what it was.

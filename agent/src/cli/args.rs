@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Globals,
     central::Central,
-    record::{Operator, Record},
+    held::Held,
+    record::Record,
     reference::Reference,
     report::Report,
     values::{self, AsOf},
@@ -252,7 +253,7 @@ pub struct Import {
 #[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub struct Entries {
     /// Begin with this entry
-    #[arg(long, value_name = "SEQUENCE", default_value = "0", value_parser = sequence)]
+    #[arg(long, value_name = "SEQUENCE", default_value = "0", value_parser = values::sequence)]
     pub from: Sequence,
     /// Go on with each new entry as it is committed, until Ctrl-C; agents may start and stop meanwhile
     #[arg(long)]
@@ -297,56 +298,13 @@ pub struct Subject {
     pub learner: Option<KeyId>,
 }
 
-/// What can be done with what is held.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Held {
-    /// List what waits for a person
-    #[command(after_help = "Example:\n  daybook held list --json")]
-    List,
-    /// Show one of them and why it waits
-    #[command(after_help = "Example:\n  daybook held show 4711 --reveal")]
-    Show {
-        /// Its entry
-        #[arg(value_parser = sequence)]
-        sequence: Sequence,
-        /// Show what is personal too
-        #[arg(long)]
-        reveal: bool,
-    },
-    /// Let some of them go on
-    #[command(after_help = "Example:\n  daybook held release 4711 4712 --reason \"centre confirmed by telephone\"")]
-    Release(Ruling),
-    /// Refuse some of them
-    #[command(after_help = "Example:\n  daybook held refuse 4711 --reason \"sent by mistake, centre will resend\"")]
-    Refuse(Ruling),
-}
-
-/// A person's word on what is held.
-#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
-pub struct Ruling {
-    /// Its entry; what is named together is told together, in one receipt a file
-    #[arg(value_name = "SEQUENCE", value_parser = sequence, required = true)]
-    pub sequences: Vec<Sequence>,
-    /// Why
-    #[arg(long, value_name = "TEXT", value_parser = values::words)]
-    pub reason: String,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
-    pub by: Operator,
-}
-
-fn sequence(text: &str) -> Result<Sequence, String> {
-    text.parse().map(Sequence).map_err(|_| "an entry's number, counted from 0".to_owned())
-}
-
 impl Command {
     /// The operator it names, where it names one.
     pub fn operator(&self) -> Option<&str> {
         match self {
             Self::Record { what } => what.operator(),
-            Self::Reference { what: Reference::Load { by, .. } } => by.operator.as_deref(),
-            Self::Held { what: Held::Release(ruling) | Held::Refuse(ruling) } => ruling.by.operator.as_deref(),
+            Self::Reference { what } => what.operator(),
+            Self::Held { what } => what.operator(),
             _ => None,
         }
     }
@@ -355,6 +313,7 @@ impl Command {
     pub fn files(&self) -> &[PathBuf] {
         match self {
             Self::Import(import) => &import.files,
+            Self::Record { what: Record::From(from) } => std::slice::from_ref(&from.file),
             Self::Reference { what } => what.files(),
             _ => &[],
         }

@@ -6,21 +6,28 @@ use std::{
 };
 
 use anyhow::Context as _;
+use daybook_protocol::field::Kind;
 use serde::Serialize;
 
-use super::{Exit, Screen};
+use super::{Exit, Screen, roles};
 use crate::{
     config::{Config, ConfigError, Folder},
     intake::inspect,
+    operators::Operator,
 };
 
 /// What was found. Scripts rely on the names.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Report {
     config: PathBuf,
     ok: bool,
     problems: Vec<String>,
     folders: Vec<FolderReport>,
+    operators: Vec<Operator>,
+    two_person: Vec<Kind>,
+    /// Who may do what, for a person.
+    #[serde(skip)]
+    roles: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -33,15 +40,19 @@ struct FolderReport {
 /// Checks the configuration at `path` for an agent in the data directory `data`. A mistake in it is a problem that was
 /// found; that it cannot be read means that it could not be checked.
 pub(super) fn check(path: &Path, data: &Path, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    let (problems, folders) = match Config::load(path) {
+    let mut report = Report { config: path.to_owned(), ..Report::default() };
+    match Config::load(path) {
         Ok((config, _)) => {
-            (Vec::new(), config.folders.iter().flat_map(|folder| look_at(folder, &config, data)).collect())
+            report.folders = config.folders.iter().flat_map(|folder| look_at(folder, &config, data)).collect();
+            report.roles = roles::told(&config);
+            report.operators = config.operators.all().to_vec();
+            report.two_person = config.policy.two_person;
         }
-        Err(ConfigError::Wrong { why, .. }) => (vec![why], Vec::new()),
+        Err(ConfigError::Wrong { why, .. }) => report.problems = vec![why],
         Err(error) => return Err(error).context("cannot check"),
-    };
-    let ok = problems.is_empty() && folders.iter().all(|folder: &FolderReport| folder.problems.is_empty());
-    let report = Report { config: path.to_owned(), ok, problems, folders };
+    }
+    report.ok = report.problems.is_empty() && report.folders.iter().all(|folder| folder.problems.is_empty());
+    let ok = report.ok;
     if json {
         screen.out(&serde_json::to_string(&report)?)?;
     } else {
@@ -103,6 +114,7 @@ fn text(report: &Report) -> Vec<String> {
             "no folder is watched: add a [[folder]] with name, path and centre, or use daybook import".to_owned(),
         );
     }
+    lines.extend(report.roles.iter().cloned());
     lines.push(if report.ok {
         "All is well.".to_owned()
     } else {

@@ -225,6 +225,10 @@ fn about(event: &Event) -> String {
         }
         Event::OriginalFiled(filed) => format!("file {} to {}", filed.arrival, word(&filed.place)),
         Event::HeldReleased(resolved) | Event::HeldRefused(resolved) => format!("held {}", resolved.held),
+        Event::MappingLearned(learned) => {
+            let what = if learned.of_value { "a value of" } else { "a heading for" };
+            format!("{what} {} at centre {}, held {}", learned.field, printable(&learned.centre), learned.held)
+        }
         Event::RowRejected(row) => against(row.against),
         Event::RowHeld(row) => [row.kind.to_string(), against(row.against)].join(" ").trim_end().to_owned(),
         Event::RowDuplicate(row) => format!("of {}", row.first),
@@ -249,6 +253,16 @@ fn about(event: &Event) -> String {
             format!("{} learner {}, until {}", extended.registration, extended.learner, extended.resume_by)
         }
         Event::QualificationCompleted(done) => format!("{} learner {}", done.registration, done.learner),
+        Event::LearnersMerged(merged) => format!("learner {} into {}", merged.merged, merged.survivor),
+        Event::LearnersUnmerged(unmerged) => format!("learner {} from {}", unmerged.merged, unmerged.survivor),
+        Event::UlnAliased(aliased) => format!("learner {}, a further ULN", aliased.learner),
+        Event::RegistrationTransferred(transferred) => format!(
+            "{} learner {}, to {} at centre {}",
+            transferred.registration,
+            transferred.learner,
+            transferred.to,
+            printable(&transferred.centre)
+        ),
         Event::RegistrationVoided(void) => format!("{} learner {}", void.registration, void.learner),
         Event::WithdrawalReversed(reversed) => format!("{} learner {}", reversed.registration, reversed.learner),
         Event::CertificateDispatched(sent) => {
@@ -267,6 +281,15 @@ fn about(event: &Event) -> String {
             let receipt = receipt.map_or_else(String::new, |receipt| format!(", receipt {receipt} no longer counts"));
             format!("entry {entry} of the branch of epoch {epoch}{receipt}")
         }
+        Event::OrderProposed(order) => {
+            let of = order.registration.map_or_else(String::new, |no| format!(" {no}"));
+            let learner = order.learner.map_or_else(String::new, |learner| format!(" learner {learner}"));
+            format!("{}{of}{learner}", order.kind)
+        }
+        Event::ProposalDecided(decided) => match decided.entry {
+            Some(entry) => format!("proposal {} approved as entry {entry}", decided.proposed),
+            None => format!("proposal {} declined", decided.proposed),
+        },
         Event::Scrubbed(scrubbed) => {
             let Scrubbed { entries, originals, keys, faults, .. } = scrubbed;
             format!("{entries} entries, {originals} originals, {keys} keys: {faults} faults")

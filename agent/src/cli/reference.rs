@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{
-    Subcommand,
+    Args, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use daybook_protocol::event::Register;
@@ -28,22 +28,7 @@ pub enum Reference {
                       registrations that could not be made today as they could before. Exit status 2 where the file is refused; \
                       then nothing of it is taken."
     )]
-    Load {
-        /// Which register
-        #[arg(value_name = "REGISTER", value_parser = register())]
-        register: Register,
-        // It is read by the process in which it was typed and handed over, so it is not part of what is sent.
-        /// The file
-        #[arg(value_name = "FILE")]
-        #[serde(skip)]
-        file: PathBuf,
-        /// Only say what would come of it
-        #[arg(long)]
-        dry_run: bool,
-        #[command(flatten)]
-        #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
-        by: Operator,
-    },
+    Load(Load),
     /// Show which registers are in force
     #[command(
         after_help = "Example:\n  daybook reference show --json\n\nWith --json: one object a line for each register."
@@ -51,11 +36,38 @@ pub enum Reference {
     Show,
 }
 
+/// A register to be loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
+pub struct Load {
+    /// Which register
+    #[arg(value_name = "REGISTER", value_parser = register())]
+    pub register: Register,
+    // It is read by the process in which it was typed and handed over, so it is not part of what is sent.
+    /// The file
+    #[arg(value_name = "FILE")]
+    #[serde(skip)]
+    pub file: PathBuf,
+    /// Only say what would come of it
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
+    pub by: Operator,
+}
+
 impl Reference {
+    /// The operator it names, where it names one.
+    pub fn operator(&self) -> Option<&str> {
+        match self {
+            Self::Load(load) => load.by.operator.as_deref(),
+            Self::Show => None,
+        }
+    }
+
     /// The file to be handed over with it.
     pub fn files(&self) -> &[PathBuf] {
         match self {
-            Self::Load { file, .. } => std::slice::from_ref(file),
+            Self::Load(load) => std::slice::from_ref(&load.file),
             Self::Show => &[],
         }
     }

@@ -44,6 +44,10 @@ pub struct StatusReport {
     pub folders: Vec<FolderStatus>,
     /// What waits for a person.
     pub held: HeldStatus,
+    /// How many orders wait for another operator's approval.
+    pub proposals: u64,
+    /// How many operators are named; where none is, everybody may do everything.
+    pub operators: u64,
     /// What was raised and not cleared.
     pub alarms: Vec<AlarmStatus>,
     /// The central node; `None` if this agent joined none.
@@ -265,6 +269,20 @@ impl StatusReport {
             }
         }
         part("held", held(&self.held, self.at));
+        if self.proposals > 0 {
+            let waiting = number(self.proposals);
+            part(
+                "proposed",
+                format!("{waiting} orders wait for another operator's approval (daybook record proposals)"),
+            );
+        }
+        part(
+            "operators",
+            match self.operators {
+                0 => "none named: whoever reaches the socket or the data directory may do everything".to_owned(),
+                named => format!("{} named (daybook check)", number(named)),
+            },
+        );
         part("disk", format!("{} free", bytes(self.disk.free_bytes)));
         let loaded = self.reference.iter().map(|it| {
             let (rows, loaded) = (number(it.rows), ago(it.loaded_at, self.at));

@@ -1,6 +1,6 @@
 //! What can be typed, and what is said about it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use daybook_protocol::field::{Field, Kind};
@@ -64,6 +64,14 @@ fn a_command_survives_the_socket() {
         format!("record reverse --registration R1-4 {who} --on 2026-11-20 --reason mistake"),
         format!("record void --registration R1-4 {who} --on 2026-11-20 --reason mistake"),
         format!("record complete --registration R1-4 {who} --on 2026-11-20 --reason results"),
+        format!(
+            "record merge --registration R1-4 {who} --other-registration R1-9 --other-family-name Reid --reason passport"
+        ),
+        format!("record unmerge --registration R1-4 {who} --other-uln 1000000027 --reason twins"),
+        format!("record alias --registration R1-4 {who} --other-uln 1000000027 --reason linked"),
+        format!(
+            "record transfer --registration R1-4 {who} --to-qualification 60087067 --on 2026-11-20 --consent both --reason moved"
+        ),
         format!("record defer --uln 1000000019 {who} --from 2026-12-01 --resume-by 2027-03-01 --reason leave"),
         format!("record extend --registration R1-4 {who} --from 2026-12-01 --resume-by 2027-03-01 --reason leave"),
         format!("record resume --registration R1-4 {who} --on 2027-02-15 --reason back --notes early"),
@@ -71,6 +79,10 @@ fn a_command_survives_the_socket() {
         "record dispatch --certificate C1 --registration R1-4 --on 2026-11-20 --carrier post --reason claim".to_owned(),
         "record return --certificate C1 --on 2026-11-28 --reason GONE_AWAY".to_owned(),
         "record redispatch --certificate C1 --on 2026-12-02 --evidence confirmed --reason again".to_owned(),
+        "record from a.csv --kind voids --apply --operator jo".to_owned(),
+        "record proposals".to_owned(),
+        "record approve 7 --operator jo".to_owned(),
+        "record decline 7 --reason no --notes n".to_owned(),
         "record clock --reason checked --operator jo".to_owned(),
         format!("entries --from 800 --follow --reveal --log {LOG}"),
         "history --uln 1000000019 --as-of 2026-06-30 --on 2013-10-01".to_owned(),
@@ -99,8 +111,11 @@ fn a_command_survives_the_socket() {
         if let Command::Import(import) = &mut command {
             assert_eq!(std::mem::take(&mut import.files).len(), 2, "files go another way");
         }
-        if let Command::Reference { what: Reference::Load { file, .. } } = &mut command {
-            assert_eq!(std::mem::take(file), Path::new("centres.csv"), "a file goes another way");
+        if let Command::Record { what: Record::From(from) } = &mut command {
+            assert_ne!(std::mem::take(&mut from.file), PathBuf::new(), "and so does this one");
+        }
+        if let Command::Reference { what: Reference::Load(load) } = &mut command {
+            assert_eq!(std::mem::take(&mut load.file), Path::new("centres.csv"), "a file goes another way");
         }
         assert_eq!(serde_json::from_str::<Command>(&sent).expect(&sent), command, "{words}");
     }
@@ -124,6 +139,9 @@ fn slips_are_answered_with_what_was_meant() {
         ("history --registration 48213", ErrorKind::ValueValidation, "R1-48213"),
         ("join central.example NOT-A-CODE", ErrorKind::ValueValidation, "daybook central invite"),
         ("held release 7", ErrorKind::MissingRequiredArgument, "--reason"),
+        ("held map 7", ErrorKind::MissingRequiredArgument, "HEADING=FIELD"),
+        ("held map 7 Ref=ulm", ErrorKind::ValueValidation, "date_of_birth"),
+        ("held map 7 --value reason=x", ErrorKind::ValueValidation, "LEFT_COURSE"),
         ("record return --certificate C1 --on 2026-11-28 --reason gone", ErrorKind::InvalidValue, "GONE_AWAY"),
         (
             "record redispatch --certificate C1 --on 2026-12-02 --reason again",

@@ -12,12 +12,18 @@ use daybook_protocol::{
 use jiff::civil;
 use serde::{Deserialize, Serialize};
 
-use crate::{config::valid_centre, zone::london};
+use crate::{config::valid_centre, office::WORDS_BYTES_MAX, reader::normalise, zone::london};
 
 /// Where a central node listens unless it is told otherwise.
 const CENTRAL_PORT: u16 = 7310;
 /// A name on record is at most this long: user names and host names are shorter everywhere.
 const NAME_CHARS_MAX: usize = 64;
+
+/// An entry's number.
+pub fn sequence(text: &str) -> Result<Sequence, String> {
+    text.parse().map(Sequence).map_err(|_| "an entry's number, counted from 0".to_owned())
+}
+
 /// A recorded moment, by its sequence or by the clock. What was recorded up to it, itself included, is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -136,6 +142,12 @@ pub(super) fn kind() -> impl TypedValueParser<Value = Kind> {
         .try_map(|name| name.parse::<Kind>())
 }
 
+/// A kind of what an operator orders: no enrolments, which come in files of centres.
+pub(super) fn orders() -> impl TypedValueParser<Value = Kind> {
+    PossibleValuesParser::new(Kind::ALL.into_iter().filter(|kind| *kind != Kind::Enrolments).map(Kind::name))
+        .try_map(|name| name.parse::<Kind>())
+}
+
 /// What can be amended of a learner (DOMAIN.md 3.1).
 pub const AMENDABLE: [Field; 11] = [
     Field::Uln,
@@ -156,6 +168,33 @@ pub(super) fn amendable() -> impl TypedValueParser<Value = Field> {
     PossibleValuesParser::new(AMENDABLE.map(Field::name)).try_map(|name| {
         AMENDABLE.into_iter().find(|field| field.name() == name).ok_or("not a column that can be amended")
     })
+}
+
+/// What a heading means: `HEADING=FIELD`.
+pub(super) fn heading(text: &str) -> Result<(String, Field), String> {
+    let (heading, field) = text.rsplit_once('=').ok_or("a heading and a column, such as \"Learner Ref No=uln\"")?;
+    let field = field.trim().parse::<Field>().map_err(|error| error.to_string())?;
+    if normalise(heading).is_empty() {
+        return Err("a heading has letters or digits".to_owned());
+    }
+    Ok((mapped(heading)?, field))
+}
+
+/// What a value stands for: `FIELD:TEXT=VALUE`.
+pub(super) fn value(text: &str) -> Result<(Field, String, String), String> {
+    let parts = text.split_once(':').and_then(|(field, rest)| Some((field, rest.rsplit_once('=')?)));
+    let (field, (text, value)) =
+        parts.ok_or("a column, a text and what it stands for, such as \"withdrawal_reason:Left us=LEFT_COURSE\"")?;
+    let field = field.trim().parse::<Field>().map_err(|error| error.to_string())?;
+    Ok((field, mapped(text)?, mapped(value)?))
+}
+
+fn mapped(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > WORDS_BYTES_MAX || text.chars().any(char::is_control) {
+        return Err(format!("headings and values have 1 to {WORDS_BYTES_MAX} bytes"));
+    }
+    Ok(text.to_owned())
 }
 
 /// One of some codes, in small letters or capitals.

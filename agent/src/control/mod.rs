@@ -18,7 +18,10 @@ mod tests;
 
 use std::{io, path::PathBuf, time::Duration};
 
-use crate::cli::{Exit, Files, Request, Screen, files::FileError};
+use crate::{
+    cli::{Exit, Files, Request, Screen, files::FileError},
+    operators::User,
+};
 
 pub use ask::ask;
 #[cfg(not(unix))]
@@ -45,8 +48,8 @@ pub const STOP_WAIT: Duration = Duration::from_secs(2);
 
 /// Performs commands.
 pub trait Handler: Send + Sync {
-    /// Performs one, on behalf of `operator`, and says on `screen` what there is to say, errors included.
-    fn perform(&self, request: Request, files: &mut dyn Files, operator: &str, screen: &mut dyn Screen) -> Exit;
+    /// Performs one for `user`, if they may give it, and says on `screen` what there is to say, errors included.
+    fn perform(&self, request: Request, files: &mut dyn Files, user: &User, screen: &mut dyn Screen) -> Exit;
 }
 
 /// Why a command could not be passed on, or cannot be taken.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ControlError, Handler};
-use crate::home::Home;
+use crate::{home::Home, operators::User};
 
 /// Nothing that would have to be stopped.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub fn serve(_: &Home, _: Arc<dyn Handler>) -> Result<Control, ControlError> {
     Ok(Control)
 }
 
-/// The user of the operating system that this process runs as.
-pub fn own_user() -> String {
-    std::env::var("USERNAME").unwrap_or_else(|_| "unknown".to_owned())
+/// The user of the operating system that this process runs as; whoever opens a home here owns it.
+pub fn own_user(_: &Home) -> User {
+    User { name: std::env::var("USERNAME").unwrap_or_else(|_| "unknown".to_owned()), owns: true }
 }

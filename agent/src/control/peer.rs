@@ -1,8 +1,13 @@
 //! Who is at the other end of the socket.
 
-use std::{fs, io, os::unix::net::UnixStream};
+use std::{
+    fs, io,
+    os::unix::{fs::MetadataExt as _, net::UnixStream},
+};
 
 use rustix::process::{Uid, geteuid, getuid};
+
+use crate::{home::Home, operators::User};
 
 const USERS: &str = "/etc/passwd";
 
@@ -29,22 +34,17 @@ fn named(users: &str, user: u32) -> Option<String> {
     })
 }
 
-/// The name of the user of the operating system that this process runs as.
-pub fn own_user() -> String {
-    name_of(getuid())
+/// Who is at the other end, as the agent sees them.
+pub(super) fn known(peer: Uid) -> User {
+    User { name: name_of(peer), owns: peer.is_root() || peer == geteuid() }
 }
 
-/// The user who has a command performed. Whoever could open the log by themselves, the agent's own user and the superuser,
-/// may sign with another name, since they could do so without the agent too, and is recorded beside it as there; anybody
-/// else is who they are.
-pub(super) fn operator(peer: Uid, asked: Option<&str>) -> Result<String, String> {
-    let known_as = name_of(peer);
-    match asked {
-        Some(asked) if asked != known_as && !peer.is_root() && peer != geteuid() => {
-            Err(format!("daybook: you are known as {known_as} and cannot sign as somebody else: leave out --operator"))
-        }
-        _ => Ok(known_as),
-    }
+/// The user of the operating system that this process runs as, before a home that they may own.
+pub fn own_user(home: &Home) -> User {
+    let user = getuid();
+    // Who makes a home owns it.
+    let is_owner = fs::metadata(home.path()).map_or(true, |about| about.uid() == user.as_raw());
+    User { name: name_of(user), owns: user.is_root() || is_owner }
 }
 
 #[cfg(test)]
@@ -61,16 +61,16 @@ mod tests {
         assert_eq!(named(users, 1), None);
     }
 
-    /// Goal: only who could do without the agent signs with another name, and nobody hides who they are behind one. Method:
-    /// ourselves, the superuser and a stranger.
+    /// Goal: the superuser and whoever owns the home are taken for its owners, and nobody else. Method: ourselves, the superuser and
+    /// a stranger; a home of ours and none.
     #[test]
-    fn a_stranger_signs_as_themself() {
+    fn owners_are_known() {
+        let directory = tempfile::tempdir().expect("a directory");
         let stranger = Uid::from_raw(geteuid().as_raw() + 54_321);
-        assert_eq!(operator(geteuid(), Some("jo")), Ok(name_of(geteuid())));
-        assert_eq!(operator(Uid::ROOT, Some("jo")), Ok(name_of(Uid::ROOT)));
-        let own = name_of(stranger);
-        assert_eq!(operator(stranger, None).as_ref(), Ok(&own));
-        assert_eq!(operator(stranger, Some(&own)).as_ref(), Ok(&own));
-        assert!(operator(stranger, Some("jo")).is_err());
+        assert_eq!([geteuid(), Uid::ROOT, stranger].map(|peer| known(peer).owns), [true, true, false]);
+        assert_eq!(known(stranger).name, format!("uid:{}", stranger.as_raw()));
+        for home in [Home::new(directory.path()), Home::new(directory.path().join("missing"))] {
+            assert_eq!(own_user(&home), User { name: name_of(getuid()), owns: true });
+        }
     }
 }

@@ -186,10 +186,8 @@ fn converse(shared: &Shared, handler: &dyn Handler, stream: &UnixStream) -> io::
         Some(()) => understand(&line),
         None => Err("daybook: the command is too long".to_owned()),
     };
-    let operator =
-        |asked: Asked| peer::operator(peer, asked.request.command.operator()).map(|operator| (asked, operator));
-    let (asked, operator) = match asked.and_then(operator) {
-        Ok(good) => good,
+    let asked = match asked {
+        Ok(asked) => asked,
         Err(why) => {
             refuse(stream, &why);
             return Ok(());
@@ -198,7 +196,7 @@ fn converse(shared: &Shared, handler: &dyn Handler, stream: &UnixStream) -> io::
     let mut files = Streamed { from, left: 0, next: 0, offered: asked.files };
     let out = BufWriter::with_capacity(OUT_BYTES, stream);
     let mut screen = SocketScreen { out, told_progress: None, broken: false, stopping: &shared.stopping };
-    let exit = handler.perform(asked.request, &mut files, &operator, &mut screen);
+    let exit = handler.perform(asked.request, &mut files, &peer::known(peer), &mut screen);
     screen.say(&Answer::Exit(exit as u8))?;
     screen.flush()
 }

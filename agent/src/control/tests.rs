@@ -26,16 +26,16 @@ struct Office<F>(F);
 
 impl<F> Handler for Office<F>
 where
-    F: Fn(Request, &mut dyn Files, &str, &mut dyn Screen) -> io::Result<Exit> + Send + Sync,
+    F: Fn(Request, &mut dyn Files, &User, &mut dyn Screen) -> io::Result<Exit> + Send + Sync,
 {
-    fn perform(&self, request: Request, files: &mut dyn Files, operator: &str, screen: &mut dyn Screen) -> Exit {
-        self.0(request, files, operator, screen).unwrap_or(Exit::CouldNot)
+    fn perform(&self, request: Request, files: &mut dyn Files, user: &User, screen: &mut dyn Screen) -> Exit {
+        self.0(request, files, user, screen).unwrap_or(Exit::CouldNot)
     }
 }
 
 fn office<F>(perform: F) -> (TempDir, Home, Control)
 where
-    F: Fn(Request, &mut dyn Files, &str, &mut dyn Screen) -> io::Result<Exit> + Send + Sync + 'static,
+    F: Fn(Request, &mut dyn Files, &User, &mut dyn Screen) -> io::Result<Exit> + Send + Sync + 'static,
 {
     let directory = tempfile::tempdir().expect("a directory");
     let home = Home::new(directory.path());
@@ -66,24 +66,24 @@ fn by_hand(home: &Home, bytes: &[u8]) -> String {
 /// Method: an office that says one of each.
 #[test]
 fn a_command_goes_there_and_its_words_come_back() {
-    let (_directory, home, control) = office(|request, _, operator, screen| {
+    let (_directory, home, control) = office(|request, _, user, screen| {
         screen.progress(1, 2, "rows");
         screen.out("first")?;
         screen.note("by the way");
-        screen.out(&format!("{} {:?} {operator}", request.json, request.command.operator()))?;
+        screen.out(&format!("{} {:?} {}", request.json, request.command.operator(), user.name))?;
         screen.out("\u{e9}\n\"")?;
         let wanted = matches!(request.command, Command::Held { .. });
         Ok(if wanted { Exit::Problem } else { Exit::CouldNot })
     });
     let (exit, screen) = asked(&home, &["held", "refuse", "7", "--reason", "no", "--operator", "jo", "--json"]);
     assert_eq!(exit.expect("answered"), Some(Exit::Problem));
-    let signed = format!("true Some(\"jo\") {}", own_user());
+    let signed = format!("true Some(\"jo\") {}", own_user(&home).name);
     assert_eq!(screen.out, ["first", signed.as_str(), "\u{e9}\n\""]);
     assert_eq!(screen.notes, ["by the way"]);
     assert_eq!(screen.progress, Some((1, 2, "rows".to_owned())));
     let (exit, screen) = asked(&home, &["status"]);
     assert_eq!(exit.expect("answered"), Some(Exit::CouldNot));
-    assert_eq!(screen.out.get(1), Some(&format!("false None {}", own_user())));
+    assert_eq!(screen.out.get(1), Some(&format!("false None {}", own_user(&home).name)));
     control.stop();
 }
 
@@ -94,7 +94,7 @@ fn nobody_listens() {
     let home = Home::new(directory.path());
     assert!(matches!(asked(&home, &["status"]).0, Ok(None)));
     assert!(matches!(asked(&Home::new(directory.path().join("missing")), &["status"]).0, Ok(None)));
-    let control = serve(&home, Arc::new(Office(|_, _: &mut dyn Files, _: &str, _: &mut dyn Screen| Ok(Exit::Good))))
+    let control = serve(&home, Arc::new(Office(|_, _: &mut dyn Files, _: &User, _: &mut dyn Screen| Ok(Exit::Good))))
         .expect("served");
     assert!(matches!(asked(&home, &["status"]).0, Ok(Some(Exit::Good))));
     control.stop();
@@ -109,7 +109,7 @@ fn nobody_listens() {
 fn the_socket_of_the_dead_is_replaced() {
     let directory = tempfile::tempdir().expect("a directory");
     let home = Home::new(directory.path());
-    let handler = || Arc::new(Office(|_, _: &mut dyn Files, _: &str, _: &mut dyn Screen| Ok(Exit::Good)));
+    let handler = || Arc::new(Office(|_, _: &mut dyn Files, _: &User, _: &mut dyn Screen| Ok(Exit::Good)));
     let mode = |path: PathBuf| fs::metadata(path).expect("there").permissions().mode() & 0o777;
     drop(std::os::unix::net::UnixListener::bind(home.socket()).expect("bound"));
     let control = serve(&home, handler()).expect("served");
@@ -279,7 +279,7 @@ fn a_stop_lets_the_handler_go() {
     let directory = tempfile::tempdir().expect("a directory");
     let home = Home::new(directory.path());
     for _ in 0..50 {
-        let handler = Arc::new(Office(|_, _: &mut dyn Files, _: &str, screen: &mut dyn Screen| {
+        let handler = Arc::new(Office(|_, _: &mut dyn Files, _: &User, screen: &mut dyn Screen| {
             screen.out("here")?;
             screen.flush()?;
             while !screen.gone() {

@@ -7,6 +7,7 @@ mod decision;
 mod deferral;
 mod fields;
 mod learner;
+mod merge;
 mod policy;
 mod registers;
 mod registration;
@@ -15,15 +16,16 @@ mod reversal;
 #[cfg(test)]
 mod scene;
 mod survey;
+mod transfer;
 mod void;
 
 pub use certificate::{Certificate, Leg, Move, decide as decide_certificate};
 pub use command::{
-    Ask, CHANGE_DOMAIN, Command, IDENTITY_DOMAIN, PERSON_DOMAIN, Rejected, Subject, Tokenizer, ULN_DOMAIN,
+    Ask, CHANGE_DOMAIN, Command, IDENTITY_DOMAIN, Other, PERSON_DOMAIN, Rejected, Subject, Tokenizer, ULN_DOMAIN,
 };
 pub use decision::{Decision, Enrolment, Fact, Objection, Obstacle, Occasion};
-pub use fields::{Cells, Context, Given, date, differs, look_at, qualification_no, read};
-pub use learner::{Candidates, Change, Learner, decide as decide_learner};
+pub use fields::{Cells, Context, Given, date, differs, look_at, may_be, qualification_no, read};
+pub use learner::{Candidates, Change, Learner, Merged, decide as decide_learner};
 pub use policy::Policy;
 pub use registers::{
     Against, Approval, CentreNo, Centres, Content, Period, Qualification, QualificationNo, Qualifications, Registers,

@@ -1,5 +1,6 @@
 //! The limits that offices set for themselves (DOMAIN.md 3.2, 3.6, 6.5), with their defaults.
 
+use daybook_protocol::field::Kind;
 use serde::Deserialize;
 
 /// The rules of the desk. An entry names the configuration, and with it the policy, that governed it.
@@ -31,6 +32,9 @@ pub struct Policy {
     pub row_errors_percent_max: u8,
     /// A file with more than this share of one column in error is held, in percent.
     pub column_errors_percent_max: u8,
+    /// What an operator orders only together with another one: it is proposed, and takes effect when a manager who is not the
+    /// proposer approves it. Files are not meant: those have a sender.
+    pub two_person: Vec<Kind>,
 }
 
 impl Default for Policy {
@@ -48,6 +52,7 @@ impl Default for Policy {
             dispatches_max: 3,
             row_errors_percent_max: 30,
             column_errors_percent_max: 50,
+            two_person: Vec::new(),
         }
     }
 }

@@ -31,20 +31,34 @@ pub struct Survey {
     orders: [[u64; 2]; DATES_MAX],
 }
 
-const DATES_MAX: usize = 3;
+const DATES_MAX: usize = 7;
 
 /// The columns of dates that the checks of a kind look at; at most [`DATES_MAX`].
 fn dates(kind: Kind) -> &'static [Field] {
     match kind {
         Kind::Enrolments => &[Field::DateOfBirth, Field::StartDate],
-        Kind::Amendments | Kind::Reversals | Kind::Voids | Kind::Completions => {
-            &[Field::DateOfBirth, Field::EffectiveDate]
-        }
+        Kind::Amendments
+        | Kind::Reversals
+        | Kind::Voids
+        | Kind::Completions
+        | Kind::Transfers
+        | Kind::Merges
+        | Kind::Unmerges
+        | Kind::Aliases => &[Field::DateOfBirth, Field::EffectiveDate],
         Kind::Withdrawals => &[Field::DateOfBirth, Field::WithdrawalDate, Field::LastAttendedOn],
         Kind::Deferrals | Kind::Extensions => &[Field::DateOfBirth, Field::DeferFrom, Field::ResumeBy],
         Kind::Resumptions => &[Field::DateOfBirth, Field::ResumedOn],
         Kind::Dispatches | Kind::Redispatches => &[Field::DateOfBirth, Field::DispatchedOn],
         Kind::Returns => &[Field::DateOfBirth, Field::ReturnedOn],
+        Kind::Mixed => &[
+            Field::DateOfBirth,
+            Field::StartDate,
+            Field::WithdrawalDate,
+            Field::LastAttendedOn,
+            Field::DeferFrom,
+            Field::ResumeBy,
+            Field::ResumedOn,
+        ],
     }
 }
 

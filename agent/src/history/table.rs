@@ -188,6 +188,15 @@ fn about(event: &Event) -> String {
             format!("registration {}, to resume by {}, deferral {}", event.registration, event.resume_by, event.ordinal)
         }
         Event::QualificationCompleted(event) => format!("registration {}", event.registration),
+        Event::LearnersMerged(event) => format!("{} is {}", event.merged, event.survivor),
+        Event::LearnersUnmerged(event) => {
+            format!("{} is not {}, as entry {} had it", event.merged, event.survivor, event.merge)
+        }
+        Event::UlnAliased(_) => "a further ULN".to_owned(),
+        Event::RegistrationTransferred(event) => format!(
+            "registration {}, to {} at centre {}, qualification {}, expires after {}",
+            event.registration, event.to, event.centre, event.qualification, event.expires_on
+        ),
         Event::RegistrationVoided(event) => format!("registration {}, made in error", event.registration),
         Event::WithdrawalReversed(event) => format!("registration {}, enrolled again", event.registration),
         Event::CertificateDispatched(event) => format!(
@@ -214,6 +223,15 @@ fn about(event: &Event) -> String {
         }
         Event::RowDuplicate(event) => format!("repeats entry {}", event.first),
         Event::HeldReleased(event) | Event::HeldRefused(event) => format!("what entry {} held", event.held),
+        Event::OrderProposed(event) => {
+            let of = event.registration.map(|no| format!(", registration {no}")).unwrap_or_default();
+            format!("{}{of}: takes effect once another operator approves it", event.kind)
+        }
+        Event::ProposalDecided(event) => match event.entry {
+            Some(entry) => format!("what entry {} proposes is approved, as entry {entry} says", event.proposed),
+            None => format!("what entry {} proposes is declined", event.proposed),
+        },
+        Event::MappingLearned(event) => format!("{} in the file that entry {} held", event.field, event.held),
         _ => String::new(),
     }
 }

@@ -24,7 +24,7 @@ use daybook_protocol::{
 use tracing::error;
 
 use super::{
-    Answer, Draft, JournalError, Judged, ReadRow, Reply, Work,
+    Draft, JournalError, Judged, ReadRow, Reply, Work,
     clock::Clock,
     commit::Committer,
     failed, stopped, today,
@@ -39,6 +39,7 @@ use crate::{
 
 mod doubt;
 mod known;
+mod orders;
 mod registers;
 mod room;
 
@@ -225,11 +226,12 @@ impl Judge {
                 let (entries, judged) = self.judge_rows(arrival, key, rows)?;
                 self.send(entries, reply, Ok(judged))
             }
-            Work::Order { command, operator, reply } => match self.unreferred() {
+            Work::Order { command, operator, way, reply } => match self.unreferred() {
                 Some(error) => self.send(Vec::new(), reply, Err(error)),
-                None => self.order(&command, operator, reply),
+                None => self.order(&command, operator, way, reply),
             },
             Work::Adopt { draft, content, reply } => self.adopt(*draft, content, reply),
+            Work::Decline { proposed, reason, operator, reply } => self.decline(proposed, reason, operator, reply),
             Work::Hear(central) => {
                 self.clock.hear(central);
                 Ok(())
@@ -282,12 +284,20 @@ impl Judge {
     ) -> Result<(Vec<Open>, Vec<Judged>), JournalError> {
         let (mut entries, mut judged) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         let (today, stamp) = (today(), self.clock.stamp());
+        let ordered_by = self.index.arrival(arrival).and_then(|arrival| arrival.ordered_by.clone());
+        let (asks_from, actor) = match ordered_by {
+            // What an operator's file says is what they order, row by row.
+            Some(operator) => (None, Actor::Operator(operator)),
+            None => (Some(arrival), Actor::Agent),
+        };
         for row in rows {
             let source = Source::Row { arrival, line: row.line };
             let effective_on = row.asks.as_ref().ok().map(|command| command.effective_on);
             let ruling = match row.asks {
                 Ok(command) => {
-                    self.judge(command, Occasion { arrival: Some(arrival), today, released: row.released }, key)?
+                    let occasion = Occasion { arrival: asks_from, today, released: row.released };
+                    let ruling = self.judge(command, occasion, key)?;
+                    if asks_from.is_none() { orders::ordered(ruling) } else { ruling }
                 }
                 Err(Rejected { findings, private }) => {
                     let event = Event::RowRejected(RowRejected { learner: None, against: None });
@@ -303,40 +313,18 @@ impl Judge {
                 registration: event.registration(),
                 expires_on: event.expires_on(),
             });
-            let draft = Draft { effective_on, actor: Actor::Agent, source, findings, event, private };
+            let draft = Draft { effective_on, actor: actor.clone(), source, findings, event, private };
             entries.push(self.place(draft, stamp));
         }
         entries.extend(self.alarm_of_keys());
         Ok((entries, judged))
     }
 
-    fn order(&mut self, command: &Command, operator: String, reply: Reply<Answer>) -> Result<(), JournalError> {
-        let key = self.keyring.allocate().map_err(|error| failed(&error))?.0;
-        let effective_on = Some(command.effective_on);
-        let ruling = self.judge(command.clone(), Occasion { arrival: None, today: today(), released: false }, key)?;
-        let Ruling { event, findings, private } = ruling;
-        // An operator who asks is the person who would be asked: what is doubtful is refused, and can be asked otherwise.
-        let event = match event {
-            Event::RowHeld(RowHeld { learner, against, .. }) => Event::RowRejected(RowRejected { learner, against }),
-            other => other,
-        };
-        let (actor, source) = (Actor::Operator(operator), Source::Command);
-        let answer = Answer { sequence: self.next, event: event.clone(), findings: findings.clone() };
-        let draft = Draft { effective_on, actor, source, findings, event, private };
-        if let Some(error) = self.too_large(&draft) {
-            return self.send(Vec::new(), reply, Err(error));
-        }
-        let stamp = self.clock.stamp();
-        let mut entries = vec![self.place(draft, stamp)];
-        entries.extend(self.alarm_of_keys());
-        self.send(entries, reply, Ok(answer))
-    }
-
     /// Judges a command as the index stands now. What concerns a known person is sealed under that person's key, the
     /// rest under `key`, that of the source.
     fn judge(&mut self, mut command: Command, occasion: Occasion, key: KeyId) -> Result<Ruling, JournalError> {
         let decision = self.index.judge(&command, occasion, &self.desk.policy);
-        self.vouch(&mut command);
+        self.desk.registers.vouch(&mut command);
         if let Some(against) = self.against(&command, &decision) {
             return self.refused(command, decision.learner(), against, key);
         }

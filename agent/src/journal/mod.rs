@@ -115,6 +115,17 @@ pub struct Answer {
     pub findings: Vec<Finding>,
 }
 
+/// How an operator orders something.
+#[derive(Debug)]
+enum Way {
+    /// On their own word.
+    Alone,
+    /// For another one to approve; with the row that would say the same, to be judged again then.
+    Proposed(Private),
+    /// By approving what another one proposed under this entry.
+    Approving(Sequence),
+}
+
 /// Why something was not recorded.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
@@ -137,6 +148,17 @@ pub enum JournalError {
     /// A register that is in force cannot be read, so that nothing can be judged by it; nothing was written.
     #[error("{0}")]
     Register(String),
+    /// Nothing waits for approval under that entry; nothing was written.
+    #[error("nothing waits for approval under entry {0}: `daybook record proposals` lists what does")]
+    NoProposal(Sequence),
+    /// Who proposed it would approve it too; nothing was written.
+    #[error("entry {entry} was proposed by {operator}, so that another operator has to approve it")]
+    OwnProposal {
+        /// The proposal.
+        entry: Sequence,
+        /// Who proposed it.
+        operator: String,
+    },
     /// The machine's clock is not accepted; nothing was written.
     #[error("the clock is not accepted: {0}")]
     Clock(String),
@@ -150,7 +172,8 @@ type Question = Box<dyn FnOnce(&Index, &Registers) + Send>;
 enum Work {
     Note(Box<Draft>, Reply<(Sequence, Timestamp)>),
     Rows { arrival: Sequence, key: KeyId, rows: Vec<ReadRow>, reply: Reply<Vec<Judged>> },
-    Order { command: Box<Command>, operator: String, reply: Reply<Answer> },
+    Order { command: Box<Command>, operator: String, way: Way, reply: Reply<Answer> },
+    Decline { proposed: Sequence, reason: Private, operator: String, reply: Reply<Answer> },
     Hear(Moment),
     AcceptClock { reason: Private, operator: String, reply: Reply<Answer> },
     Adopt { draft: Box<Draft>, content: Content, reply: Reply<Sequence> },
@@ -235,8 +258,30 @@ impl Journal {
 
     /// Judges and records an operator's command.
     pub fn order(&self, command: Command, operator: &str) -> Result<Answer, JournalError> {
+        self.order_by(Way::Alone, command, operator)
+    }
+
+    /// Records, for another operator to approve, a command that would be accepted; `row` is what would say the same, and is sealed.
+    /// What would not be accepted is answered as if it had been ordered.
+    pub fn propose(&self, command: Command, row: Private, operator: &str) -> Result<Answer, JournalError> {
+        self.order_by(Way::Proposed(row), command, operator)
+    }
+
+    /// Judges and records a command that another operator proposed, as things stand now. It is decided by that, also where it is
+    /// refused.
+    pub fn approve(&self, command: Command, proposed: Sequence, operator: &str) -> Result<Answer, JournalError> {
+        self.order_by(Way::Approving(proposed), command, operator)
+    }
+
+    /// Records that what was proposed is not to be, for a reason that is sealed.
+    pub fn decline(&self, proposed: Sequence, reason: Private, operator: &str) -> Result<Answer, JournalError> {
         let operator = operator.to_owned();
-        self.send(|reply| Work::Order { command: Box::new(command), operator, reply })?.wait()
+        self.send(|reply| Work::Decline { proposed, reason, operator, reply })?.wait()
+    }
+
+    fn order_by(&self, way: Way, command: Command, operator: &str) -> Result<Answer, JournalError> {
+        let operator = operator.to_owned();
+        self.send(|reply| Work::Order { command: Box::new(command), operator, way, reply })?.wait()
     }
 
     /// Tells the writer that the central node's clock is so many microseconds ahead of this machine's; negative if behind.

@@ -7,7 +7,7 @@ use std::{io::Read, path::PathBuf};
 
 use daybook_protocol::{
     date::Timestamp,
-    entry::Private,
+    entry::{Actor, Private, Source},
     event::{Completion, Event, FileId, FileReceived, Level, OriginalFiled, Place, ReceiptIssued, Totals},
     field::{Field, Kind},
     finding::Finding,
@@ -107,6 +107,16 @@ impl Office {
 
     /// Records the arrival of an original that is in the vault.
     pub fn receive(&self, handed: &Handed<'_>, preserved: &Preserved) -> Result<Sequence, OfficeError> {
+        self.receive_from(None, handed, preserved)
+    }
+
+    /// The same of one that an operator hands over, who is named in the entry.
+    pub fn receive_from(
+        &self,
+        operator: Option<&str>,
+        handed: &Handed<'_>,
+        preserved: &Preserved,
+    ) -> Result<Sequence, OfficeError> {
         let Preserved { sha256, bytes, .. } = *preserved;
         let same_as = self.journal.look(move |index| index.first_arrival(&sha256))?;
         let key = self.new_key()?;
@@ -124,7 +134,10 @@ impl Office {
             same_as,
         });
         let private = Private::from([(Field::FileName, &handed.name)]);
-        let draft = Draft { private: Some((key, private)), ..Draft::plain(event) };
+        let mut draft = Draft { private: Some((key, private)), ..Draft::plain(event) };
+        if let Some(operator) = operator {
+            (draft.actor, draft.source) = (Actor::Operator(operator.to_owned()), Source::Command);
+        }
         // DURABLE: the arrival. From here on it is handled to its end, by this run or the next.
         Ok(self.journal.note(draft)?)
     }

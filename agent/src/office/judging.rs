@@ -9,7 +9,7 @@ use daybook_protocol::{
     ids::Sequence,
 };
 
-use super::{Office, OfficeError, receipt::Report};
+use super::{Office, OfficeError, mapping::Mapping, receipt::Report};
 use crate::{
     books::index::Arrival,
     desk::{self, Cells, Context, Tokenizer},
@@ -35,6 +35,7 @@ impl Office {
         let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
         let mut rows = reader::rows(self.original(state)?, plan);
         let context = self.context(state, Some(&self.tokens));
+        let mapping = self.mapping(state, state.since)?;
         let mut settled = Settled { totals: state.totals, report: self.report(state), all: state.lines.row, progress };
         let mut under_way: VecDeque<(Block, Pending<Vec<Judged>>)> = VecDeque::new();
         let (mut chunk, mut sent) = (Vec::with_capacity(CHUNK_ROWS), Block::default());
@@ -53,7 +54,7 @@ impl Office {
                 if settled.report.is_some() {
                     sent.push(&row);
                 }
-                let cells = RowCells { row, columns: &plan.columns };
+                let cells = RowCells { row, columns: &plan.columns, mapping: &mapping };
                 let asks = desk::read(plan.kind, &cells, &context);
                 chunk.push(ReadRow { line: row.line(), asks, released: false });
             }
@@ -103,10 +104,11 @@ impl Office {
         let unsteady = |why| OfficeError::Unsteady { arrival, why };
         let plan = state.plan.as_ref().ok_or(unsteady("its plan is missing"))?;
         let context = self.context(&state, Some(&self.tokens));
+        let mapping = self.mapping(&state, state.since)?;
         let mut rows = reader::rows(self.original(&state)?, plan);
         while let Some(row) = rows.next()? {
             if row.line() == line {
-                let cells = RowCells { row, columns: &plan.columns };
+                let cells = RowCells { row, columns: &plan.columns, mapping: &mapping };
                 let row = ReadRow { line, asks: desk::read(plan.kind, &cells, &context), released: true };
                 let judged = self.journal.rows(arrival, state.received.key, vec![row])?.wait()?;
                 return judged.first().map(|row| row.verdict).ok_or(unsteady("it was not judged"));
@@ -146,11 +148,13 @@ impl Settled<'_> {
 pub(super) struct RowCells<'a> {
     pub(super) row: Row<'a>,
     pub(super) columns: &'a [Option<Field>],
+    pub(super) mapping: &'a Mapping,
 }
 
 impl Cells for RowCells<'_> {
     fn value(&self, field: Field) -> &str {
-        self.row.value(field)
+        let text = self.row.value(field);
+        self.mapping.meant(field, text).unwrap_or(text)
     }
     fn shifted(&self) -> bool {
         self.row.shifted()

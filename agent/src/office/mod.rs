@@ -6,11 +6,13 @@ mod founding;
 mod gate;
 mod heeding;
 mod judging;
+mod mapping;
 mod opening;
 mod porter;
 mod reading;
 mod receipt;
 mod reference;
+mod rehearsal;
 mod rejoin;
 mod ruling;
 mod scrubbing;
@@ -34,10 +36,12 @@ use daybook_protocol::{
 use tokio::sync::watch;
 
 pub use arrival::{Arrived, Handed, Waiting};
+pub use mapping::{MAPPINGS_MAX, Meaning, WORDS_BYTES_MAX};
 pub use opening::restore_config;
 pub use porter::watch_folders;
 pub use reading::Reading;
 pub use reference::{Reference, Touched};
+pub use rehearsal::{ORDERS_MAX, Rehearsed, RowRehearsed};
 pub use rejoin::{Rejudged, rejudge};
 pub use ruling::{Ruled, Word};
 pub use scrubbing::{scrub_by_timer, scrub_closed};
@@ -142,6 +146,8 @@ pub enum OfficeError {
     Unsteady { arrival: Sequence, why: &'static str },
     #[error("nothing is recorded now: {0}")]
     Closed(String),
+    #[error("a file has at most {} orders: split it into smaller ones", rehearsal::ORDERS_MAX)]
+    TooManyOrders,
     #[error("it cannot be recorded: {0}")]
     Unrecordable(String),
     #[error(

@@ -54,8 +54,8 @@ pub(super) fn adopted(index: &Index, entries: &StoreReader) -> Result<Option<Str
 /// keys, since where those lie counts from a file that is not here.
 pub(super) fn governing(adopted: &str, home: &Home, config: Config) -> Result<Config, ConfigError> {
     let parsed = Config::parse(adopted, home.path()).map_err(|why| ConfigError::Wrong { path: home.config(), why });
-    let Config { policy, agent, .. } = parsed?;
-    Ok(Config { policy, agent: Agent { operator_key: None, ..agent }, ..config })
+    let Config { policy, agent, operators, .. } = parsed?;
+    Ok(Config { policy, agent: Agent { operator_key: None, ..agent }, operators, ..config })
 }
 
 /// Batches that are decoded before they are folded, at most: some hundreds of kilobytes.

@@ -10,9 +10,10 @@ use std::{
 use daybook_protocol::{
     event::{Event, FileClosed, FileParsed, Lines, Plan},
     finding::{Code, Finding, Severity, worst},
+    ids::Sequence,
 };
 
-use super::{Office, OfficeError, judging::RowCells};
+use super::{Office, OfficeError, judging::RowCells, mapping::Mapping};
 use crate::{
     books::index::Arrival,
     desk::{self, Context, Survey},
@@ -26,16 +27,20 @@ const BLOCKS_MAX: usize = 4;
 impl Office {
     /// Pass one: finds out how the file is to be read and whether it can be judged row by row.
     pub(super) fn first_pass(&self, state: &Arrival) -> Result<(), OfficeError> {
-        let wanted = Wanted { kind: state.received.kind, header_map: &[] };
+        let mapping = self.mapping(state, Sequence(u64::MAX))?;
+        let wanted = Wanted { kind: state.received.kind, header_map: &mapping.headings };
         let open = || self.original(state).map_err(io::Error::other);
         let planned = reader::plan(&open, &wanted);
-        // Where nothing but a question is in the way the file waits for a person; what they let go on and nobody can read goes
-        // back.
-        let held = planned.as_ref().is_err_and(ReadError::is_question) && !state.released;
         let draft = match planned {
-            Err(ReadError::Refused { findings, .. }) => closing(state, findings, Lines::default(), held),
+            Err(ReadError::Refused { findings, .. }) => {
+                let findings = self.in_doubt(state, findings)?;
+                // Where nothing but a question is in the way the file waits for a person; what they let go on and nobody can read
+                // goes back.
+                let held = worst(&findings) == Some(Severity::Query) && !state.is_seen();
+                closing(state, findings, Lines::default(), held)
+            }
             Err(error) => return Err(error.into()),
-            Ok(planned) => self.survey(state, planned)?,
+            Ok(planned) => self.survey(state, planned, &mapping)?,
         };
         self.journal.note(draft)?;
         // DURABLE: the plan, or the verdict on the whole file.
@@ -43,10 +48,10 @@ impl Office {
     }
 
     /// Reads the whole file by its plan and checks the fields of every row, to see whether it is what it seems.
-    fn survey(&self, state: &Arrival, planned: Planned) -> Result<Draft, OfficeError> {
+    fn survey(&self, state: &Arrival, planned: Planned, mapping: &Mapping) -> Result<Draft, OfficeError> {
         let Planned { plan, mut findings } = planned;
         let mut rows = reader::rows(self.original(state)?, &plan);
-        let survey = match self.look_through(state, &plan, &mut rows) {
+        let survey = match self.look_through(state, &plan, mapping, &mut rows) {
             Ok(survey) => survey,
             Err(OfficeError::Read(ReadError::Refused { findings, .. })) => {
                 return Ok(closing(state, findings, rows.lines(), false));
@@ -55,13 +60,15 @@ impl Office {
         };
         findings.extend(rows.findings());
         findings.extend(survey.finish(&self.config.policy));
-        if self.folder(state).is_some_and(|folder| !folder.expects(plan.kind)) {
+        // A learner record is what it is, whatever it was said to be.
+        let unexpected = state.received.kind.is_some_and(|said| said != plan.kind);
+        if unexpected || self.folder(state).is_some_and(|folder| !folder.expects(plan.kind)) {
             findings.push(Code::KIND_NOT_ALLOWED.into());
         }
         let lines = rows.lines();
         match worst(&findings) {
             Some(Severity::Error) => Ok(closing(state, findings, lines, false)),
-            Some(Severity::Query) if !state.released => Ok(closing(state, findings, lines, true)),
+            Some(Severity::Query) if !state.is_seen() => Ok(closing(state, findings, lines, true)),
             _ => {
                 let parsed = FileParsed { arrival: state.arrival, plan, lines };
                 Ok(Draft { findings, ..Draft::of_file(state.arrival, Event::FileParsed(parsed)) })
@@ -71,14 +78,20 @@ impl Office {
 
     /// Checks the fields of all rows: a second thread takes block after block, and the one that reads checks a block itself
     /// whenever the other has enough to do.
-    fn look_through(&self, state: &Arrival, plan: &Plan, rows: &mut Rows) -> Result<Survey, OfficeError> {
+    fn look_through(
+        &self,
+        state: &Arrival,
+        plan: &Plan,
+        mapping: &Mapping,
+        rows: &mut Rows,
+    ) -> Result<Survey, OfficeError> {
         let context = self.context(state, None);
         let (to_other, blocks) = mpsc::sync_channel::<Block>(BLOCKS_MAX);
         thread::scope(|scope| {
             let other = scope.spawn(|| {
                 let mut survey = Survey::new(plan.kind);
                 for block in blocks {
-                    look_at(&block, plan, &context, &mut survey);
+                    look_at(&block, (plan, mapping), &context, &mut survey);
                 }
                 survey
             });
@@ -86,7 +99,7 @@ impl Office {
             let read = self.blocks(rows, |block| match to_other.try_send(block) {
                 Ok(()) => {}
                 Err(TrySendError::Full(block) | TrySendError::Disconnected(block)) => {
-                    look_at(&block, plan, &context, &mut survey);
+                    look_at(&block, (plan, mapping), &context, &mut survey);
                 }
             });
             drop(to_other);
@@ -113,9 +126,9 @@ impl Office {
 }
 
 /// Checks the fields of a block's rows.
-fn look_at(block: &Block, plan: &Plan, context: &Context<'_>, survey: &mut Survey) {
+fn look_at(block: &Block, (plan, mapping): (&Plan, &Mapping), context: &Context<'_>, survey: &mut Survey) {
     for row in block.rows() {
-        let cells = RowCells { row, columns: &plan.columns };
+        let cells = RowCells { row, columns: &plan.columns, mapping };
         survey.add(&cells, &desk::look_at(plan.kind, &cells, context));
     }
 }

@@ -19,6 +19,7 @@ use crate::{
 mod corrections;
 mod known;
 mod layouts;
+mod proposals;
 mod registers;
 mod rejoin;
 

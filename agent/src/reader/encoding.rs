@@ -1,5 +1,5 @@
 //! Bytes to text: which encoding a file is in (DOMAIN.md 6.3, 4), whether its letters came through whole, and a stream of
-//! its text as UTF-8, rendered where it is a workbook. Must not know what a line or a column is.
+//! its text as UTF-8, rendered where it is a workbook or a learner record. Must not know what a line or a column is.
 
 use std::{
     borrow::Cow,
@@ -42,6 +42,7 @@ pub(super) fn survey(open: &dyn Fn() -> io::Result<Source>) -> Result<Surveyed, 
     open()?.take(CHUNK_BYTES as u64).read_to_end(&mut first)?;
     match workbook::of_beginning(&first) {
         Found::Text => {}
+        Found::Learners => return Ok(look_through(open()?, Encoding::Ilr)?),
         Found::Other(code, detail) => return Err(ReadError::refused(code, detail)),
         Found::Container => {
             let (format, findings) = workbook::of_whole(open()?).map_err(|stop| TextError::of(stop.into()))?;
@@ -200,7 +201,7 @@ fn utf16_without_mark(first: &[u8]) -> Option<Encoding> {
 /// a name must never be mended in silence.
 pub(super) struct Text {
     source: Source,
-    /// What is told of a workbook; nothing is told of a text file.
+    /// What is told of what is rendered; nothing is told of a text file.
     told: Told,
     decoder: Decoder,
     bytes: Box<[u8]>,
@@ -214,9 +215,9 @@ impl Text {
     pub(super) fn new(source: Source, encoding: Encoding) -> Self {
         let told = Told::default();
         let source =
-            if encoding.is_workbook() { Box::new(Rendered::new(source, encoding, told.clone())) } else { source };
+            if encoding.is_rendered() { Box::new(Rendered::new(source, encoding, told.clone())) } else { source };
         let encoding = match encoding {
-            Encoding::Utf8 | Encoding::Xlsx | Encoding::Xls | Encoding::Ods => UTF_8,
+            Encoding::Utf8 | Encoding::Xlsx | Encoding::Xls | Encoding::Ods | Encoding::Ilr => UTF_8,
             Encoding::Utf16Le => UTF_16LE,
             Encoding::Utf16Be => UTF_16BE,
             Encoding::Windows1252 => WINDOWS_1252,

@@ -94,15 +94,22 @@ pub(super) fn required(kind: Kind) -> &'static [Field] {
         Kind::Resumptions => &[Field::FamilyName, Field::DateOfBirth, Field::ResumedOn],
         Kind::Dispatches | Kind::Redispatches => &[Field::CertificateNo, Field::DispatchedOn],
         Kind::Returns => &[Field::CertificateNo, Field::ReturnReason, Field::ReturnedOn],
+        Kind::Merges | Kind::Unmerges => &[Field::FamilyName, Field::DateOfBirth, Field::Reason],
+        Kind::Aliases => &[Field::FamilyName, Field::DateOfBirth, Field::OtherUln, Field::Reason],
+        Kind::Transfers => {
+            &[Field::FamilyName, Field::DateOfBirth, Field::EffectiveDate, Field::Reason, Field::Evidence]
+        }
         Kind::Reversals | Kind::Voids | Kind::Completions => {
             &[Field::FamilyName, Field::DateOfBirth, Field::EffectiveDate, Field::Reason]
         }
+        // What else a row needs depends on its fact.
+        Kind::Mixed => &[Field::Fact, Field::FamilyName, Field::DateOfBirth],
     }
 }
 
 /// Whether a row of a kind must say by ULN or registration number whom it is about.
 fn needs_identifier(kind: Kind) -> bool {
-    !matches!(kind, Kind::Enrolments | Kind::Dispatches | Kind::Returns | Kind::Redispatches)
+    !matches!(kind, Kind::Enrolments | Kind::Dispatches | Kind::Returns | Kind::Redispatches | Kind::Mixed)
 }
 
 fn missing(kind: Kind, columns: &[Option<Field>]) -> Vec<Finding> {
@@ -132,7 +139,9 @@ fn reason_of(kind: Kind) -> Option<Field> {
 fn kind_of(columns: &[Option<Field>]) -> Option<Kind> {
     let has = |field| columns.contains(&Some(field));
     let certificate = has(Field::CertificateNo);
-    if has(Field::NewValue) {
+    if has(Field::Fact) {
+        Some(Kind::Mixed)
+    } else if has(Field::NewValue) {
         Some(Kind::Amendments)
     } else if has(Field::WithdrawalDate) {
         Some(Kind::Withdrawals)
@@ -214,6 +223,7 @@ mod tests {
         check("Certificate no,Dispatch date,Courier,Tracking no", Some(Kind::Dispatches), &[]);
         check("Certificate no,Dispatch date,Date returned,Reason", Some(Kind::Returns), &[]);
         check("Certificate no,Dispatch date,Attempt,Address", Some(Kind::Redispatches), &[]);
+        check("Fact,Surname,DOB,Start date,QAN,Leave date,Resume by", Some(Kind::Mixed), &[]);
         check(PERSON, None, &[Code::KIND_UNKNOWN.into()]);
     }
 

@@ -1,6 +1,6 @@
 //! Bytes to rows: which encoding a file is in, what separates its columns, where its header stands, what each column
-//! means, and then its rows one by one, with every physical line accounted for (DOMAIN.md 6.2 to 6.4). A workbook is rendered
-//! as text first, and a line of it is a row of a sheet.
+//! means, and then its rows one by one, with every physical line accounted for (DOMAIN.md 6.2 to 6.4). A workbook and an
+//! Individualised Learner Record are rendered as text first: a line of it is a row of a sheet, or a fact of a learner.
 //!
 //! A file is read twice. [`plan()`] looks through the whole of it and says how it is to be read, or why it cannot be;
 //! [`rows()`] gives the rows by that plan, in pass one to whoever checks them and in pass two, perhaps after a crash, to
@@ -16,6 +16,7 @@
 mod block;
 mod encoding;
 mod header;
+mod ilr;
 mod plan;
 mod records;
 mod resend;
@@ -29,13 +30,14 @@ use std::io::{self, Read};
 use daybook_protocol::{
     event::Plan,
     field::{Field, Kind},
-    finding::{Code, Finding, Severity, worst},
+    finding::{Code, Finding},
 };
 
 pub use self::{
     block::Block,
     header::normalise,
-    plan::plan,
+    ilr::{ATTRIBUTES_MAX, DEPTH_MAX, TOKEN_BYTES_MAX, VALUE_BYTES_MAX},
+    plan::{Sight, look, plan},
     resend::{HEADINGS as RESEND_HEADINGS, is_dangerous, starts_formula},
     rows::{Row, Rows, rows},
     workbook::{
@@ -45,7 +47,7 @@ pub use self::{
 };
 
 /// The version of these rules. It stands in every plan; it goes up when the same bytes would be read another way.
-pub const READER_VERSION: u16 = 2;
+pub const READER_VERSION: u16 = 3;
 
 /// The longest record, in bytes of UTF-8. A real row has a few hundred; what is longer is a quotation mark that was
 /// never closed, or no table at all. This is also as much memory as a record can take.
@@ -105,11 +107,6 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    /// Whether nothing but a question is in the way: then the file waits for a person rather than go back.
-    pub fn is_question(&self) -> bool {
-        matches!(self, Self::Refused { findings, .. } if worst(findings) == Some(Severity::Query))
-    }
-
     fn refused(code: Code, detail: impl Into<String>) -> Self {
         Self::Refused { findings: vec![code.into()], detail: detail.into() }
     }

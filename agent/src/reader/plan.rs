@@ -4,7 +4,8 @@
 use std::io;
 
 use daybook_protocol::{
-    event::Plan,
+    event::{Encoding, Plan},
+    field::{Field, Kind},
     finding::{Code, Finding, Severity},
 };
 
@@ -13,6 +14,7 @@ use super::{
     encoding::{Surveyed, survey},
     header,
     records::{Record, Records},
+    workbook,
 };
 
 /// What can separate columns, the commonest first: it wins where nothing else decides.
@@ -28,7 +30,7 @@ const HEADER_HITS_MIN: usize = 2;
 pub fn plan(open: &dyn Fn() -> io::Result<Source>, wanted: &Wanted) -> Result<Planned, ReadError> {
     let surveyed = survey(open)?;
     let layout = lay_out(&surveyed, wanted)?;
-    let mut mapped = header::map(&layout.header, wanted);
+    let mut mapped = header::map(&layout.header, meant(wanted, surveyed.encoding));
     mapped.findings.extend(surveyed.findings.iter().copied().map(Finding::from));
     let wrong = mapped.findings.iter().filter(|finding| finding.code.severity() == Severity::Error);
     let names: Vec<String> = wrong
@@ -56,6 +58,48 @@ pub fn plan(open: &dyn Fn() -> io::Result<Source>, wanted: &Wanted) -> Result<Pl
     }
 }
 
+/// The headings of a learner record are ours, and say what its facts are whatever its sender says.
+fn meant<'a>(wanted: &'a Wanted<'a>, encoding: Encoding) -> &'a Wanted<'a> {
+    const OURS: &Wanted<'_> = &Wanted { kind: None, header_map: &[] };
+    if encoding == Encoding::Ilr { OURS } else { wanted }
+}
+
+/// What a person sees of a file beside what the reader makes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    /// What it is about, if that can be told.
+    pub kind: Option<Kind>,
+    /// How its bytes are read.
+    pub encoding: Encoding,
+    /// The line of its header, counted from 1.
+    pub header_line: u32,
+    /// Each heading as it was sent, and what it was taken for.
+    pub columns: Vec<(String, Option<Field>)>,
+    /// The first lines below the header that are not blank, as they were sent: their numbers and cells.
+    pub lines: Vec<(u32, Vec<String>)>,
+}
+
+/// Looks at the header of a file and at up to `lines_max` lines below it, whatever is wrong with the file otherwise. `open` is as for
+/// [`plan()`].
+pub fn look(open: &dyn Fn() -> io::Result<Source>, wanted: &Wanted, lines_max: usize) -> Result<Sight, ReadError> {
+    let surveyed = survey(open)?;
+    let Layout { delimiter, header, header_line } = lay_out(&surveyed, wanted)?;
+    let mapped = header::map(&header, meant(wanted, surveyed.encoding));
+    let marked = surveyed.encoding.is_workbook();
+    let seen = |cell: &str| if marked { workbook::visible(cell).to_owned() } else { cell.to_owned() };
+    let columns = header.iter().map(|cell| seen(cell)).zip(mapped.columns).collect();
+    let mut records = Records::of_head(surveyed.head, surveyed.encoding, delimiter);
+    let mut lines = Vec::new();
+    // Beyond the beginning that is kept, or beyond a limit, there is nothing more to be shown.
+    while lines.len() < lines_max && records.advance().unwrap_or(false) {
+        let record = records.record();
+        if record.line > header_line && !record.cells().all(super::rows::blank) {
+            lines.push((record.line, record.cells().map(seen).collect()));
+        }
+    }
+    Ok(Sight { kind: mapped.kind, encoding: surveyed.encoding, header_line, columns, lines })
+}
+
 /// Where the table of a file is and what separates its columns.
 struct Layout {
     delimiter: u8,
@@ -65,10 +109,11 @@ struct Layout {
 
 fn lay_out(surveyed: &Surveyed, wanted: &Wanted) -> Result<Layout, ReadError> {
     let workbook = surveyed.encoding.is_workbook();
-    let hint = delimiter_hint(&surveyed.head).filter(|_| !workbook);
+    let rendered = surveyed.encoding.is_rendered();
+    let hint = delimiter_hint(&surveyed.head).filter(|_| !rendered);
     let delimiters = match hint {
         // This is how its rows were rendered.
-        _ if workbook => vec![b','],
+        _ if rendered => vec![b','],
         Some(letter) => DELIMITERS.into_iter().filter(|known| char::from(*known) == letter).collect(),
         None => DELIMITERS.to_vec(),
     };
@@ -90,7 +135,7 @@ fn lay_out(surveyed: &Surveyed, wanted: &Wanted) -> Result<Layout, ReadError> {
             Ok(Layout { delimiter: best.delimiter, header, header_line })
         }
         // What went beyond a limit by another delimiter was separated by it.
-        _ if best.columns < 2 && !workbook => {
+        _ if best.columns < 2 && !rendered => {
             let beyond = tried.into_iter().filter_map(|tried| tried.stopped).find(ReadError::is_beyond);
             Err(beyond.unwrap_or_else(|| not_separated("none found")))
         }
@@ -143,8 +188,8 @@ impl Tried {
                     tried.stopped = Some(error);
                     break;
                 }
-                // The rows of a sheet have their own limit, which was looked at.
-                Ok(true) | Err(_) if surveyed.encoding.is_workbook() => break,
+                // What is rendered has its own limit, which was looked at.
+                Ok(true) | Err(_) if surveyed.encoding.is_rendered() => break,
                 Ok(true) | Err(_) => {
                     let detail = "a row is beyond the limit; look there for a quotation mark that is never closed";
                     tried.stopped = Some(ReadError::refused(Code::TOO_LARGE, detail));

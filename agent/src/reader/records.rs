@@ -67,7 +67,7 @@ pub(super) struct Cell {
 pub(super) struct Records {
     text: Text,
     delimiter: u8,
-    /// Each record is a row of a sheet and counts as one line, whatever its cells have in them.
+    /// Each record was rendered, such as a row of a sheet, and counts as one line, whatever its cells have in them.
     by_row: bool,
     /// Text that is decoded and not yet passed; the record in hand lies at its front part.
     buffer: String,
@@ -90,7 +90,7 @@ impl Records {
         Self {
             text: Text::new(source, encoding),
             delimiter,
-            by_row: encoding.is_workbook(),
+            by_row: encoding.is_rendered(),
             buffer: String::with_capacity(CHUNK_BYTES),
             passed: 0,
             ended: false,
@@ -106,7 +106,7 @@ impl Records {
     /// The records of the beginning of a file's text, whose lines are counted as those of the file are.
     pub(super) fn of_head(head: String, encoding: Encoding, delimiter: u8) -> Self {
         let head = Box::new(Cursor::new(head.into_bytes()));
-        Self { by_row: encoding.is_workbook(), ..Self::new(head, Encoding::Utf8, delimiter) }
+        Self { by_row: encoding.is_rendered(), ..Self::new(head, Encoding::Utf8, delimiter) }
     }
 
     /// What is told of a workbook.

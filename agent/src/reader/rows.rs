@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use daybook_protocol::{
-    event::{Lines, Plan},
+    event::{Encoding, Lines, Plan},
     field::Field,
     finding::{Code, Finding},
 };
 
 use super::{
-    ReadError, Source, header,
+    ReadError, Source, header, ilr,
     records::{Record, Records},
     resend,
     tables::Tables,
@@ -49,6 +49,7 @@ pub fn rows(read: Source, plan: &Plan) -> Rows {
         named_first: matches!(plan.columns.first(), Some(Some(Field::FamilyName | Field::GivenNames))),
         required: required.iter().filter_map(|field| places.get(*field as usize).copied().flatten()).collect(),
         header_line: plan.header_line,
+        facts: plan.encoding == Encoding::Ilr,
         headed: false,
         tables: plan.encoding.is_workbook().then(|| Tables::new(plan.header_line)),
         lines: Lines::default(),
@@ -65,6 +66,8 @@ pub struct Rows {
     /// Where the columns are that every row needs.
     required: Vec<usize>,
     header_line: u32,
+    /// Its lines were rendered from a learner record.
+    facts: bool,
     /// The header was passed.
     headed: bool,
     /// What is beside the table; of a workbook only, since a text file has one table.
@@ -154,7 +157,7 @@ impl Rows {
     /// A physical line ends with LF, CRLF or CR, or with the file where characters stand after the last of these. The sum
     /// over all classes is the number of records: every physical line counts once, but those of a record with line breaks
     /// inside quotation marks, which count once together. A file of `n` physical lines with `b` line breaks inside
-    /// quotation marks thus sums to `n - b`.
+    /// quotation marks thus sums to `n - b`. Of what is rendered every record counts once.
     pub fn lines(&self) -> Lines {
         self.lines
     }
@@ -171,6 +174,9 @@ impl Rows {
         }
         if record.line == self.header_line {
             return Class::Header;
+        }
+        if self.facts {
+            return if first == ilr::PASSED_OVER { Class::Note } else { Class::Row };
         }
         if self.is_total(record, place, first) {
             return Class::Total;

@@ -196,6 +196,11 @@ const SURE: &[(Field, &[&str])] = &[
     (Field::PoNumber, &["ponumber", "po", "pono", "purchaseorder", "purchaseordernumber", "ordernumber"]),
     (Field::Reason, &["amendmentreason", "reasonforamendment", "reasonforchange", "changereason"]),
     (Field::Evidence, &["evidence", "evidenceseen", "addressconfirmed"]),
+    (Field::NewCentre, &["newcentre", "tocentre"]),
+    (Field::NewQualification, &["newqualification", "toqualification"]),
+    (Field::OtherUln, &["otheruln"]),
+    (Field::OtherRegistrationNo, &["otherregistrationno"]),
+    (Field::OtherFamilyName, &["otherfamilyname"]),
     (Field::Notes, &["notes", "note"]),
     (Field::AmendedField, &["amendedfield", "field", "fieldname", "fieldtoamend", "fieldtochange"]),
     (Field::NewValue, &["newvalue", "amendedvalue", "correctvalue", "changeto", "newdetails"]),
@@ -247,6 +252,7 @@ const SURE: &[(Field, &[&str])] = &[
             "lastdayofattendance",
         ],
     ),
+    (Field::Fact, &["fact"]),
 ];
 
 #[cfg(test)]

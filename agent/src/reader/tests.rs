@@ -71,7 +71,7 @@ fn encode(text: &str, encoding: Encoding, mark: bool) -> Vec<u8> {
     let marked = if mark { format!("\u{FEFF}{text}") } else { text.to_owned() };
     match encoding {
         Encoding::Utf8 => marked.into_bytes(),
-        Encoding::Xlsx | Encoding::Xls | Encoding::Ods => unreachable!("no encoding of text"),
+        Encoding::Xlsx | Encoding::Xls | Encoding::Ods | Encoding::Ilr => unreachable!("no encoding of text"),
         Encoding::Utf16Le => marked.encode_utf16().flat_map(u16::to_le_bytes).collect(),
         Encoding::Utf16Be => marked.encode_utf16().flat_map(u16::to_be_bytes).collect(),
         Encoding::Windows1252 => encoding_rs::WINDOWS_1252.encode(text).0.into_owned(),

@@ -90,7 +90,7 @@ pub struct ArrivalRefused {
     pub file_id: FileId,
 }
 
-/// How the bytes of a file are to be read: as text of an encoding, or as a workbook of a format.
+/// How the bytes of a file are to be read: as text of an encoding, or rendered as text from a workbook or a record of a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub enum Encoding {
     /// UTF-8, with or without a byte order mark.
@@ -114,6 +114,9 @@ pub enum Encoding {
     /// A workbook of `OpenDocument`.
     #[serde(rename = "ods")]
     Ods,
+    /// The XML of an Individualised Learner Record.
+    #[serde(rename = "ilr")]
+    Ilr,
 }
 
 impl Encoding {
@@ -121,8 +124,13 @@ impl Encoding {
     pub fn is_workbook(self) -> bool {
         match self {
             Self::Xlsx | Self::Xls | Self::Ods => true,
-            Self::Utf8 | Self::Utf16Le | Self::Utf16Be | Self::Windows1252 => false,
+            Self::Utf8 | Self::Utf16Le | Self::Utf16Be | Self::Windows1252 | Self::Ilr => false,
         }
+    }
+
+    /// Whether its lines are not those of its bytes, but rendered from what it holds: rows of sheets, or facts of learners.
+    pub fn is_rendered(self) -> bool {
+        self.is_workbook() || self == Self::Ilr
     }
 }
 
@@ -133,10 +141,10 @@ pub struct Plan {
     pub kind: Kind,
     /// How its bytes are read.
     pub encoding: Encoding,
-    /// What separates its columns: a comma, semicolon, tab or pipe, as ASCII. A comma for every workbook.
+    /// What separates its columns: a comma, semicolon, tab or pipe, as ASCII. A comma for all that is rendered.
     pub delimiter: u8,
     /// The physical line of the header, counted from 1. In a workbook a line is a row of a visible sheet, and the sheets
-    /// follow each other.
+    /// follow each other; in an Individualised Learner Record it is a header of ours or a fact.
     pub header_line: u32,
     /// What each column means; `None` for one that is ignored.
     pub columns: Vec<Option<Field>>,
@@ -145,7 +153,8 @@ pub struct Plan {
 }
 
 /// How every physical line of a file is accounted for. A row of several physical lines (a line break inside quotes)
-/// counts once.
+/// counts once. Of an Individualised Learner Record the facts count as rows, of which each learning delivery has one or two, and
+/// a learning delivery or a learner without a fact counts as a note.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Lines {
     /// Header rows and `sep=` lines.
@@ -299,6 +308,20 @@ pub struct OriginalFiled {
     pub arrival: Sequence,
     /// Where it was moved to.
     pub place: Place,
+}
+
+/// Fields of [`super::Event::MappingLearned`]. Sealed under the file's key, since a stranger wrote it: the heading, or the value and
+/// what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct MappingLearned {
+    /// The `FileHeld` of the file that it was learned from, which is read anew.
+    pub held: Sequence,
+    /// The centre for whose files it holds from here on.
+    pub centre: String,
+    /// What the heading means, or the column in which the value stands.
+    pub field: Field,
+    /// Whether it is about a value, and not about a heading.
+    pub of_value: bool,
 }
 
 /// Fields of [`super::Event::HeldReleased`] and [`super::Event::HeldRefused`]. Sealed: the reason.

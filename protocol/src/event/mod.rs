@@ -1,13 +1,14 @@
 //! The events: what happened, in the field's words (DOMAIN.md section 5). Only clear facts stand here: ids of ours, codes,
 //! dates. Whatever is personal goes into the sealed part of the entry.
 //!
-//! The order of variants and of fields is the format. A variant is never changed or removed: a new version of an event is
-//! a new variant at the end. Where a number stands beside a variant, it is that.
+//! The order of variants and of fields is the format: a variant is encoded by its place. None is ever changed or removed: a new
+//! version of an event is a new variant at the end.
 
 mod arrival;
 mod certificate;
 mod learner;
 mod log;
+mod order;
 mod reference;
 
 use bincode::{Decode, Encode};
@@ -15,15 +16,17 @@ use serde::Serialize;
 
 pub use arrival::{
     ArrivalRefused, Completion, Encoding, FileClosed, FileId, FileParsed, FileProcessed, FileReceived, HeldResolved,
-    Level, Lines, OriginalFiled, Place, Plan, ReceiptIssued, Refusal, RowDuplicate, RowHeld, RowRejected, Totals,
-    Verdict,
+    Level, Lines, MappingLearned, OriginalFiled, Place, Plan, ReceiptIssued, Refusal, RowDuplicate, RowHeld,
+    RowRejected, Totals, Verdict,
 };
 pub use certificate::{CertificateDispatched, CertificateRedispatched, CertificateReturned, ReturnReason};
 pub use learner::{
     AmendmentClass, DeferralExtended, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed,
-    LearnerWithdrawn, PersonTokens, QualificationCompleted, RegistrationVoided, WithdrawalReason, WithdrawalReversed,
+    LearnerWithdrawn, LearnersMerged, LearnersUnmerged, PersonTokens, QualificationCompleted, RegistrationTransferred,
+    RegistrationVoided, UlnAliased, WithdrawalReason, WithdrawalReversed,
 };
 pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
+pub use order::{OrderProposed, ProposalDecided};
 pub use reference::{ReferenceLoaded, Register};
 
 use crate::{
@@ -34,7 +37,6 @@ use crate::{
 /// What an entry records.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 #[serde(tag = "type")]
-#[repr(u8)]
 pub enum Event {
     /// The first entry of every log.
     LogOpened(LogOpened),
@@ -95,15 +97,29 @@ pub enum Event {
     /// What follows takes the place of an entry of the branch that was given up.
     JudgedAgain(JudgedAgain),
     /// A withdrawal was undone: the learner is enrolled again.
-    WithdrawalReversed(WithdrawalReversed) = 30,
+    WithdrawalReversed(WithdrawalReversed),
     /// A deferral was extended.
-    DeferralExtended(DeferralExtended) = 31,
+    DeferralExtended(DeferralExtended),
     /// A registration was made in error: it never was.
-    RegistrationVoided(RegistrationVoided) = 32,
+    RegistrationVoided(RegistrationVoided),
     /// All that a qualification asks for was achieved.
-    QualificationCompleted(QualificationCompleted) = 33,
+    QualificationCompleted(QualificationCompleted),
+    /// A registration ended, and another at another centre or for another qualification took its place.
+    RegistrationTransferred(RegistrationTransferred),
+    /// Two learners turned out to be one person.
+    LearnersMerged(LearnersMerged),
+    /// They turned out not to be.
+    LearnersUnmerged(LearnersUnmerged),
+    /// A learner has another ULN too.
+    UlnAliased(UlnAliased),
+    /// An operator ordered what takes effect once another one approves it.
+    OrderProposed(OrderProposed),
+    /// What was proposed was approved or declined.
+    ProposalDecided(ProposalDecided),
+    /// An operator said what a heading or a value means in the files of a centre.
+    MappingLearned(MappingLearned),
     /// A register was loaded: what follows is judged by it.
-    ReferenceLoaded(ReferenceLoaded) = 35,
+    ReferenceLoaded(ReferenceLoaded),
 }
 
 /// An original that an entry says is preserved.
@@ -154,6 +170,13 @@ impl Event {
             Self::DeferralExtended(_) => "DeferralExtended",
             Self::RegistrationVoided(_) => "RegistrationVoided",
             Self::QualificationCompleted(_) => "QualificationCompleted",
+            Self::RegistrationTransferred(_) => "RegistrationTransferred",
+            Self::LearnersMerged(_) => "LearnersMerged",
+            Self::LearnersUnmerged(_) => "LearnersUnmerged",
+            Self::UlnAliased(_) => "UlnAliased",
+            Self::OrderProposed(_) => "OrderProposed",
+            Self::ProposalDecided(_) => "ProposalDecided",
+            Self::MappingLearned(_) => "MappingLearned",
             Self::ReferenceLoaded(_) => "ReferenceLoaded",
         }
     }
@@ -189,11 +212,17 @@ impl Event {
             Self::DeferralExtended(event) => Some(event.learner),
             Self::RegistrationVoided(event) => Some(event.learner),
             Self::QualificationCompleted(event) => Some(event.learner),
+            Self::RegistrationTransferred(event) => Some(event.learner),
+            Self::LearnersMerged(event) => Some(event.survivor),
+            Self::LearnersUnmerged(event) => Some(event.survivor),
+            Self::UlnAliased(event) => Some(event.learner),
             Self::CertificateDispatched(event) => Some(event.learner),
             Self::CertificateReturned(event) => Some(event.learner),
             Self::CertificateRedispatched(event) => Some(event.learner),
             Self::RowRejected(event) => event.learner,
             Self::RowHeld(event) => event.learner,
+            Self::OrderProposed(event) => event.learner,
+            Self::ProposalDecided(event) => event.learner,
             _ => None,
         }
     }
@@ -209,7 +238,9 @@ impl Event {
             Self::DeferralExtended(event) => Some(event.registration),
             Self::RegistrationVoided(event) => Some(event.registration),
             Self::QualificationCompleted(event) => Some(event.registration),
+            Self::RegistrationTransferred(event) => Some(event.registration),
             Self::CertificateDispatched(event) => Some(event.registration),
+            Self::OrderProposed(event) => event.registration,
             _ => None,
         }
     }

@@ -4,6 +4,7 @@
 //! Where a checksum would keep all but the luckiest inputs out, the first byte says whether it is put right first.
 
 mod kept;
+mod learners;
 mod said;
 mod tables;
 mod wire;
@@ -15,7 +16,7 @@ use std::path::Path;
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its directory of inputs.
-pub(crate) const TARGETS: [(&str, Target); 16] = [
+pub(crate) const TARGETS: [(&str, Target); 17] = [
     ("checkpoint", wire::checkpoint),
     ("config", said::config),
     ("csv", tables::csv),
@@ -25,6 +26,7 @@ pub(crate) const TARGETS: [(&str, Target); 16] = [
     ("head", kept::head),
     ("headings", tables::headings),
     ("hello", wire::hello),
+    ("ilr", learners::ilr),
     ("invite", said::invite),
     ("keyring", kept::keyring),
     ("message", wire::message),

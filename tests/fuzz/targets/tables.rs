@@ -28,18 +28,18 @@ impl Read for Pieces {
     }
 }
 
-fn open(file: &[u8], most: usize) -> Source {
+pub(super) fn open(file: &[u8], most: usize) -> Source {
     Box::new(Pieces { rest: io::Cursor::new(file.to_vec()), most })
 }
 
 /// All that the reader says of a file by its plan.
 #[derive(Debug, PartialEq)]
-struct Table {
+pub(super) struct Table {
     /// Line and cells of each row.
-    rows: Vec<(u32, Vec<String>)>,
-    lines: Lines,
+    pub(super) rows: Vec<(u32, Vec<String>)>,
+    pub(super) lines: Lines,
     /// Why it ended before the end.
-    refused: Option<Vec<Finding>>,
+    pub(super) refused: Option<Vec<Finding>>,
 }
 
 /// A file, behind a byte that says what kind it is to be (its low half) and in which pieces it is read (its high half).
@@ -49,7 +49,7 @@ struct Table {
 pub(super) fn csv(data: &[u8]) {
     let Some((how, file)) = data.split_first() else { return };
     let wanted = Wanted { kind: Kind::ALL.get(usize::from(how & 15)).copied(), header_map: &[] };
-    let Some(planned) = plan(file, &wanted).filter(|planned| !planned.plan.encoding.is_workbook()) else { return };
+    let Some(planned) = plan(file, &wanted).filter(|planned| !planned.plan.encoding.is_rendered()) else { return };
     let plan = &planned.plan;
     let mut seen = Desk::new(plan.kind);
     let table = read(open(file, usize::MAX), plan, &mut |row| seen.row(row, &plan.columns));
@@ -80,7 +80,8 @@ pub(super) fn csv(data: &[u8]) {
     }
 }
 
-fn plan(file: &[u8], wanted: &Wanted) -> Option<Planned> {
+/// How a file is to be read; nothing where it is refused, which has a reason.
+pub(super) fn plan(file: &[u8], wanted: &Wanted) -> Option<Planned> {
     let planned = match reader::plan(&|| Ok(open(file, usize::MAX)), wanted) {
         Ok(planned) => planned,
         Err(ReadError::Refused { findings, detail }) => {
@@ -91,15 +92,18 @@ fn plan(file: &[u8], wanted: &Wanted) -> Option<Planned> {
         Err(ReadError::Io(error)) => unreachable!("the bytes can be had: {error}"),
     };
     assert!(worst(&planned.findings) < Some(Severity::Error), "{:?}", planned.findings);
-    let Plan { kind, columns, header_line, .. } = &planned.plan;
-    assert!(wanted.kind.is_none_or(|wanted| wanted == *kind) && *header_line >= 1 && columns.len() <= COLUMNS_MAX);
+    let Plan { kind, columns, header_line, encoding, .. } = &planned.plan;
+    // A learner record is what it is, whatever it was said to be.
+    let as_wanted = wanted.kind.is_none_or(|wanted| wanted == *kind) || *encoding == Encoding::Ilr;
+    assert!(as_wanted && *header_line >= 1 && columns.len() <= COLUMNS_MAX);
     for field in Field::ALL {
         assert!(columns.iter().filter(|column| **column == Some(field)).count() <= 1, "{field} twice");
     }
     Some(planned)
 }
 
-fn read(source: Source, plan: &Plan, each: &mut dyn FnMut(Row<'_>)) -> Table {
+/// Reads a file by its plan.
+pub(super) fn read(source: Source, plan: &Plan, each: &mut dyn FnMut(Row<'_>)) -> Table {
     let mut rows = reader::rows(source, plan);
     let mut table = Table { rows: Vec::new(), lines: Lines::default(), refused: None };
     loop {
@@ -121,7 +125,7 @@ fn read(source: Source, plan: &Plan, each: &mut dyn FnMut(Row<'_>)) -> Table {
 }
 
 /// What is asked of the desk by the rows of a file, as far as that goes without any state.
-struct Desk {
+pub(super) struct Desk {
     kind: Kind,
     policy: Policy,
     survey: Survey,
@@ -129,11 +133,11 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(kind: Kind) -> Self {
+    pub(super) fn new(kind: Kind) -> Self {
         Self { kind, policy: Policy::default(), survey: Survey::new(kind), rows: 0 }
     }
 
-    fn row(&mut self, row: Row<'_>, columns: &[Option<Field>]) {
+    pub(super) fn row(&mut self, row: Row<'_>, columns: &[Option<Field>]) {
         self.rows += 1;
         for field in Field::ALL {
             let value = row.value(field);
@@ -158,7 +162,7 @@ impl Desk {
         self.survey.add(&cells, &looked);
     }
 
-    fn finish(&self, rows: u64) {
+    pub(super) fn finish(&self, rows: u64) {
         assert_eq!(self.rows, rows);
         let findings = self.survey.finish(&self.policy);
         assert_eq!(rows == 0, findings.contains(&Code::NO_ROWS.into()));
@@ -195,7 +199,7 @@ fn text(file: &[u8], encoding: Encoding) -> String {
         Encoding::Utf16Le => encoding_rs::UTF_16LE,
         Encoding::Utf16Be => encoding_rs::UTF_16BE,
         Encoding::Windows1252 => encoding_rs::WINDOWS_1252,
-        Encoding::Xlsx | Encoding::Xls | Encoding::Ods => unreachable!("no text"),
+        Encoding::Xlsx | Encoding::Xls | Encoding::Ods | Encoding::Ilr => unreachable!("no text"),
     };
     let (text, wrong) = encoding.decode_with_bom_removal(file);
     assert!(!wrong, "some bytes are not of the encoding that the plan names");

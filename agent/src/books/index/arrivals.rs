@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use daybook_protocol::{
     date::Timestamp,
-    entry::{Entry, Source},
+    entry::{Actor, Entry, Source},
     event::{Event, FileId, FileReceived, JudgedAgain, Lines, Plan, ReceiptIssued, Totals},
     finding::{Finding, Severity},
     ids::{Digest, Epoch, Sequence},
@@ -68,6 +68,8 @@ pub struct Arrival {
     pub verdict: Option<Verdict>,
     /// What the checks found in it as a whole.
     pub findings: Vec<Finding>,
+    /// The operator whose orders its rows are, where it is a file of orders: it belongs to no centre.
+    pub ordered_by: Option<String>,
     /// Whether an operator let it go on after it was held.
     pub released: bool,
     /// Whether its original lies in `held/`.
@@ -113,6 +115,11 @@ impl Arrival {
         self.stage != Stage::Filed || self.is_to_correct()
     }
 
+    /// Whether a person has looked at it as a whole, so that what is only a question no longer holds it.
+    pub fn is_seen(&self) -> bool {
+        self.released || self.ordered_by.is_some()
+    }
+
     /// Whether its sender was answered and has to hear what a person has decided since.
     pub fn is_to_correct(&self) -> bool {
         self.stage == Stage::Filed && !self.decided.is_empty()
@@ -139,6 +146,14 @@ impl Arrival {
     /// The receipt that its next one corrects, where it corrects one.
     pub fn corrects(&self) -> Option<Sequence> {
         self.receipt.map(|_| self.arrival)
+    }
+}
+
+/// Who orders what the rows of a file say, if it is such a file. Whatever else arrives comes from a centre, or from nobody's hand.
+fn ordered_by(entry: &Entry, received: &FileReceived) -> Option<String> {
+    match &entry.actor {
+        Actor::Operator(operator) if received.centre.is_empty() => Some(operator.clone()),
+        _ => None,
     }
 }
 
@@ -207,6 +222,7 @@ impl Arrivals {
             totals: Totals::default(),
             verdict: None,
             findings: Vec::new(),
+            ordered_by: ordered_by(entry, received),
             released: false,
             set_aside: false,
             rows_held: 0,
@@ -279,6 +295,14 @@ impl Arrivals {
                 arrival.judged = Some(entry.sequence);
                 arrival.findings.extend(&entry.findings);
             }
+        });
+    }
+
+    /// What something means in a held file was learned: it is read anew, and may be held again.
+    pub(super) fn read_anew(&mut self, arrival: Sequence) {
+        self.change(arrival, |arrival| {
+            arrival.stage = Stage::Received;
+            arrival.verdict = None;
         });
     }
 

@@ -5,6 +5,7 @@ mod arrivals;
 mod flat;
 mod people;
 mod snapshot;
+mod ties;
 mod under;
 
 use std::{
@@ -14,8 +15,8 @@ use std::{
 
 use daybook_protocol::{
     date::Timestamp,
-    entry::{Entry, Source},
-    event::{Event, Register},
+    entry::{Actor, Entry, Source},
+    event::{Event, OrderProposed, Register},
     field::Kind,
     ids::{Digest, Epoch, KeyId, LogId, RegistrationNo, Sequence, Token},
     wire::KeysHeld,
@@ -26,7 +27,7 @@ pub use arrivals::{Arrival, Decided, Replaced, Stage, Verdict};
 pub use snapshot::{IndexError, Saved};
 pub use under::Under;
 
-use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Occasion, Policy};
+use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Learner, Occasion, Other, Policy};
 use arrivals::Arrivals;
 use people::People;
 
@@ -67,6 +68,25 @@ pub struct LastScrub {
     pub faults: u64,
 }
 
+/// An order that waits for another operator's approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The `OrderProposed`.
+    pub entry: Sequence,
+    /// What is asked for.
+    pub kind: Kind,
+    /// Who proposed it.
+    pub operator: String,
+    /// Since when it waits, in microseconds from 1970.
+    pub since: i64,
+    /// The learner it is about.
+    pub learner: Option<KeyId>,
+    /// The registration it is about, where it names one.
+    pub registration: Option<RegistrationNo>,
+    /// The key by which it is sealed.
+    pub key: Option<KeyId>,
+}
+
 /// See the module's description.
 #[derive(Debug, Default)]
 pub struct Index {
@@ -78,11 +98,15 @@ pub struct Index {
     /// The held rows that were released and not judged again yet, by arrival and line. Almost always empty, so that a row
     /// costs nothing here.
     released: HashMap<(Sequence, u32), u64>,
+    /// Orders that wait for approval, by their entries.
+    proposals: BTreeMap<u64, Proposal>,
     alarms: HashMap<String, OpenAlarm>,
     config: Option<Sequence>,
     /// The versions of the registers in force.
     registers: BTreeMap<Register, Sequence>,
     scrubbed: Option<LastScrub>,
+    /// What operators said of headings and values: the centre, and the entry that says it, in the order of the log.
+    mappings: Vec<(String, Sequence)>,
     /// How many keys of each epoch the log names. Asked for every entry, and of a handful of epochs.
     keys: BTreeMap<Epoch, u32>,
 }
@@ -116,6 +140,10 @@ impl Index {
                 let (sequence, at, faults) = (entry.sequence, entry.recorded_at.0, scrubbed.faults);
                 self.scrubbed = Some(LastScrub { sequence, at, faults });
             }
+            Event::OrderProposed(order) => self.propose(entry, order),
+            Event::ProposalDecided(decided) => {
+                self.proposals.remove(&decided.proposed.0);
+            }
             Event::FileHeld(closed) => self.hold(entry, closed.arrival, None, None),
             Event::RowHeld(row) => {
                 if let Source::Row { arrival, line } = entry.source {
@@ -124,6 +152,12 @@ impl Index {
             }
             Event::HeldReleased(resolved) => self.resolve(resolved.held, true, entry),
             Event::HeldRefused(resolved) => self.resolve(resolved.held, false, entry),
+            Event::MappingLearned(learned) => {
+                self.mappings.push((learned.centre.clone(), entry.sequence));
+                if let Some(held) = self.held.remove(&learned.held.0) {
+                    self.arrivals.read_anew(held.arrival);
+                }
+            }
             Event::CertificateDispatched(_) | Event::CertificateReturned(_) | Event::CertificateRedispatched(_) => {
                 self.certificate_moved(entry);
                 self.people.apply(entry);
@@ -160,6 +194,12 @@ impl Index {
         self.held.remove(&held.0);
     }
 
+    /// The entries that say what headings and values mean in the files of a centre, in the order of the log.
+    pub fn mappings(&self, centre: &str) -> Vec<Sequence> {
+        let of_centre = self.mappings.iter().filter(|(other, _)| other == centre);
+        of_centre.map(|(_, entry)| *entry).collect()
+    }
+
     fn use_key(&mut self, key: KeyId) {
         let used = self.keys.entry(key.epoch).or_default();
         *used = (*used).max(key.number.saturating_add(1));
@@ -176,6 +216,21 @@ impl Index {
         if line.is_some() {
             self.arrivals.row_held(arrival);
         }
+    }
+
+    fn propose(&mut self, entry: &Entry, order: &OrderProposed) {
+        // Nobody but an operator orders anything.
+        let Actor::Operator(operator) = &entry.actor else { return };
+        let proposal = Proposal {
+            entry: entry.sequence,
+            kind: order.kind,
+            operator: operator.clone(),
+            since: entry.recorded_at.0,
+            learner: order.learner,
+            registration: order.registration,
+            key: entry.sealed.as_ref().map(|sealed| sealed.key),
+        };
+        self.proposals.insert(entry.sequence.0, proposal);
     }
 
     fn certificate_moved(&mut self, entry: &Entry) {
@@ -199,15 +254,62 @@ impl Index {
         }
     }
 
+    /// An index of some entries alone, in the order of the log: for a rehearsal, which need know of few people.
+    pub fn of_some(entries: &[Entry]) -> Self {
+        let mut index = Self::default();
+        for entry in entries {
+            index.apply_alone(entry);
+        }
+        index
+    }
+
+    /// Folds an entry into an index of some, whatever stands before it in the log.
+    pub fn apply_alone(&mut self, entry: &Entry) {
+        self.applied = entry.sequence.0;
+        self.apply(entry);
+    }
+
+    /// Whom a command may be about, or stand against: all whose lives decide what becomes of it.
+    pub fn concerned(&self, command: &Command) -> Vec<KeyId> {
+        let Command { ask, subject, .. } = command;
+        let certificate = match ask {
+            Ask::Dispatch { certificate, .. }
+            | Ask::Return { certificate, .. }
+            | Ask::Redispatch { certificate, .. } => self.learner_by_certificate(certificate),
+            _ => None,
+        };
+        let new = match ask {
+            Ask::Amend { uln, .. } => uln.and_then(|uln| self.people.holder(&uln)),
+            Ask::Alias { uln } => self.people.holder(uln),
+            Ask::Merge { other, .. } => self.other(other).map(|other| other.id),
+            _ => None,
+        };
+        let tokens = [subject.uln, subject.person].into_iter().flatten();
+        let formerly = tokens.filter_map(|token| self.people.formerly(&token).map(|learner| learner.id));
+        let by_uln = subject.uln.and_then(|uln| self.people.holder(&uln));
+        let by_person = subject.person.and_then(|person| self.people.by_person(&person)).map(|learner| learner.id);
+        let by_registration = subject.registration.and_then(|no| self.learner_by_registration(no));
+        [certificate, new, by_uln, by_person, by_registration].into_iter().flatten().chain(formerly).collect()
+    }
+
     /// Decides a command by what has been folded so far.
     pub fn judge(&self, command: &Command, occasion: Occasion, policy: &Policy) -> Decision {
         let subject = &command.subject;
+        let by_uln = subject.uln.and_then(|uln| self.people.by_uln(&uln));
+        let by_person = subject.person.and_then(|person| self.people.by_person(&person));
+        let unknown = by_uln.is_none() && by_person.is_none();
+        let mut near = subject.near.iter().filter(|_| unknown);
         let found = Candidates {
-            by_uln: subject.uln.and_then(|uln| self.people.by_uln(&uln)),
-            by_person: subject.person.and_then(|person| self.people.by_person(&person)),
+            near: near.find_map(|token| self.people.bearer(token)),
+            by_uln,
+            by_person,
             by_registration: subject.registration.and_then(|no| self.people.by_registration(no)),
             by_new_uln: match &command.ask {
-                Ask::Amend { uln: Some(uln), .. } => self.people.holder(uln),
+                Ask::Amend { uln: Some(uln), .. } | Ask::Alias { uln } => self.people.holder(uln),
+                _ => None,
+            },
+            other: match &command.ask {
+                Ask::Merge { other, .. } => self.other(other),
                 _ => None,
             },
             formerly: [subject.uln, subject.person]
@@ -222,6 +324,17 @@ impl Index {
                 desk::decide_certificate(self.certificates.get(certificate), &found, command, occasion, policy)
             }
             _ => desk::decide_learner(&found, command, occasion, policy),
+        }
+    }
+
+    /// The other one of two learners, as far as ULN and registration do not speak of two more.
+    fn other(&self, other: &Other) -> Option<Learner> {
+        let by_uln = other.uln.and_then(|uln| self.people.by_uln(&uln));
+        let by_registration = other.registration.and_then(|no| self.people.by_registration(no));
+        match (by_uln, by_registration) {
+            (Some(one), Some(another)) if one.id != another.id => None,
+            (Some(one), _) | (None, Some(one)) => Some(one),
+            (None, None) => None,
         }
     }
 
@@ -275,6 +388,16 @@ impl Index {
         let mut held: Vec<_> = self.held.values().cloned().collect();
         held.sort_unstable_by_key(|held| held.held);
         held
+    }
+
+    /// The orders that wait for approval, oldest first.
+    pub fn proposals(&self) -> Vec<Proposal> {
+        self.proposals.values().cloned().collect()
+    }
+
+    /// The order that waits for approval under an entry.
+    pub fn proposal(&self, entry: Sequence) -> Option<&Proposal> {
+        self.proposals.get(&entry.0)
     }
 
     /// The alarms that are not cleared, by name.

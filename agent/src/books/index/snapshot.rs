@@ -25,9 +25,10 @@ use sha2::{Digest as _, Sha256};
 use bytes::{BUFFER_BYTES, Hashing, In, Out, maybe};
 
 use super::{
-    Held, Index, LastScrub, OpenAlarm,
+    Held, Index, LastScrub, OpenAlarm, Proposal,
     arrivals::Arrival,
     people::{LearnerSlot, RegistrationSlot, StepSlot, Terms},
+    ties::{self, Ties},
 };
 use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
@@ -68,16 +69,19 @@ struct Rest {
     texts: Vec<String>,
     changes: Vec<SavedChange>,
     former: Vec<(Token, u32)>,
+    ties: ties::Saved,
     certificates: Vec<SavedCertificate>,
     open: Vec<Arrival>,
     finished: Vec<Arrival>,
     first: Vec<(Digest, Sequence)>,
     refused: Vec<(String, u64, u64, i64)>,
     held: Vec<Held>,
+    proposals: Vec<Proposal>,
     alarms: Vec<(String, OpenAlarm)>,
     config: Option<Sequence>,
     registers: Vec<(Register, Sequence)>,
     scrubbed: Option<LastScrub>,
+    mappings: Vec<(String, Sequence)>,
     keys: Vec<(Epoch, u32)>,
     latest: Option<Sequence>,
     by_folder: Vec<(String, i64)>,
@@ -195,6 +199,7 @@ fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
             Action::Extended(resume_by) => (6, resume_by.0),
             Action::Voided => (7, 0),
             Action::Completed => (8, 0),
+            Action::Transferred => (9, 0),
         };
         out.small(tag)?;
         out.date(Date(value))?;
@@ -228,6 +233,7 @@ fn rest(index: &Index) -> Rest {
         texts: index.people.texts.all.clone(),
         changes: changes.collect(),
         former: index.people.former.iter().map(|(token, slot)| (*token, *slot)).collect(),
+        ties: index.people.ties.save(),
         certificates: (index.certificates.values())
             .map(|it| SavedCertificate {
                 number: it.number.clone(),
@@ -243,10 +249,12 @@ fn rest(index: &Index) -> Rest {
             .map(|((folder, id), at)| (folder.clone(), id.device, id.number, at.0))
             .collect(),
         held: index.held(),
+        proposals: index.proposals(),
         alarms: index.alarms(),
         config: index.config,
         registers: index.registers.iter().map(|(register, version)| (*register, *version)).collect(),
         scrubbed: index.scrubbed,
+        mappings: index.mappings.clone(),
         keys: index.keys.iter().map(|(epoch, count)| (*epoch, *count)).collect(),
         latest: index.arrivals.latest,
         by_folder: index.arrivals.by_folder.iter().map(|(folder, at)| (folder.clone(), at.0)).collect(),
@@ -293,6 +301,7 @@ fn read_index<T: Read>(from: &mut In<T>, applied: u64, learners_max: u64) -> io:
             (6, resume_by) => Action::Extended(resume_by),
             (7, _) => Action::Voided,
             (8, _) => Action::Completed,
+            (9, _) => Action::Transferred,
             _ => return Err(wrong("unknown step")),
         };
         let step = Step { effective_on, recorded_on, sequence, arrival, action };
@@ -317,6 +326,7 @@ fn restore(index: &mut Index, rest: Rest) {
         index.people.changes.entry(learner).or_default().push(change);
     }
     index.people.former = rest.former.into_iter().collect();
+    index.people.ties = Ties::restore(rest.ties);
     for SavedCertificate { number, registration, learner, moves } in rest.certificates {
         let moves = moves.into_iter().map(|(on, sequence, arrival, leg)| {
             let leg = match leg {
@@ -338,10 +348,12 @@ fn restore(index: &mut Index, rest: Rest) {
     index.held = rest.held.into_iter().map(|held| (held.held.0, held)).collect();
     let released = index.held.values().filter(|held| held.released);
     index.released = released.filter_map(|held| Some(((held.arrival, held.line?), held.held.0))).collect();
+    index.proposals = rest.proposals.into_iter().map(|waiting| (waiting.entry.0, waiting)).collect();
     index.alarms = rest.alarms.into_iter().collect();
     index.config = rest.config;
     index.registers = rest.registers.into_iter().collect();
     index.scrubbed = rest.scrubbed;
+    index.mappings = rest.mappings;
     index.keys = rest.keys.into_iter().collect();
     index.arrivals.latest = rest.latest;
     index.arrivals.by_folder = rest.by_folder.into_iter().map(|(folder, at)| (folder, Timestamp(at))).collect();

@@ -4,9 +4,10 @@ use daybook_protocol::{
     date::Date,
     entry::Actor,
     event::{
-        Completion, Encoding, FileId, FileParsed, FileReceived, HeldResolved, Level, Lines, OriginalFiled, Place, Plan,
-        ReceiptIssued, RowHeld, RowRejected, Scrubbed, Totals,
+        Completion, Encoding, FileClosed, FileId, FileParsed, FileReceived, HeldResolved, Level, Lines, MappingLearned,
+        OriginalFiled, Place, Plan, ProposalDecided, ReceiptIssued, RowHeld, RowRejected, Scrubbed, Totals,
     },
+    field::Field,
 };
 
 use super::*;
@@ -28,12 +29,16 @@ impl Folded {
     }
 
     fn add_from(&mut self, effective_on: Option<Date>, source: Source, event: Event) -> Sequence {
+        self.add_by(Actor::Agent, effective_on, source, event)
+    }
+
+    fn add_by(&mut self, actor: Actor, effective_on: Option<Date>, source: Source, event: Event) -> Sequence {
         let sequence = Sequence(self.index.applied_through());
         let entry = Entry {
             sequence,
             recorded_at: Timestamp(1),
             effective_on,
-            actor: Actor::Agent,
+            actor,
             source,
             governed_by: Sequence(0),
             findings: Vec::new(),
@@ -53,23 +58,8 @@ impl Folded {
     }
 
     fn receive(&mut self) -> Sequence {
-        let number = self.index.applied_through();
-        self.add(
-            Source::Agent,
-            Event::FileReceived(FileReceived {
-                folder: "a".into(),
-                centre: "C1".into(),
-                brand: String::new(),
-                kind: None,
-                sha256: Digest::of(&number.to_be_bytes()),
-                bytes: 1,
-                file_id: FileId { device: 0, number },
-                modified_at: Timestamp(1),
-                completed_by: Completion::Handed,
-                key: KeyId { epoch: Epoch::FIRST, number: 0 },
-                same_as: None,
-            }),
-        )
+        let received = received(self.index.applied_through());
+        self.add(Source::Agent, Event::FileReceived(received))
     }
 
     fn parse(&mut self, arrival: Sequence) {
@@ -109,6 +99,22 @@ impl Folded {
     }
 }
 
+fn received(number: u64) -> FileReceived {
+    FileReceived {
+        folder: "a".into(),
+        centre: "C1".into(),
+        brand: String::new(),
+        kind: None,
+        sha256: Digest::of(&number.to_be_bytes()),
+        bytes: 1,
+        file_id: FileId { device: 0, number },
+        modified_at: Timestamp(1),
+        completed_by: Completion::Handed,
+        key: KeyId { epoch: Epoch::FIRST, number: 0 },
+        same_as: None,
+    }
+}
+
 fn row_held() -> Event {
     Event::RowHeld(RowHeld { kind: Kind::Withdrawals, learner: None, against: None })
 }
@@ -128,6 +134,31 @@ fn a_released_row_is_held_until_it_is_judged() {
     let rejected = Event::RowRejected(RowRejected { learner: None, against: None });
     folded.add(Source::Row { arrival, line: 2 }, rejected);
     assert_eq!(folded.held(), HashSet::new());
+}
+
+/// Goal: what is proposed waits until it is decided, also in a snapshot, with who proposed it; and whose orders a file holds is known
+/// of a file without a centre only. Method: two proposals of which one is decided; files from an operator's hand.
+#[test]
+fn proposals_and_orders_are_kept_with_their_operators() {
+    let mut folded = Folded::default();
+    let jo = || Actor::Operator("jo".to_owned());
+    let learner = Some(KeyId { epoch: Epoch::FIRST, number: 3 });
+    let order = OrderProposed { kind: Kind::Voids, learner, registration: None };
+    let mut propose = || folded.add_by(jo(), None, Source::Command, Event::OrderProposed(order));
+    let (first, second) = (propose(), propose());
+    let decided = ProposalDecided { proposed: first, entry: None, learner };
+    folded.add_by(jo(), None, Source::Command, Event::ProposalDecided(decided));
+    let [waiting] = &folded.index.proposals()[..] else { unreachable!("one waits") };
+    assert_eq!((waiting.entry, waiting.operator.as_str(), waiting.kind), (second, "jo", Kind::Voids));
+    assert_eq!(folded.reloaded().proposals(), folded.index.proposals());
+    assert_eq!(folded.index.proposal(first), None);
+    for (centre, expected) in [("C1", None), ("", Some("jo"))] {
+        let received = FileReceived { centre: centre.to_owned(), folder: String::new(), ..received(7) };
+        let arrival = folded.add_by(jo(), None, Source::Command, Event::FileReceived(received));
+        let reloaded = folded.reloaded();
+        let known = reloaded.arrival(arrival).expect("an arrival");
+        assert_eq!((known.ordered_by.as_deref(), known.is_seen()), (expected, expected.is_some()), "{centre:?}");
+    }
 }
 
 /// Goal: a person can decide on a held row however many files came after its own. Method: more files than are kept in mind
@@ -207,6 +238,35 @@ fn a_decided_row_is_told_of_once() {
         folded.file(other);
     }
     assert_eq!(folded.index.open_arrivals().iter().map(|it| it.arrival).collect::<Vec<_>>(), [arrival]);
+}
+
+/// Goal: what a centre's words mean is known after a start, in order and of that centre alone, and the file that it was learned from is
+/// read anew and can be held again. Method: two mappings of one held file, one of another centre.
+#[test]
+fn what_words_mean_is_known() {
+    let mut folded = Folded::default();
+    let arrival = folded.receive();
+    let wait = |folded: &mut Folded| {
+        let closed = FileClosed { arrival, lines: Lines::default() };
+        folded.add(Source::File { arrival }, Event::FileHeld(closed))
+    };
+    let learn = |folded: &mut Folded, held, centre: &str| {
+        let (centre, field) = (centre.to_owned(), Field::Uln);
+        folded.add(Source::Command, Event::MappingLearned(MappingLearned { held, centre, field, of_value: false }))
+    };
+    let held = wait(&mut folded);
+    folded.file(arrival);
+    assert_eq!(folded.index.arrival(arrival).map(|it| it.stage), Some(Stage::Filed));
+    let first = learn(&mut folded, held, "C1");
+    let second = learn(&mut folded, held, "C1");
+    learn(&mut folded, held, "C2");
+    for index in [&folded.index, &folded.reloaded()] {
+        assert_eq!(index.mappings("C1"), [first, second]);
+        assert_eq!(index.arrival(arrival).map(|it| (it.stage, it.released)), Some((Stage::Received, false)));
+        assert_eq!(index.held(), []);
+    }
+    let again = wait(&mut folded);
+    assert_eq!(folded.index.held().iter().map(|held| held.held).collect::<Vec<_>>(), [again]);
 }
 
 /// Goal: the last scrub is known after a start. Method: two of them, and the index saved and loaded.

@@ -16,8 +16,12 @@ use daybook_protocol::{
     ids::{Digest, KeyId, LogId, Sequence},
 };
 
+use super::mapping;
 use crate::{
-    books::index::{Held, Index},
+    books::{
+        index::{Held, Index},
+        read_model::Reader,
+    },
     cli::{
         Exit, Screen,
         args::{Entries, History as Asked, Subject},
@@ -75,7 +79,7 @@ pub(super) fn entries(reading: &Reading, asked: &Entries, json: bool, screen: &m
 }
 
 /// What an entry's sealed part says, or why that cannot be had.
-fn revealed(reading: &Reading, entry: &Entry) -> Result<Option<Private>, String> {
+pub(super) fn revealed(reading: &Reading, entry: &Entry) -> Result<Option<Private>, String> {
     let Some(sealed) = &entry.sealed else { return Ok(None) };
     reading.reveal(entry.sequence, sealed).map_err(|error| error.to_string())
 }
@@ -169,8 +173,13 @@ fn count_at(reading: &Reading, as_of: AsOf) -> anyhow::Result<Sequence> {
     }
 }
 
+/// The learner who is asked about, or who stands for them.
 fn learner(reading: &Reading, subject: &Subject) -> anyhow::Result<KeyId> {
     let books = reading.books()?;
+    Ok(books.survivor(named(reading, &books, subject)?)?)
+}
+
+fn named(reading: &Reading, books: &Reader, subject: &Subject) -> anyhow::Result<KeyId> {
     if let Some(learner) = subject.learner {
         let known = books.learner(learner)?;
         return known.map(|_| learner).ok_or_else(|| anyhow::anyhow!("there is no learner {learner}"));
@@ -242,14 +251,23 @@ pub(super) fn held_show(
     let revealer = |entry: &Entry| revealed(reading, entry);
     let look = Look { sha256: &sha256, reveal: if reveal { Some(&revealer) } else { None } };
     let assigned = assigned(office, &entry)?;
+    // Whoever decides about a file sees the original beside what the reader makes of it.
+    let sight = match &entry.event {
+        Event::FileHeld(closed) => mapping::sight(office, closed.arrival)?,
+        _ => None,
+    };
     if json {
-        let mut told = serde_json::from_str::<serde_json::Value>(&entries::json(&entry, &look)?)?;
-        if let Some((told, (agent, version))) = told.as_object_mut().zip(assigned) {
-            told.insert("assigned_to".to_owned(), serde_json::json!({ "agent": agent, "register": version }));
+        let mut said: serde_json::Value = serde_json::from_str(&entries::json(&entry, &look)?)?;
+        if let (Some(sight), Some(said)) = (&sight, said.as_object_mut()) {
+            said.insert("original".to_owned(), mapping::beside_json(sight, reveal));
         }
-        screen.out(&told.to_string())?;
+        if let (Some((agent, version)), Some(said)) = (assigned, said.as_object_mut()) {
+            said.insert("assigned_to".to_owned(), serde_json::json!({ "agent": agent, "register": version }));
+        }
+        screen.out(&said.to_string())?;
     } else {
-        for line in entries::held(&entry, &look) {
+        let beside = sight.iter().flat_map(|sight| mapping::beside(sight, reveal));
+        for line in entries::held(&entry, &look).into_iter().chain(beside) {
             screen.out(&line)?;
         }
         if let Some((agent, version)) = assigned {

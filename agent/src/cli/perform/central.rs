@@ -12,7 +12,7 @@ use crate::{
         Command, Exit, Files, Globals, Request, Screen,
         agents::{AgentReport, CentralReport},
         central::Central,
-        failed, metrics,
+        failed, metrics, roles,
         scrubbed::ScrubStatus,
         status::{AlarmStatus, DiskStatus},
     },
@@ -21,6 +21,7 @@ use crate::{
     home::Home,
     keyring::{Keyring, OperatorKey},
     office::Reading,
+    operators::User,
     store::{self, Store},
     supervise::Shutdown,
 };
@@ -48,7 +49,7 @@ pub(super) fn run(
     let listener =
         listener.map_err(|error| deaf(&listen, "set `listen` under [central] in the configuration", error))?;
     let scrubbing = central.scrub_by_timer(config.central.scrub_timer(), shutdown);
-    let commands = serve_commands(home, &central, config.central)?;
+    let commands = serve_commands(home, &central, config)?;
     screen.note(&format!("daybook: the central node listens on {}; stop it with Ctrl-C", listener.local_addr()?));
     runtime.block_on(crate::central::serve(listener, central, shutdown.token()));
     commands.stop();
@@ -70,11 +71,7 @@ pub(super) fn deaf(listen: &dyn std::fmt::Display, otherwise: &str, error: io::E
 }
 
 /// Takes commands for a running central node.
-pub(super) fn serve_commands(
-    home: &Home,
-    central: &CentralHandle,
-    config: config::Central,
-) -> anyhow::Result<control::Control> {
+pub(super) fn serve_commands(home: &Home, central: &CentralHandle, config: Config) -> anyhow::Result<control::Control> {
     let desk = CentralDesk { home: home.clone(), central: central.clone(), config };
     control::serve(home, Arc::new(desk)).context("cannot take commands")
 }
@@ -82,11 +79,14 @@ pub(super) fn serve_commands(
 struct CentralDesk {
     home: Home,
     central: CentralHandle,
-    config: config::Central,
+    config: Config,
 }
 
 impl Handler for CentralDesk {
-    fn perform(&self, request: Request, _: &mut dyn Files, _: &str, screen: &mut dyn Screen) -> Exit {
+    fn perform(&self, request: Request, _: &mut dyn Files, user: &User, screen: &mut dyn Screen) -> Exit {
+        if let Err(error) = roles::permit(&self.config, user, &request.command) {
+            return failed(screen, &error.into());
+        }
         let done = match &request.command {
             Command::Central { what: Some(what) } => answer(&self.node(), what, request.json, screen),
             Command::Status { check } if request.log.is_none() => standing(&self.node(), *check, request.json, screen),
@@ -112,7 +112,7 @@ pub(super) struct Node<'a> {
 
 impl CentralDesk {
     fn node(&self) -> Node<'_> {
-        Node { central: &self.central, home: &self.home, config: &self.config, running: true }
+        Node { central: &self.central, home: &self.home, config: &self.config.central, running: true }
     }
 
     fn look(&self, log: LogId, request: &Request, screen: &mut dyn Screen) -> anyhow::Result<Exit> {

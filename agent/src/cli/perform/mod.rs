@@ -2,9 +2,12 @@
 //! process that has it open. Either way the same functions print the same words.
 
 mod asking;
+mod bulk;
 mod central;
 mod doing;
 pub(super) mod hold;
+mod mapping;
+mod proposing;
 mod recovering;
 mod reference;
 mod rejoining;
@@ -21,12 +24,14 @@ mod why;
 use std::sync::Arc;
 
 use super::{
-    Command, Exit, Files, Globals, Request, Screen, args::Held, failed, files::LocalFiles, reference::Reference,
+    Command, Exit, Files, Globals, Request, Screen, failed, files::LocalFiles, held::Held, record::Record,
+    reference::Reference, roles,
 };
 use crate::{
     control::{self, Handler},
     home::Home,
     office::{Location, Office, Word},
+    operators::User,
     store,
     supervise::Shutdown,
 };
@@ -39,6 +44,11 @@ pub(super) fn perform(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let place = location(globals);
+    let user = control::own_user(&globals.asked(&request.command));
+    // By the file; an office is opened below by what governs its log where there is none. A file that is wrong is told of by
+    // whoever needs it.
+    let config = place.config().map(|(config, _)| config).unwrap_or_default();
+    let signed = roles::permit(&config, &user, &request.command)?;
     match &request.command {
         Command::Run => running::run(&place, shutdown, screen),
         Command::Up { sample } => running::up(&place, *sample, shutdown, screen),
@@ -67,7 +77,7 @@ pub(super) fn perform(
             central::scrub(&globals.central_home(), request.log, request.json, screen)
         }
         Command::Scrub if keeps_copies(&place.home) => central::scrub(&place.home, None, request.json, screen),
-        Command::Scrub => scrubbing::closed(&place, request.json, screen),
+        Command::Scrub => scrubbing::closed(&place, &signed, request.json, screen),
         Command::Rebuild if request.log.is_none() => upkeep::rebuild(&place, request.json, screen),
         _ if request.log.is_some() => central::look(globals, request, screen),
         Command::Status { check } if keeps_copies(&place.home) => {
@@ -85,26 +95,41 @@ pub(super) fn perform(
         }
         Command::Import(import) => {
             let mut files = LocalFiles::look(&import.files)?;
-            let mut office = Office::open(&place, true)?;
-            office.stop = shutdown.clone();
-            let done = doing::import(&office, import, &mut files, request.json, screen);
-            close(office, done)
+            opened((&place, true), shutdown, (&user, request), |office, signed| {
+                doing::import(office, (import, signed), &mut files, request.json, screen)
+            })
         }
-        Command::Reference { what: Reference::Load { register, dry_run, by, .. } } => {
+        Command::Record { what: Record::From(from) } => {
             let mut files = LocalFiles::look(request.command.files())?;
-            let mut office = Office::open(&place, !dry_run)?;
-            office.stop = shutdown.clone();
-            let user = control::own_user();
-            let done = reference::load(&office, (*register, *dry_run, by), &mut files, &user, request.json, screen);
-            close(office, done)
+            opened((&place, false), shutdown, (&user, request), |office, signed| {
+                bulk::record(office, (from, signed), &mut files, request.json, screen)
+            })
         }
-        _ => {
-            let mut office = Office::open(&place, false)?;
-            office.stop = shutdown.clone();
-            let done = served(&office, request, false, &control::own_user(), screen);
-            close(office, done)
+        Command::Reference { what: Reference::Load(load) } => {
+            let mut files = LocalFiles::look(request.command.files())?;
+            opened((&place, !load.dry_run), shutdown, (&user, request), |office, signed| {
+                reference::load(office, (load, signed), &mut files, request.json, screen)
+            })
         }
+        _ => opened((&place, false), shutdown, (&user, request), |office, signed| {
+            served(office, request, false, signed, screen)
+        }),
     }
+}
+
+/// Opens the office for one command, if `user` may give it by what governs the log, and closes it again; whoever works is told
+/// the name by which the command is signed.
+fn opened(
+    (place, create): (&Location, bool),
+    shutdown: &Shutdown,
+    (user, request): (&User, &Request),
+    work: impl FnOnce(&Office, &str) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    let mut office = Office::open(place, create)?;
+    office.stop = shutdown.clone();
+    let signed = roles::permit(&office.config, user, &request.command).map_err(anyhow::Error::from);
+    let done = signed.and_then(|signed| work(&office, &signed));
+    close(office, done)
 }
 
 /// Whether a home is a central node's own.
@@ -128,7 +153,7 @@ pub(super) fn location(globals: &Globals) -> Location {
     }
 }
 
-/// Performs a command for whoever asks a process that has the office open.
+/// Performs a command for whoever asks a process that has the office open, and may; `operator` is the name by which they sign.
 fn served(
     office: &Office,
     request: &Request,
@@ -138,6 +163,13 @@ fn served(
 ) -> anyhow::Result<Exit> {
     let (reading, json) = (&office.reading, request.json);
     match &request.command {
+        Command::Record { what: Record::Proposals } => proposing::list(office, json, screen),
+        Command::Record { what: Record::Approve { entry, .. } } => {
+            proposing::approve(office, *entry, operator, json, screen)
+        }
+        Command::Record { what: what @ Record::Decline { entry, .. } } => {
+            proposing::decline(office, *entry, what, operator, json, screen)
+        }
         Command::Record { what } => doing::record(office, what, operator, json, screen),
         Command::Reference { what: Reference::Show } => reference::show(office, json, screen),
         Command::Entries(entries) => asking::entries(reading, entries, json, screen),
@@ -153,6 +185,7 @@ fn served(
         Command::Held { what: Held::Show { sequence, reveal } } => {
             asking::held_show(office, *sequence, *reveal, json, screen)
         }
+        Command::Held { what: Held::Map(asked) } => mapping::map(office, asked, operator, json, screen),
         Command::Held { what: Held::Release(ruling) } => {
             ruling::rule(office, Word::Release, ruling, operator, json, screen)
         }
@@ -174,26 +207,25 @@ struct AgentDesk {
 }
 
 impl Handler for AgentDesk {
-    fn perform(&self, request: Request, files: &mut dyn Files, operator: &str, screen: &mut dyn Screen) -> Exit {
+    fn perform(&self, request: Request, files: &mut dyn Files, user: &User, screen: &mut dyn Screen) -> Exit {
+        let signed = match roles::permit(&self.office.config, user, &request.command) {
+            Ok(signed) => signed,
+            Err(error) => return failed(screen, &error.into()),
+        };
         let done = match &request.command {
-            Command::Import(import) => doing::import(&self.office, import, files, request.json, screen),
-            Command::Reference { what: Reference::Load { register, dry_run, by, .. } } => {
-                reference::load(&self.office, (*register, *dry_run, by), files, operator, request.json, screen)
+            Command::Import(import) => doing::import(&self.office, (import, &signed), files, request.json, screen),
+            Command::Record { what: Record::From(from) } => {
+                bulk::record(&self.office, (from, &signed), files, request.json, screen)
+            }
+            Command::Reference { what: Reference::Load(load) } => {
+                reference::load(&self.office, (load, &signed), files, request.json, screen)
             }
             Command::Verify { export: None, .. } => {
                 upkeep::verify_home(&self.office.reading.home, request.json, screen)
             }
-            Command::Scrub => scrubbing::beside(&self.office, operator, request.json, screen),
-            _ => served(&self.office, &request, true, operator, screen),
+            Command::Scrub => scrubbing::beside(&self.office, &signed, request.json, screen),
+            _ => served(&self.office, &request, true, &signed, screen),
         };
         done.unwrap_or_else(|error| failed(screen, &error))
-    }
-}
-
-/// The operator who signs a command: the name it gives, else the user of the operating system.
-fn signed_by<'a>(named: Option<&'a str>, user: &'a str) -> String {
-    match named {
-        Some(name) if name != user => format!("{name} (as {user})"),
-        _ => user.to_owned(),
     }
 }

@@ -10,12 +10,11 @@ use daybook_protocol::{
 };
 use serde_json::json;
 
-use super::signed_by;
 use crate::{
     cli::{
         Exit, Files, Screen,
         figures::{moment, number, printable},
-        record::Operator,
+        reference::Load,
     },
     journal::today,
     office::{Office, Reference},
@@ -25,12 +24,12 @@ use crate::{
 /// Loads a register from the file that was handed over.
 pub(super) fn load(
     office: &Office,
-    (register, dry_run, by): (Register, bool, &Operator),
+    (load, operator): (&Load, &str),
     files: &mut dyn Files,
-    user: &str,
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
+    let Load { register, dry_run, .. } = *load;
     if !dry_run {
         office.record_nothing_where_replaced()?;
     }
@@ -40,8 +39,7 @@ pub(super) fn load(
     }
     let mut bytes = Vec::new();
     handed.take(FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-    let operator = signed_by(by.operator.as_deref(), user);
-    let loaded = office.load_reference(register, (offered.file_name(), &bytes), &operator, dry_run)?;
+    let loaded = office.load_reference(register, (offered.file_name(), &bytes), operator, dry_run)?;
     if json {
         let mut told = serde_json::to_value(&loaded)?;
         if let Some(told) = told.as_object_mut() {

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use daybook_protocol::{event::Verdict, ids::Sequence};
 
-use super::{doing, signed_by};
+use super::doing;
 use crate::{
     books::index::{Arrival, Held},
-    cli::{Exit, Screen, args::Ruling},
+    cli::{Exit, Screen, held::Ruling},
     office::{Office, Ruled, Word},
 };
 
@@ -19,12 +19,12 @@ pub(super) fn rule(
     office: &Office,
     word: Word,
     ruling: &Ruling,
-    user: &str,
+    operator: &str,
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     office.record_nothing_where_replaced()?;
-    let operator = Operator { word, ruling, user };
+    let decision = Decision { word, ruling, operator };
     let mut by_file: BTreeMap<Sequence, Vec<Sequence>> = BTreeMap::new();
     for sequence in &ruling.sequences {
         let named = by_file.entry(find(office, *sequence)?.arrival).or_default();
@@ -37,7 +37,7 @@ pub(super) fn rule(
         // been written: they come out the same only as long as nothing is added to what they tell of.
         office.proceed(arrival, &mut |done, total| screen.progress(done, total, "rows"))?;
         let mut outcomes = Vec::with_capacity(named.len());
-        let decided = decide(office, operator, (arrival, &named), &mut outcomes);
+        let decided = decide(office, decision, (arrival, &named), &mut outcomes);
         let told = office.proceed(arrival, &mut |done, total| screen.progress(done, total, "rows"));
         let state = office.arrival(arrival)?;
         for outcome in &outcomes {
@@ -56,7 +56,7 @@ pub(super) fn rule(
 /// receipt written in between would tell of a part. What was decided before a failure is in `outcomes`.
 fn decide(
     office: &Office,
-    operator: Operator<'_>,
+    Decision { word, ruling, operator }: Decision<'_>,
     (arrival, named): (Sequence, &[Sequence]),
     outcomes: &mut Vec<Ruled>,
 ) -> anyhow::Result<()> {
@@ -64,7 +64,7 @@ fn decide(
     for sequence in named {
         // Whoever comes second finds nothing held any more.
         let held = find(office, *sequence)?;
-        outcomes.push(office.rule(held, operator.word, &operator.name(), &operator.ruling.reason)?);
+        outcomes.push(office.rule(held, word, operator, &ruling.reason)?);
     }
     Ok(())
 }
@@ -77,23 +77,18 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-fn find(office: &Office, sequence: Sequence) -> anyhow::Result<Held> {
+/// What is held under an entry.
+pub(super) fn find(office: &Office, sequence: Sequence) -> anyhow::Result<Held> {
     let held = office.journal.look(move |index| index.held().into_iter().find(|held| held.held == sequence))?;
     held.ok_or_else(|| anyhow::anyhow!("nothing is held under entry {sequence}; `daybook held list` shows what is"))
 }
 
 /// Who decides, and what.
 #[derive(Clone, Copy)]
-struct Operator<'a> {
+struct Decision<'a> {
     word: Word,
     ruling: &'a Ruling,
-    user: &'a str,
-}
-
-impl Operator<'_> {
-    fn name(&self) -> String {
-        signed_by(self.ruling.by.operator.as_deref(), self.user)
-    }
+    operator: &'a str,
 }
 
 /// The receipt that tells of all that is decided; `None` where one has to wait for the central node.

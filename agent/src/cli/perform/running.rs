@@ -258,8 +258,8 @@ pub(super) fn up(
     let listener = listener.map_err(|error| central::deaf(&wanted, kept, error))?;
     let address = listener.local_addr()?.to_string();
     let serving = runtime.spawn(crate::central::serve(listener, central.clone(), shutdown.token()));
-    let config = place.config()?.0.central;
-    let scrubbing = central.scrub_by_timer(config.scrub_timer(), shutdown);
+    let config = place.config()?.0;
+    let scrubbing = central.scrub_by_timer(config.central.scrub_timer(), shutdown);
     let commands = central::serve_commands(&central_home, &central, config)?;
     if joined.is_none() {
         open(place, shutdown, screen)?.close()?;

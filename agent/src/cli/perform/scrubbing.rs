@@ -6,7 +6,6 @@ use serde::Serialize;
 use crate::{
     central::CentralHandle,
     cli::{Exit, Screen, figures::number},
-    control,
     office::{self, Location, Office},
     scrub::{Found, Onlooker},
 };
@@ -31,8 +30,8 @@ pub(super) fn beside(office: &Office, operator: &str, json: bool, screen: &mut d
 }
 
 /// Scrubs a home that nobody has open.
-pub(super) fn closed(place: &Location, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
-    let (log, found) = office::scrub_closed(place, &control::own_user(), &mut Seen(screen))?;
+pub(super) fn closed(place: &Location, operator: &str, json: bool, screen: &mut dyn Screen) -> anyhow::Result<Exit> {
+    let (log, found) = office::scrub_closed(place, operator, &mut Seen(screen))?;
     tell(&[(log, found)], json, screen)
 }
 

@@ -110,7 +110,7 @@ pub(super) fn of_damaged(home: &Home, check: bool, json: bool, screen: &mut dyn 
 }
 
 fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
-    let (held, alarms) = office.journal.look(|index| (index.held(), index.alarms()))?;
+    let (held, proposals, alarms) = office.journal.look(|index| (index.held(), index.proposals(), index.alarms()))?;
     let reading = &office.reading;
     let entries = reading.entries.count();
     let last = entries.checked_sub(1).map(daybook_protocol::ids::Sequence);
@@ -157,6 +157,8 @@ fn report(office: &Office, running: bool) -> anyhow::Result<StatusReport> {
             rows: held.iter().filter(|held| held.line.is_some()).count() as u64,
             oldest_at: held.first().map(|held| Timestamp(held.since)),
         },
+        proposals: proposals.len() as u64,
+        operators: office.config.operators.all().len() as u64,
         alarms,
         mirror,
         disk: DiskStatus {

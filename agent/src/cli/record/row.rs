@@ -2,7 +2,7 @@
 
 use daybook_protocol::field::{Field, Kind};
 
-use super::{Carriage, Identity, Record, Signed, Whose};
+use super::{Carriage, FromFile, Identity, OtherLearner, Record, Signed, Whose};
 
 /// The columns of a row as they fill up.
 #[derive(Default)]
@@ -34,6 +34,11 @@ impl Columns {
             .maybe(Field::CentreNo, identity.centre.as_ref())
     }
 
+    fn other(self, other: &OtherLearner) -> Self {
+        self.maybe(Field::OtherRegistrationNo, other.other_registration.as_ref())
+            .maybe(Field::OtherUln, other.other_uln.as_ref())
+    }
+
     fn carriage(self, carriage: &Carriage) -> Self {
         self.maybe(Field::Carrier, carriage.carrier.as_ref())
             .maybe(Field::Tracking, carriage.tracking.as_ref())
@@ -44,28 +49,45 @@ impl Columns {
 impl Record {
     /// Who signs it, where a name was given.
     pub fn operator(&self) -> Option<&str> {
-        self.signed().operator.operator.as_deref()
+        match self {
+            Self::Approve { by, .. } | Self::From(FromFile { by, .. }) => by.operator.as_deref(),
+            other => other.signed()?.operator.operator.as_deref(),
+        }
     }
 
     /// What else is to be kept with it.
     pub fn notes(&self) -> Option<&str> {
-        self.signed().notes.as_deref()
+        self.signed()?.notes.as_deref()
     }
 
-    fn signed(&self) -> &Signed {
+    /// What a row that says the same is about, or the rows of a file.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::From(from) => Some(from.kind),
+            other => other.row().map(|(kind, _)| kind),
+        }
+    }
+
+    fn signed(&self) -> Option<&Signed> {
         match self {
             Self::Withdraw { by, .. }
             | Self::Reverse { by, .. }
             | Self::Extend { by, .. }
             | Self::Void { by, .. }
             | Self::Complete { by, .. }
+            | Self::Transfer { by, .. }
+            | Self::Merge { by, .. }
+            | Self::Unmerge { by, .. }
+            | Self::Alias { by, .. }
             | Self::Defer { by, .. }
             | Self::Resume { by, .. }
             | Self::Amend { by, .. }
             | Self::Dispatch { by, .. }
             | Self::Return { by, .. }
             | Self::Redispatch { by, .. }
-            | Self::Clock { by, .. } => by,
+            | Self::Decline { by, .. }
+            | Self::Clock { by, .. } => Some(by),
+            Self::From(_) | Self::Proposals | Self::Approve { .. } => None,
         }
     }
 
@@ -85,6 +107,23 @@ impl Record {
             Self::Complete { whose, identity, on, reason, .. } => {
                 let row = row.whose(whose).identity(identity);
                 (Kind::Completions, row.put(Field::EffectiveDate, on).put(Field::Reason, reason))
+            }
+            Self::Merge { whose, identity, other, other_family_name, reason, .. } => {
+                let row = row.whose(whose).identity(identity).other(other);
+                let row = row.maybe(Field::OtherFamilyName, other_family_name.as_ref());
+                (Kind::Merges, row.put(Field::Reason, reason))
+            }
+            Self::Unmerge { whose, identity, other, reason, .. } => {
+                (Kind::Unmerges, row.whose(whose).identity(identity).other(other).put(Field::Reason, reason))
+            }
+            Self::Alias { whose, identity, other_uln, reason, .. } => {
+                let row = row.whose(whose).identity(identity).put(Field::OtherUln, other_uln);
+                (Kind::Aliases, row.put(Field::Reason, reason))
+            }
+            Self::Transfer { whose, identity, to_centre, to_qualification, on, consent, reason, .. } => {
+                let row = row.whose(whose).identity(identity).maybe(Field::NewCentre, to_centre.as_ref());
+                let row = row.maybe(Field::NewQualification, to_qualification.as_ref()).put(Field::EffectiveDate, on);
+                (Kind::Transfers, row.put(Field::Evidence, consent).put(Field::Reason, reason))
             }
             Self::Void { registration, identity, on, reason, .. } => {
                 let row = row.put(Field::RegistrationNo, registration).identity(identity);
@@ -118,8 +157,10 @@ impl Record {
                 let row = row.put(Field::CertificateNo, certificate).put(Field::DispatchedOn, on).carriage(carriage);
                 (Kind::Redispatches, row.maybe(Field::Evidence, evidence.as_ref()).put(Field::Reason, reason))
             }
-            Self::Clock { .. } => return None,
+            Self::From(_) | Self::Proposals | Self::Approve { .. } | Self::Decline { .. } | Self::Clock { .. } => {
+                return None;
+            }
         };
-        Some((kind, row.maybe(Field::Notes, self.signed().notes.as_ref()).0))
+        Some((kind, row.maybe(Field::Notes, self.notes().as_ref()).0))
     }
 }

@@ -37,6 +37,8 @@ fn well() -> StatusReport {
             },
         ],
         held: HeldStatus::default(),
+        proposals: 0,
+        operators: 0,
         alarms: Vec::new(),
         mirror: Some(MirrorStatus {
             central: "central.example:7310".to_owned(),
@@ -78,6 +80,7 @@ fn what_is_wrong_comes_first() {
     let mut report = well();
     report.agent_running = Some(false);
     report.held = HeldStatus { files: 2, rows: 31, oldest_at: Some(before(90_000)) };
+    (report.proposals, report.operators) = (2, 3);
     report.alarms = vec![AlarmStatus {
         alarm: "fork".to_owned(),
         detail: "the central node has other entries from 48,000 on".to_owned(),

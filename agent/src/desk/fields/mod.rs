@@ -16,7 +16,10 @@ mod certificate;
 mod contact;
 mod dates;
 mod enrolment;
+mod guess;
+mod mixed;
 mod names;
+mod person;
 mod private;
 mod qualification;
 mod reading;
@@ -34,7 +37,7 @@ use daybook_protocol::{
 pub(super) use self::dates::{Order, order};
 pub(super) use self::qualification::CHARS as QUALIFICATION_CHARS;
 use self::reading::Reading;
-pub use self::same::differs;
+pub use self::{guess::may_be, same::differs};
 use super::{Ask, Command, Policy, QualificationNo, Rejected, Subject, Tokenizer};
 
 /// The cells of one row, by what their columns mean.
@@ -151,8 +154,15 @@ fn check(kind: Kind, cells: &dyn Cells, context: &Context) -> (Vec<Finding>, Opt
         Kind::Voids => registration::ruled(&mut row, Ask::Void),
         Kind::Completions => registration::ruled(&mut row, Ask::Complete),
         Kind::Extensions => registration::extend(&mut row),
+        Kind::Transfers => registration::transfer(&mut row),
+        Kind::Merges => person::merge(&mut row),
+        Kind::Unmerges => person::unmerge(&mut row),
+        Kind::Aliases => person::alias(&mut row),
+        Kind::Mixed => mixed::ask(&mut row),
     };
-    if let Err(field) = private::fits(kind, cells) {
+    // What is sealed of a row depends on what it asks for.
+    let own = asked.as_ref().map_or(kind, |asked| asked.ask.kind());
+    if let Err(field) = private::fits(own, cells) {
         row.found(Code::VALUE_LONG, field);
     }
     let mut findings = row.findings;
@@ -185,7 +195,7 @@ pub fn look_at(kind: Kind, cells: &dyn Cells, context: &Context) -> (Vec<Finding
 pub fn read(kind: Kind, cells: &dyn Cells, context: &Context) -> Result<Command, Rejected> {
     match check(kind, cells, context) {
         (findings, Some(Asked { ask, subject, effective_on })) => {
-            let private = private::of_accepted(kind, cells);
+            let private = private::of_accepted(ask.kind(), cells);
             Ok(Command { ask, subject, effective_on, findings, private })
         }
         (findings, None) if cells.shifted() => Err(Rejected { findings, private: private::of_shifted(cells) }),

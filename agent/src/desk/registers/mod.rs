@@ -208,6 +208,10 @@ impl Registers {
                 let qualification = command.subject.qualification.as_deref()?;
                 self.against_registration((centre, qualification), on, Some(*age))
             }
+            // Where a transfer leads; the learner's age was looked at when they were enrolled.
+            (_, Decision::Accept(Fact::Transfer(_, _, to))) => {
+                self.against_registration((&to.centre, &to.qualification), on, None)
+            }
             (_, Decision::Accept(Fact::Whole(_, Event::LearnerResumed(resumed)))) => {
                 self.against_resumption(terms_of(resumed.registration)?, on)
             }
@@ -268,8 +272,17 @@ impl Registers {
         known.agent.filter(|agent| *agent != log)
     }
 
-    /// Whether the register of qualifications holds a number: then it is right, whatever its check character says.
-    pub fn holds(&self, qualification: &str) -> bool {
+    /// Takes back the doubt about the check character of a qualification's number that the register holds: the rule for it is
+    /// inferred, and real numbers break it (DOMAIN.md 2.4).
+    pub fn vouch(&self, command: &mut Command) {
+        let doubted = command.findings.iter().any(|finding| finding.code == Code::QN_CHECK_CHARACTER);
+        let number = command.subject.qualification.as_deref().filter(|_| doubted);
+        if number.is_some_and(|number| self.holds(number)) {
+            command.findings.retain(|finding| finding.code != Code::QN_CHECK_CHARACTER);
+        }
+    }
+
+    fn holds(&self, qualification: &str) -> bool {
         let number = QualificationNo::of(qualification);
         let register = self.qualifications.as_ref().zip(number);
         register.is_some_and(|(register, number)| register.content.0.contains_key(&number))

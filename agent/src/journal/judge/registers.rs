@@ -43,16 +43,6 @@ impl Judge {
         self.desk.registers.against(command, decision, |no| self.index.terms_of(no))
     }
 
-    /// A qualification's number that the register holds is right, whatever its check character says: the rule for that is
-    /// inferred, and real numbers break it.
-    pub(super) fn vouch(&self, command: &mut Command) {
-        let doubted = command.findings.iter().any(|finding| finding.code == Code::QN_CHECK_CHARACTER);
-        let number = command.subject.qualification.as_deref().filter(|_| doubted);
-        if number.is_some_and(|number| self.desk.registers.holds(number)) {
-            command.findings.retain(|finding| finding.code != Code::QN_CHECK_CHARACTER);
-        }
-    }
-
     /// A command that the registers stand against; the entry that loaded the first of them stands in its way.
     pub(super) fn refused(
         &mut self,

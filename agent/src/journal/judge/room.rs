@@ -31,7 +31,7 @@ impl Judge {
             }
             Work::Adopt { reply, .. } => self.send(Vec::new(), reply, Err(JournalError::Full)),
             Work::Rows { reply, .. } => self.send(Vec::new(), reply, Err(JournalError::Full)),
-            Work::Order { reply, .. } | Work::AcceptClock { reply, .. } => {
+            Work::Order { reply, .. } | Work::Decline { reply, .. } | Work::AcceptClock { reply, .. } => {
                 self.send(Vec::new(), reply, Err(JournalError::Full))
             }
             other => self.perform(other),

@@ -33,14 +33,18 @@ pub(super) struct Item {
 }
 
 pub(super) enum What {
-    /// A file that arrived; the receipt is the latest that the branch issued about it.
-    Arrival { received: FileReceived, name: String, receipt: Option<Sequence> },
+    /// A file that arrived, from an operator's hand or by itself; the receipt is the latest that the branch issued about it.
+    Arrival { received: FileReceived, operator: Option<String>, name: String, receipt: Option<Sequence> },
     /// A register that an operator loaded, by the name of its file.
     Reference { loaded: ReferenceLoaded, name: String, operator: String },
     /// A receipt about a file whose arrival is in both.
     Answered { arrival: Sequence, receipt: Sequence },
     /// An operator's order, as the row that would say the same; `None` where what was sealed of it cannot be opened.
     Order { operator: String, event: &'static str, row: Option<(Kind, orders::Named)> },
+    /// An operator's order that waited there for another one's approval.
+    Proposal { operator: String, kind: Kind },
+    /// What an operator said of a heading or a value in a file that was held.
+    Mapping { operator: String, field: Field },
     /// An operator's word on what was held.
     Ruling { held: Sequence, word: Word, operator: String, reason: String },
 }
@@ -186,7 +190,7 @@ impl Reading<'_> {
         match &entry.event {
             Event::FileReceived(received) => {
                 let name = self.file_name(entry).unwrap_or_else(|| format!("arrival-{}", entry.sequence));
-                Some(What::Arrival { received: received.clone(), name, receipt: None })
+                Some(What::Arrival { received: received.clone(), operator, name, receipt: None })
             }
             Event::ReferenceLoaded(loaded) => {
                 let name = self.file_name(entry).unwrap_or_else(|| format!("register-{}", entry.sequence));
@@ -201,8 +205,17 @@ impl Reading<'_> {
                 }
                 Some(What::Answered { arrival: issued.arrival, receipt: issued.receipt })
             }
+            Event::OrderProposed(order) => operator.map(|operator| What::Proposal { operator, kind: order.kind }),
+            Event::ProposalDecided(decided) => {
+                // What it came to is an order of its own.
+                if let Ok(place) = self.found.items.binary_search_by_key(&decided.proposed, |item| item.at) {
+                    self.found.items.remove(place);
+                }
+                None
+            }
             Event::HeldReleased(resolved) => ruling(resolved.held, Word::Release),
             Event::HeldRefused(resolved) => ruling(resolved.held, Word::Refuse),
+            Event::MappingLearned(learned) => operator.map(|operator| What::Mapping { operator, field: learned.field }),
             event => {
                 let (operator, kind) = (operator?, orders::kind_of(event)?);
                 let row = self.reveal(entry).map(|private| (kind, orders::row_of(entry, &private)));

@@ -59,7 +59,7 @@ impl Rejudging<'_> {
             modified_at: identity.modified_at,
             completed_by: Completion::Quiet,
         };
-        self.receive(again, &handed, &preserved)
+        self.receive(again, None, &handed, &preserved)
     }
 
     /// The log knows an original that was put away here. A first receipt has the number of its arrival, and a file is put away once it

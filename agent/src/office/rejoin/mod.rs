@@ -127,9 +127,9 @@ impl Rejudging<'_> {
     fn item(&mut self, Item { at, epoch, what }: Item) -> Result<(), OfficeError> {
         let again = JudgedAgain { entry: at, epoch, original: None, receipt: None };
         match what {
-            What::Arrival { received, name, receipt } => {
+            What::Arrival { received, operator, name, receipt } => {
                 let again = JudgedAgain { original: Some(received.sha256), receipt, ..again };
-                self.arrival(again, &received, name)
+                self.arrival(again, &received, operator.as_deref(), name)
             }
             What::Answered { arrival, receipt } => {
                 self.answered(arrival, JudgedAgain { receipt: Some(receipt), ..again })
@@ -141,8 +141,22 @@ impl Rejudging<'_> {
                     .extend(refusal.map(|(now, codes)| refused(&whose(at, event, &operator), Some(now), &codes)));
                 Ok(())
             }
+            What::Proposal { operator, kind } => {
+                self.told.left.push(format!(
+                    "what {operator} proposed as entry {at} of the branch ({kind}) was not decided there: propose it again by \
+                     `daybook record`"
+                ));
+                Ok(())
+            }
             What::Ruling { .. } | What::Reference { .. } if self.given.contains_key(&at) => Ok(()),
             What::Reference { loaded, name, operator } => self.reference(again, &loaded, (&name, &operator)),
+            What::Mapping { operator, field } => {
+                let said = format!("what entry {at} of the branch says of {field}, by {operator}");
+                self.told
+                    .left
+                    .push(format!("{said}, does not hold: where a file waits for it, `daybook held map` it again"));
+                Ok(())
+            }
             What::Order { operator, event, row } => self.order(again, &operator, event, row),
             What::Ruling { held, word, operator, reason } => self.ruling(again, held, word, &operator, &reason),
         }
@@ -156,7 +170,13 @@ impl Rejudging<'_> {
         Ok(())
     }
 
-    fn arrival(&mut self, again: JudgedAgain, received: &FileReceived, name: String) -> Result<(), OfficeError> {
+    fn arrival(
+        &mut self,
+        again: JudgedAgain,
+        received: &FileReceived,
+        operator: Option<&str>,
+        name: String,
+    ) -> Result<(), OfficeError> {
         if let Some(now) = self.arrivals.get(&again.entry) {
             return self.proceed(*now);
         }
@@ -179,12 +199,18 @@ impl Rejudging<'_> {
             modified_at: received.modified_at,
             completed_by: received.completed_by,
         };
-        self.receive(again, &handed, &preserved)
+        self.receive(again, operator, &handed, &preserved)
     }
 
-    fn receive(&mut self, again: JudgedAgain, handed: &Handed<'_>, preserved: &Preserved) -> Result<(), OfficeError> {
+    fn receive(
+        &mut self,
+        again: JudgedAgain,
+        operator: Option<&str>,
+        handed: &Handed<'_>,
+        preserved: &Preserved,
+    ) -> Result<(), OfficeError> {
         self.announce(again)?;
-        let now = self.office.receive(handed, preserved)?;
+        let now = self.office.receive_from(operator, handed, preserved)?;
         crash::point("rejoin.receive.after");
         self.arrivals.insert(again.entry, now);
         self.proceed(now)

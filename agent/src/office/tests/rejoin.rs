@@ -7,7 +7,7 @@ use daybook_protocol::{event::Verdict, field::Field, ids::RegistrationNo};
 use super::*;
 use crate::{
     books::index::{Replaced, Stage},
-    desk::{self, Context, Given},
+    desk::{self, Command, Context, Given},
     journal::today,
 };
 
@@ -40,14 +40,23 @@ fn opened(office: &Office, of: Sequence, on: u32) -> RegistrationNo {
     row.and_then(|row| row.event.registration()).expect("it was enrolled")
 }
 
-/// An operator's order about a registration, by its number.
-fn order(office: &Office, kind: Kind, no: RegistrationNo, columns: &[(Field, &str)]) {
+/// What an operator orders about a registration, by its number.
+fn command(office: &Office, kind: Kind, no: RegistrationNo, columns: &[(Field, &str)]) -> Command {
     let mut row: Vec<(Field, String)> = columns.iter().map(|(field, text)| (*field, (*text).to_owned())).collect();
     row.push((Field::RegistrationNo, no.to_string()));
     row.extend([(Field::FamilyName, "Okafor".to_owned()), (Field::DateOfBirth, "2001-04-09".to_owned())]);
     let (tokens, policy) = (office.tokens(), &office.config.policy);
     let context = Context { tokens: Some(tokens), policy, centre: "", brand: "", today: today() };
-    let command = desk::read(kind, &Given::new(row), &context).expect("it passes the checks of its fields");
+    desk::read(kind, &Given::new(row), &context).expect("it passes the checks of its fields")
+}
+
+fn propose(office: &Office, no: RegistrationNo, columns: &[(Field, &str)]) -> Sequence {
+    let answer = office.journal.propose(command(office, Kind::Voids, no, columns), Private::default(), "clerk");
+    answer.expect("proposed").sequence
+}
+
+fn order(office: &Office, kind: Kind, no: RegistrationNo, columns: &[(Field, &str)]) {
+    let command = command(office, kind, no, columns);
     let answer = office.journal.order(command, "clerk").expect("recorded");
     assert_eq!(answer.event.verdict(), Verdict::Accepted, "{:?}", answer.findings);
 }
@@ -135,6 +144,42 @@ fn what_a_person_has_to_see_to_is_told_again() {
     assert_eq!((second.orders, second.left), (0, first.left));
     let received = office.arrival(common).expect("an arrival").received;
     assert_eq!(office.vault.check(received.sha256, &office.keyring).expect("it is back"), text.len() as u64);
+    office.close().expect("closed");
+}
+
+/// Goal: what a branch ordered by a file is ordered again, in its operator's name; what was only proposed there is told, and what was
+/// decided is not. Method: both logs know the learner; the branch voids by a file and proposes twice, once in vain.
+#[test]
+fn orders_of_a_file_and_proposals_come_along() {
+    let (directory, place, office) = office();
+    let common = processed(&office, &format!("{HEADING}Ada,Okafor,2001-04-09,60158864,2024-09-02\n"));
+    let no = opened(&office, common, 2);
+    office.close().expect("closed");
+    let log = Location { home: Home::new(directory.path().join("log")), ..place.clone() };
+    copy(place.home.path(), log.home.path());
+    let branch = Office::open(&place, false).expect("opened");
+    let proposed: Vec<_> = [(Field::EffectiveDate, "2024-09-03"), (Field::Reason, "a mistake")].to_vec();
+    let first = propose(&branch, no, &proposed);
+    let second = propose(&branch, no, &proposed);
+    branch.journal.decline(first, Private::default(), "clerk").expect("declined");
+    let text = format!(
+        "registration_no,family_name,date_of_birth,effective_date,reason\n{no},Okafor,2001-04-09,2024-09-03,a mistake\n"
+    );
+    let preserved = branch.preserve(&mut text.as_bytes(), text.len() as u64).expect("preserved");
+    let orders = Handed { centre: String::new(), kind: Some(Kind::Voids), ..handed() };
+    let arrival = branch.receive_from(Some("chief"), &orders, &preserved).expect("received");
+    branch.proceed(arrival, &mut |_, _| {}).expect("done");
+    branch.close().expect("closed");
+
+    let office = Office::open(&log, false).expect("opened");
+    processed(&office, &format!("{HEADING}Ben,Smith,2002-05-06,60158864,2024-09-02\n"));
+    let operator = OperatorKey::load(&log.home.operator_key()).expect("its key");
+    let told = rejudge(&office, &place.home, &operator, &mut |_, _, _| {}).expect("judged again");
+    assert_eq!((told.files, told.orders, told.left.len()), (1, 0, 1), "{:?}", told.left);
+    let words = format!("clerk proposed as entry {second} of the branch (voids)");
+    assert!(told.left[0].contains(&words), "{:?}", told.left);
+    let void = entries(&office).into_iter().find(|entry| matches!(entry.event, Event::RegistrationVoided(_)));
+    assert_eq!(void.map(|entry| entry.actor), Some(Actor::Operator("chief".to_owned())));
     office.close().expect("closed");
 }
 

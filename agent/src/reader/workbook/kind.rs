@@ -10,13 +10,15 @@ use daybook_protocol::{event::Encoding, finding::Code};
 use memchr::memmem;
 use zip::ZipArchive;
 
-use super::{Refusal, Source, Stop, whole};
+use super::{Refusal, Source, Stop, ilr, whole};
 
 /// What the beginning of a file says.
 #[derive(Debug)]
 pub(in crate::reader) enum Found {
     /// Text, as far as can be seen.
     Text,
+    /// An Individualised Learner Record.
+    Learners,
     /// A container, of which the whole must be looked at.
     Container,
     /// Something that is not read.
@@ -43,12 +45,15 @@ pub(in crate::reader) fn of_beginning(first: &[u8]) -> Found {
     }
     let text = first.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(first).trim_ascii_start();
     let opens = |tag: &[u8]| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
+    if text.starts_with(b"<") && ilr::is_ilr(text) {
+        return Found::Learners;
+    }
     let page = [&b"<!doctype html"[..], b"<html", b"<table"].into_iter().any(opens);
     if page || (opens(b"<?xml") && is_page(text)) {
         return Found::Other(Code::WEB_PAGE, "the file is a web page, whatever its name says");
     }
     if opens(b"<?xml") {
-        return Found::Other(Code::INTERCHANGE, "the file is XML: A2C, ILR or the like");
+        return Found::Other(Code::INTERCHANGE, "the file is XML: A2C or the like");
     }
     if is_edi(text) {
         return Found::Other(Code::INTERCHANGE, "the file has the records of EDI");
@@ -177,11 +182,18 @@ mod tests {
             let found = match of_beginning(first) {
                 Found::Other(code, _) => Some(code),
                 Found::Text => None,
-                Found::Container => unreachable!("no container is among them"),
+                Found::Learners | Found::Container => unreachable!("none is among them"),
             };
             assert_eq!(found, code, "{}", String::from_utf8_lossy(first));
         }
         assert!(matches!(of_beginning(b"PK\x03\x04"), Found::Container));
         assert!(matches!(of_beginning(OLE), Found::Container));
+        for record in [
+            &b"<?xml version=\"1.0\"?>\n<Message xmlns:xsi=\"x\" xmlns=\"ESFA/ILR/2018-19\">"[..],
+            b"\xEF\xBB\xBF<?xml version='1.0'?><!-- of ours --><Message xmlns='SFA/ILR/2016-17'/>",
+            b"<n:Message xmlns:n=\"http://www.theia.org.uk/ILR/2011-12/1\">",
+        ] {
+            assert!(matches!(of_beginning(record), Found::Learners), "{}", String::from_utf8_lossy(record));
+        }
     }
 }

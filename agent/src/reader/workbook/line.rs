@@ -39,7 +39,7 @@ pub(super) enum Epoch {
 }
 
 /// The rows of the visible sheets of a workbook, put together cell by cell and handed over in pieces.
-pub(super) struct Lines<'a> {
+pub(in crate::reader) struct Lines<'a> {
     pieces: &'a SyncSender<io::Result<Vec<u8>>>,
     told: &'a Told,
     /// What is not handed over yet; the row in hand begins at `begin`.
@@ -94,7 +94,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Goes to a cell of the sheet, both counted from 0. Cells come in the order of rows and columns.
-    pub(super) fn go_to(&mut self, row: u32, column: u32) -> Result<(), Stop> {
+    pub(in crate::reader) fn go_to(&mut self, row: u32, column: u32) -> Result<(), Stop> {
         let row_here = self.done - self.sheet_begin;
         if row > row_here {
             self.end_row()?;
@@ -125,7 +125,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Writes a text into the cell in hand.
-    pub(super) fn text(&mut self, text: &str) {
+    pub(in crate::reader) fn text(&mut self, text: &str) {
         // What we mean by a mark nobody else can write.
         let text = if text == MERGED_MARK { "" } else { text.trim_start_matches(ERROR_MARK) };
         if text.bytes().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r')) {

@@ -1,5 +1,6 @@
 //! Workbooks to text: XLSX, XLS and ODS become one stream of records, a record for each row of each visible sheet, by RFC 4180
-//! and in UTF-8. Everything after that is the same for a workbook as for a text file. Must not know what a cell means.
+//! and in UTF-8. Everything after that is the same for a workbook as for a text file. A learner record (`ilr`) comes to text by the
+//! same way. Must not know what a cell means.
 //!
 //! A workbook is read on a thread of its own, which hands the text over in pieces: the sheet of an XLSX file or an ODS file
 //! is never in memory as a whole, and a fault in a library that reads foreign bytes ends that thread and nothing else. The
@@ -31,9 +32,9 @@ use daybook_protocol::{event::Encoding, finding::Code};
 
 pub(super) use self::{
     kind::{Found, of_beginning, of_whole},
-    line::{fault, visible},
+    line::{Lines, fault, visible},
 };
-use super::Source;
+use super::{Source, ilr};
 
 /// The longest original of a workbook, in bytes, since it is held in memory. Workbooks of the sector have a few hundred
 /// kilobytes; the largest sheet that there can be, of 1,048,576 enrolments, has about this.
@@ -74,7 +75,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into() }
     }
 
@@ -137,7 +138,7 @@ impl Told {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn flag(&self, code: Code) {
+    pub(super) fn flag(&self, code: Code) {
         self.look().findings.insert(code);
     }
 }
@@ -202,12 +203,12 @@ fn whole(source: Source) -> Result<Arc<[u8]>, Stop> {
 }
 
 fn read(source: Source, format: Encoding, told: &Told, pieces: &SyncSender<io::Result<Vec<u8>>>) -> Result<(), Stop> {
-    let bytes = whole(source)?;
-    let mut lines = line::Lines::new(pieces, told);
+    let mut lines = Lines::new(pieces, told);
     match format {
-        Encoding::Xls => sheets::xls(bytes, told, &mut lines)?,
-        Encoding::Ods => ods::read(bytes, told, &mut lines)?,
-        _ => sheets::xlsx(bytes, told, &mut lines)?,
+        Encoding::Ilr => ilr::read(source, told, &mut lines)?,
+        Encoding::Xls => sheets::xls(whole(source)?, told, &mut lines)?,
+        Encoding::Ods => ods::read(whole(source)?, told, &mut lines)?,
+        _ => sheets::xlsx(whole(source)?, told, &mut lines)?,
     }
     lines.finish()
 }

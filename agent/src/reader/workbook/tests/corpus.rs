@@ -24,7 +24,7 @@ fn outcome(bytes: &[u8]) -> Result<(Encoding, String), Refusal> {
         Err(error) => unreachable!("{error}"),
     };
     match of_beginning(bytes) {
-        Found::Text => Err(Refusal::new(Code::NO_ROWS, "it would be read as text")),
+        Found::Text | Found::Learners => Err(Refusal::new(Code::NO_ROWS, "it would be read as text")),
         Found::Other(code, detail) => Err(Refusal::new(code, detail)),
         Found::Container => {
             let (format, _) = of_whole(Box::new(Cursor::new(bytes.to_vec()))).map_err(|stop| refusal(stop.into()))?;
