@@ -287,7 +287,7 @@ fn a_file_of_another_agents_centre_is_held() {
     let other = "00112233445566778899aabbccddeeff";
     let mut running: Running = desk.start(&["run"]);
     running.until_said("runs in");
-    let loaded = load(&desk, "centres", &format!("{CENTRES}{CENTRE},,{other},,,,,,\n"), &[]);
+    let loaded = load(&desk, "centres", &format!("{CENTRES}{CENTRE},,{other},,,,,,\nC9,,{other},,,,,,\n"), &[]);
     desk.drop_file(Fixture::other("enrolments.csv", &enrolments(&[(0, "601/5886/4", "2024-09-02")])));
     desk.until_filed(&mut running);
     let held = &desk.json(&["held", "list"])[0];
@@ -301,6 +301,11 @@ fn a_file_of_another_agents_centre_is_held() {
     assert!(desk.told(&["held", "show", &number]).contains(other));
     desk.told(&["held", "release", &number, "--reason", "they are away this week"]);
     harness::until("the rows to be judged", || (entries_of(&desk, "LearnerEnrolled").len() == 1).then_some(()));
+    let rows: Vec<_> = (0..24).map(|row| (row % ULNS.len(), "601/5886/4", "2024-09-02")).collect();
+    let path = written(&desk, "elsewhere.csv", &enrolments(&rows));
+    desk.json(&["import", "--centre", "C9", &path]);
+    let codes = &desk.json(&["held", "list"])[0]["codes"];
+    assert_eq!(*codes, serde_json::json!(["1F-017", "3R-013"]), "whoever lets it go on knows of both");
     running.stop_well();
 }
 

@@ -61,13 +61,18 @@ impl Judge {
     /// A file that was about to be judged row by row is held where its sender's centre belongs to another agent, unless a person
     /// has let it go on.
     pub(super) fn screened(&self, draft: Draft) -> Draft {
-        let Event::FileParsed(parsed) = &draft.event else { return draft };
-        let sender = self.index.arrival(parsed.arrival).filter(|arrival| !arrival.released);
+        // One that is held for something else is let go on once for both.
+        let (of, lines) = match &draft.event {
+            Event::FileParsed(parsed) => (parsed.arrival, parsed.lines),
+            Event::FileHeld(closed) => (closed.arrival, closed.lines),
+            _ => return draft,
+        };
+        let sender = self.index.arrival(of).filter(|arrival| !arrival.released);
         let elsewhere = sender.and_then(|it| self.desk.registers.elsewhere(&it.received.centre, self.log));
         if elsewhere.is_none() {
             return draft;
         }
-        let closed = FileClosed { arrival: parsed.arrival, lines: parsed.lines };
+        let closed = FileClosed { arrival: of, lines };
         let mut findings = draft.findings;
         findings.push(Code::CENTRE_OF_ANOTHER_AGENT.into());
         Draft { event: Event::FileHeld(closed), findings, ..draft }
