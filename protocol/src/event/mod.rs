@@ -20,7 +20,8 @@ pub use arrival::{
 pub use certificate::{CertificateDispatched, CertificateRedispatched, CertificateReturned, ReturnReason};
 pub use learner::{
     AmendmentClass, DeferralExtended, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed,
-    LearnerWithdrawn, PersonTokens, QualificationCompleted, RegistrationVoided, WithdrawalReason, WithdrawalReversed,
+    LearnerWithdrawn, LearnersMerged, LearnersUnmerged, PersonTokens, QualificationCompleted, RegistrationTransferred,
+    RegistrationVoided, UlnAliased, WithdrawalReason, WithdrawalReversed,
 };
 pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
 
@@ -100,6 +101,14 @@ pub enum Event {
     RegistrationVoided(RegistrationVoided) = 32,
     /// All that a qualification asks for was achieved.
     QualificationCompleted(QualificationCompleted) = 33,
+    /// A registration ended, and another at another centre or for another qualification took its place.
+    RegistrationTransferred(RegistrationTransferred) = 36,
+    /// Two learners turned out to be one person.
+    LearnersMerged(LearnersMerged) = 38,
+    /// They turned out not to be.
+    LearnersUnmerged(LearnersUnmerged) = 39,
+    /// A learner has another ULN too.
+    UlnAliased(UlnAliased) = 42,
     /// An operator said what a heading or a value means in the files of a centre.
     MappingLearned(MappingLearned) = 37,
 }
@@ -141,6 +150,10 @@ impl Event {
             Self::DeferralExtended(_) => "DeferralExtended",
             Self::RegistrationVoided(_) => "RegistrationVoided",
             Self::QualificationCompleted(_) => "QualificationCompleted",
+            Self::RegistrationTransferred(_) => "RegistrationTransferred",
+            Self::LearnersMerged(_) => "LearnersMerged",
+            Self::LearnersUnmerged(_) => "LearnersUnmerged",
+            Self::UlnAliased(_) => "UlnAliased",
             Self::MappingLearned(_) => "MappingLearned",
         }
     }
@@ -167,6 +180,10 @@ impl Event {
             Self::DeferralExtended(event) => Some(event.learner),
             Self::RegistrationVoided(event) => Some(event.learner),
             Self::QualificationCompleted(event) => Some(event.learner),
+            Self::RegistrationTransferred(event) => Some(event.learner),
+            Self::LearnersMerged(event) => Some(event.survivor),
+            Self::LearnersUnmerged(event) => Some(event.survivor),
+            Self::UlnAliased(event) => Some(event.learner),
             Self::CertificateDispatched(event) => Some(event.learner),
             Self::CertificateReturned(event) => Some(event.learner),
             Self::CertificateRedispatched(event) => Some(event.learner),
@@ -187,6 +204,7 @@ impl Event {
             Self::DeferralExtended(event) => Some(event.registration),
             Self::RegistrationVoided(event) => Some(event.registration),
             Self::QualificationCompleted(event) => Some(event.registration),
+            Self::RegistrationTransferred(event) => Some(event.registration),
             Self::CertificateDispatched(event) => Some(event.registration),
             _ => None,
         }

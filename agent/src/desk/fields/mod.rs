@@ -19,6 +19,7 @@ mod enrolment;
 mod guess;
 mod mixed;
 mod names;
+mod person;
 mod private;
 mod qualification;
 mod reading;
@@ -152,6 +153,10 @@ fn check(kind: Kind, cells: &dyn Cells, context: &Context) -> (Vec<Finding>, Opt
         Kind::Voids => registration::ruled(&mut row, Ask::Void),
         Kind::Completions => registration::ruled(&mut row, Ask::Complete),
         Kind::Extensions => registration::extend(&mut row),
+        Kind::Transfers => registration::transfer(&mut row),
+        Kind::Merges => person::merge(&mut row),
+        Kind::Unmerges => person::unmerge(&mut row),
+        Kind::Aliases => person::alias(&mut row),
         Kind::Mixed => mixed::ask(&mut row),
     };
     // What is sealed of a row depends on what it asks for.
