@@ -102,6 +102,25 @@ fn a_heading_is_learned_from_a_held_file() {
     desk.check_handed_log();
 }
 
+/// Goal: a held row is shown beside what its columns were taken for. Method: somebody of the same name and birth date as another.
+#[test]
+fn a_held_row_is_shown_by_its_columns() {
+    let (desk, _) = enrolled();
+    let row = format!("3141592658,Jane,Doea,2004-05-06,{CENTRE},601/5886/4,2025-09-01,blue");
+    let heading = "ULN,First name,Last name,Date of birth,Centre number,Qualification number,Start date,Colour";
+    let said = import(&desk, "namesake.csv", &format!("{heading}\n{row}\n"));
+    assert_eq!(said["held"], 1, "{said}");
+    let held = desk.json(&["held", "list"])[0]["held"].to_string();
+    let shown = &desk.json(&["held", "show", &held, "--reveal"])[0]["original"];
+    let column = |place: usize| (&shown["columns"][place]["field"], &shown["lines"][0]["cells"][place]);
+    assert_eq!(
+        (column(2), column(7)),
+        ((&"family_name".into(), &"Doea".into()), (&Value::Null, &"blue".into())),
+        "{shown}"
+    );
+    assert_eq!(shown["lines"][0]["line"], 2);
+}
+
 /// Goal: a file in which a column seems to be missing waits for a person where a column of an unknown heading may be it, and goes back at
 /// once where none can be. Method: ULNs under a heading of the centre's own, mapped; and without them.
 #[test]

@@ -320,7 +320,9 @@ impl Work<'_> {
             }
             return "sent again";
         }
-        if let Some(name) = said.split_once("rm ").and_then(|(_, rest)| rest.split(':').next()) {
+        // An alarm of what was removed stands until the next scrub: then the next thing that is said is done.
+        let named = said.split_once("rm ").and_then(|(_, rest)| rest.split(':').next());
+        if let Some(name) = named.filter(|name| Path::new(name).exists()) {
             fs::remove_file(name).expect("removed");
             return "signed again";
         }

@@ -177,6 +177,12 @@ pub fn held(entry: &Entry, look: &Look<'_>) -> Vec<String> {
         "  decide     daybook held release {0} --reason TEXT, or daybook held refuse {0} --reason TEXT",
         entry.sequence
     ));
+    if matches!(entry.event, Event::FileHeld(_)) {
+        lines.push(format!(
+            "             daybook held map {} HEADING=FIELD, where a column is not what it was taken for",
+            entry.sequence
+        ));
+    }
     lines
 }
 

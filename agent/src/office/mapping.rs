@@ -2,7 +2,7 @@
 //! folder says, and as operators said of held files (DOMAIN.md 6.2). What was said later counts, and what was said of a file before
 //! what is configured.
 
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, io, iter};
 
 use daybook_protocol::{
     entry::{Actor, Private, Source},
@@ -167,6 +167,24 @@ impl Office {
     pub fn mappings_of(&self, centre: &str) -> Result<usize, OfficeError> {
         let centre = centre.to_owned();
         Ok(self.journal.look(move |index| index.mappings(&centre).len())?)
+    }
+
+    /// What a person sees of a row beside what the reader made of it; nothing, where the file was not read to its rows.
+    pub fn sight_of_row(&self, state: &Arrival, line: u32) -> Result<Option<Sight>, OfficeError> {
+        let Some(plan) = &state.plan else { return Ok(None) };
+        let mut rows = reader::rows(self.original(state)?, plan);
+        while let Some(row) = rows.next()? {
+            if row.line() == line {
+                // Columns of ours in front of a file that came back are passed over.
+                let ours = row.raw().count() - row.own_cells().count();
+                let fields = plan.columns.iter().copied().skip(ours).chain(iter::repeat(None));
+                let columns = row.own_headings().map(str::to_owned).zip(fields).collect();
+                let lines = vec![(line, row.own_cells().map(str::to_owned).collect())];
+                let (kind, encoding, header_line) = (Some(plan.kind), plan.encoding, plan.header_line);
+                return Ok(Some(Sight { kind, encoding, header_line, columns, lines }));
+            }
+        }
+        Ok(None)
     }
 
     /// What a person sees of an arrival's original beside what the reader makes of it now.

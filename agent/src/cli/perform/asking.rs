@@ -251,11 +251,8 @@ pub(super) fn held_show(
     let revealer = |entry: &Entry| revealed(reading, entry);
     let look = Look { sha256: &sha256, reveal: if reveal { Some(&revealer) } else { None } };
     let assigned = assigned(office, &entry)?;
-    // Whoever decides about a file sees the original beside what the reader makes of it.
-    let sight = match &entry.event {
-        Event::FileHeld(closed) => mapping::sight(office, closed.arrival)?,
-        _ => None,
-    };
+    // Whoever decides sees the original beside what the reader makes of it.
+    let sight = mapping::sight(office, &entry)?;
     if json {
         let mut said: serde_json::Value = serde_json::from_str(&entries::json(&entry, &look)?)?;
         if let (Some(sight), Some(said)) = (&sight, said.as_object_mut()) {

@@ -1,7 +1,11 @@
 //! What an operator says of headings and values in a held file: `held map`; and what a person sees of an original beside the
 //! reader's view of it: the end of `held show`.
 
-use daybook_protocol::{field::Field, ids::Sequence};
+use daybook_protocol::{
+    entry::{Entry, Source},
+    field::Field,
+    ids::Sequence,
+};
 use serde_json::{Value, json};
 
 use super::{doing, ruling};
@@ -42,7 +46,7 @@ pub(super) fn map(
         screen.out(&said.to_string())?;
     } else {
         let entries: Vec<String> = learned.iter().map(Sequence::to_string).collect();
-        screen.out(&format!("learned, as entries {} record; the file is read anew", entries.join(", ")))?;
+        screen.out(&format!("learned by entry {}; the file is read anew", entries.join(", ")))?;
         doing::told(&arrived, false, screen)?;
     }
     Ok(Exit::Good)
@@ -81,10 +85,16 @@ fn unseen(error: OfficeError) -> anyhow::Error {
     }
 }
 
-/// What is seen of the original that an entry holds; nothing, where no header can be read in it.
-pub(super) fn sight(office: &Office, arrival: Sequence) -> anyhow::Result<Option<Sight>> {
-    match office.sight(&office.arrival(arrival)?, LINES_SHOWN) {
-        Ok(sight) => Ok(Some(sight)),
+/// What is seen of the file or row that an entry holds; nothing, where no header can be read in the file.
+pub(super) fn sight(office: &Office, held: &Entry) -> anyhow::Result<Option<Sight>> {
+    let (Source::File { arrival } | Source::Row { arrival, .. }) = held.source else { return Ok(None) };
+    let state = office.arrival(arrival)?;
+    let sight = match held.source {
+        Source::Row { line, .. } => office.sight_of_row(&state, line),
+        _ => office.sight(&state, LINES_SHOWN).map(Some),
+    };
+    match sight {
+        Ok(sight) => Ok(sight),
         Err(OfficeError::Read(ReadError::Refused { .. })) => Ok(None),
         Err(error) => Err(error.into()),
     }
