@@ -417,11 +417,6 @@ impl Index {
         self.config
     }
 
-    /// The registers in force, each with its latest `ReferenceLoaded`.
-    pub fn registers(&self) -> &BTreeMap<Register, Sequence> {
-        &self.registers
-    }
-
     /// The last scrub.
     pub fn scrubbed(&self) -> Option<LastScrub> {
         self.scrubbed

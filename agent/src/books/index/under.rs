@@ -1,8 +1,13 @@
-//! Registrations by centre and qualification: those of one number, and all that stand open under the terms that somebody asks for.
+//! What registers of reference data are asked beside: which are in force, and registrations by centre and qualification, those of one
+//! number and all that stand open under the terms that somebody asks for.
 
 use std::collections::BTreeMap;
 
-use daybook_protocol::{date::Date, ids::RegistrationNo};
+use daybook_protocol::{
+    date::Date,
+    event::Register,
+    ids::{RegistrationNo, Sequence},
+};
 
 use super::{Index, people::Terms};
 
@@ -18,6 +23,11 @@ pub struct Under {
 }
 
 impl Index {
+    /// The registers in force, each with its latest `ReferenceLoaded`.
+    pub fn registers(&self) -> &BTreeMap<Register, Sequence> {
+        &self.registers
+    }
+
     /// Centre and qualification of a registration.
     pub fn terms_of(&self, no: RegistrationNo) -> Option<(&str, &str)> {
         let slot = self.people.registrations.get(self.people.registration_slot(no)?)?;
