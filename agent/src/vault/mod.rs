@@ -13,18 +13,19 @@
 //! # Object
 //! | bytes           | content                                                                   |
 //! |-----------------|---------------------------------------------------------------------------|
-//! | 8               | magic `DBKORIG` and the version, one byte: 1                               |
+//! | 8               | magic `DBKORIG` and the version, one byte: 2                               |
 //! | 4               | epoch of the key (u32)                                                     |
 //! | 4               | number of the key (u32)                                                    |
 //! | 19              | nonce prefix, random                                                       |
 //! | then, each ...  | chunks: ciphertext of at most 262,144 bytes and its 16-byte Poly1305 tag   |
-//! | last 32         | SHA-256 of all bytes before it                                             |
+//! | last 32         | SHA-256 of all bytes before it and the SHA-256 of the original             |
 //!
 //! All numbers are big-endian. The chunks are pieces of one zstd stream (RFC 8878) of the original. Every chunk but the
 //! last is full; the last has at least one byte. A chunk is sealed by XChaCha20-Poly1305 under the object's key; its nonce
 //! is the prefix (19 bytes), the chunk's number counted from 0 (u32), and 1 for the last chunk or 0 (one byte): the STREAM
 //! construction, by which a chunk cannot be dropped, moved or cut off. Associated data: the 35 bytes before the chunks.
-//! With the last 32 bytes a holder without keys can tell a whole object from a damaged one.
+//! With the last 32 bytes a holder without keys can tell a whole object from a damaged one, and from another original's. In
+//! version 1, which is still read, they are of the bytes before them only.
 
 mod ahead;
 mod object;
@@ -213,7 +214,7 @@ impl Vault {
             zstd.multithread(ZSTD_WORKERS).map_err(io_failed)?;
         }
         let (sha256, bytes) = copy(wanted, &mut original, &mut zstd, bytes_max, &temporary)?;
-        zstd.finish().and_then(Sealer::finish).map_err(io_failed)?;
+        zstd.finish().and_then(|sealer| sealer.finish(sha256)).map_err(io_failed)?;
 
         if let Some(key) = self.usable(wanted, sha256, keyring)? {
             return Ok(Preserved { sha256, bytes, key, already: true });
@@ -258,9 +259,9 @@ impl Vault {
         Err(VaultError::BrokenOff)
     }
 
-    /// Checks an object as far as that goes without its key: that it is here, whole, and has its own checksum.
+    /// Checks an object as far as that goes without its key: that it is here, whole, has its own checksum, and is of this original.
     pub fn check_sealed_while(&self, wanted: &dyn Fn() -> bool, sha256: Digest) -> Result<(), VaultError> {
-        let whole = object::is_whole_while(wanted, &self.open_object(sha256)?);
+        let whole = object::is_whole_while(wanted, &self.open_object(sha256)?, sha256);
         match whole.map_err(|source| failed(&self.place(sha256), source))? {
             Some(true) => Ok(()),
             Some(false) => Err(VaultError::Damaged { sha256, why: "its checksum does not hold" }),

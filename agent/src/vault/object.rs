@@ -15,7 +15,9 @@ use crate::keyring::{Cipher, Key, Keyring, NONCE_BYTES, TAG_BYTES};
 
 /// A chunk seals this many bytes of the compressed original; the last one may seal fewer.
 pub const CHUNK_BYTES: usize = 256 * 1024;
-const MAGIC: [u8; 8] = *b"DBKORIG\x01";
+const MAGIC: [u8; 7] = *b"DBKORIG";
+/// The version that is written. Objects of the first, whose trailer does not know which original they are of, are still read.
+const VERSION: u8 = 2;
 pub(super) const HEADER_BYTES: usize = 35;
 pub(super) const TRAILER_BYTES: usize = 32;
 /// The shortest object has one chunk with one byte.
@@ -25,7 +27,7 @@ type Header = [u8; HEADER_BYTES];
 
 fn encode_header(key: KeyId, prefix: [u8; 19]) -> Header {
     let mut header = [0; HEADER_BYTES];
-    let parts: [&[u8]; 4] = [&MAGIC, &key.epoch.0.to_be_bytes(), &key.number.to_be_bytes(), &prefix];
+    let parts: [&[u8]; 5] = [&MAGIC, &[VERSION], &key.epoch.0.to_be_bytes(), &key.number.to_be_bytes(), &prefix];
     for (to, from) in header.iter_mut().zip(parts.into_iter().flatten()) {
         *to = *from;
     }
@@ -34,10 +36,23 @@ fn encode_header(key: KeyId, prefix: [u8; 19]) -> Header {
 
 /// The key and the nonce prefix; `None` if this is not an object of a version that we know.
 pub(super) fn decode_header(header: &Header) -> Option<(KeyId, [u8; 19])> {
-    let (epoch, rest) = header.strip_prefix(&MAGIC)?.split_first_chunk::<4>()?;
+    let (version, rest) = header.strip_prefix(&MAGIC)?.split_first()?;
+    if !(1..=VERSION).contains(version) {
+        return None;
+    }
+    let (epoch, rest) = rest.split_first_chunk::<4>()?;
     let (number, prefix) = rest.split_first_chunk::<4>()?;
     let key = KeyId { epoch: Epoch(u32::from_be_bytes(*epoch)), number: u32::from_be_bytes(*number) };
     Some((key, prefix.try_into().ok()?))
+}
+
+/// The trailer of an object of the original `sha256`, from its header and the hash of all before the trailer. With the original in
+/// it an object under another's name is found without its key.
+fn trailer(header: &Header, mut hash: Sha256, sha256: Digest) -> [u8; TRAILER_BYTES] {
+    if header.get(MAGIC.len()) != Some(&1) {
+        hash.update(sha256.0);
+    }
+    hash.finalize().into()
 }
 
 /// Seals chunk after chunk, in order, or opens them.
@@ -103,10 +118,10 @@ impl<W: Write> Sealer<W> {
         Ok(Self { to, chunks: Chunks::new(key, header, prefix), chunk, hash })
     }
 
-    /// Seals the last chunk and writes the trailer.
-    pub(super) fn finish(mut self) -> io::Result<()> {
+    /// Seals the last chunk and writes the trailer; the bytes taken were those of the original `sha256`.
+    pub(super) fn finish(mut self, sha256: Digest) -> io::Result<()> {
         self.write_chunk(true)?;
-        self.to.write_all(&self.hash.finalize())
+        self.to.write_all(&trailer(&self.chunks.header, self.hash, sha256))
     }
 
     fn write_chunk(&mut self, last: bool) -> io::Result<()> {
@@ -203,10 +218,10 @@ impl Opener {
             return Err(self.damaged("a chunk is not what was sealed"));
         }
         if last {
-            let mut trailer = [0; TRAILER_BYTES];
-            let read = self.file.read_exact(&mut trailer);
+            let mut found = [0; TRAILER_BYTES];
+            let read = self.file.read_exact(&mut found);
             read.map_err(|source| self.failed(source))?;
-            self.whole = self.hash.clone().finalize() == trailer;
+            self.whole = trailer(&self.chunks.header, self.hash.clone(), self.sha256) == found;
             if !self.whole {
                 self.chunk.clear();
                 return Err(self.damaged("its checksum does not hold"));
@@ -282,13 +297,13 @@ impl Read for Original {
     }
 }
 
-/// Whether a file is a whole object, as far as can be told without its key.
-pub(super) fn is_whole(file: &File) -> io::Result<bool> {
-    Ok(is_whole_while(&|| true, file)?.unwrap_or(false))
+/// Whether a file is a whole object of the original `sha256`, as far as can be told without its key.
+pub(super) fn is_whole(file: &File, sha256: Digest) -> io::Result<bool> {
+    Ok(is_whole_while(&|| true, file, sha256)?.unwrap_or(false))
 }
 
 /// The same, for as long as `wanted` says so: it is asked with every piece; `None` when it was broken off.
-pub(super) fn is_whole_while(wanted: &dyn Fn() -> bool, mut file: &File) -> io::Result<Option<bool>> {
+pub(super) fn is_whole_while(wanted: &dyn Fn() -> bool, mut file: &File, sha256: Digest) -> io::Result<Option<bool>> {
     let length = file.metadata()?.len();
     if length < OBJECT_BYTES_MIN {
         return Ok(Some(false));
@@ -309,7 +324,7 @@ pub(super) fn is_whole_while(wanted: &dyn Fn() -> bool, mut file: &File) -> io::
         }
         hash.update(buffer.get(..read).unwrap_or_default());
     }
-    let mut trailer = [0; TRAILER_BYTES];
-    file.read_exact(&mut trailer)?;
-    Ok(Some(decode_header(&header).is_some() && hash.finalize() == trailer))
+    let mut found = [0; TRAILER_BYTES];
+    file.read_exact(&mut found)?;
+    Ok(Some(decode_header(&header).is_some() && trailer(&header, hash, sha256) == found))
 }

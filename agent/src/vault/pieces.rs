@@ -66,7 +66,7 @@ impl Vault {
         if have.max(end) < total {
             return Ok(false);
         }
-        if !object::is_whole(&file).map_err(io_failed)? {
+        if !object::is_whole(&file, sha256).map_err(io_failed)? {
             let why = "what was sent is not a whole object of this version";
             return Err(self.give_up(sha256, VaultError::Damaged { sha256, why }));
         }

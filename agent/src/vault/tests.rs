@@ -69,9 +69,9 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-/// An object's bytes with a trailer that holds, as one could make who has no key.
-fn with_trailer(mut body: Vec<u8>) -> Vec<u8> {
-    let trailer = Sha256::digest(&body);
+/// An object's bytes with a trailer that holds for the original `sha256`, as one could make who has no key.
+fn with_trailer(sha256: Digest, mut body: Vec<u8>) -> Vec<u8> {
+    let trailer = Sha256::new().chain_update(&body).chain_update(sha256.0).finalize();
     body.extend_from_slice(&trailer);
     body
 }
@@ -84,7 +84,7 @@ fn seal_raw(place: &Place, id: KeyId, nonce: [u8; 24], pieces: &[&[u8]]) -> Vec<
     for piece in pieces {
         sealer.write_all(piece).expect("sealed");
     }
-    sealer.finish().expect("finished");
+    sealer.finish(Digest::of(b"")).expect("finished");
     object
 }
 
@@ -117,11 +117,23 @@ fn objects_are_as_specified() {
     let key = crate::keyring::Key::from_bytes([7; 32]);
     let mut sealer = Sealer::new(&mut object, id, &key, [9; 24]).expect("begun");
     sealer.write_all(b"Daybook").expect("sealed");
-    sealer.finish().expect("finished");
+    sealer.finish(Digest::of(b"Daybook")).expect("finished");
     assert_eq!(
         data_encoding::HEXLOWER.encode(&object),
-        "44424b4f52494701000000020000010209090909090909090909090909090909090909a0f8b7d3dddf55dc315449f668a9cb3bfbdc0e98de1966a697c36082d47dd84b4015630f2f60625f771fa3cfcba62d8700aaf094f5f47d"
+        "44424b4f52494702000000020000010209090909090909090909090909090909090909a0f8b7d3dddf55622e3a7f5842deda20ba6398850e28980f14e8b6827e3941df1f65892fd242317a28950fbdc1290f3ce03360463a03bc"
     );
+    // As the first version wrote it.
+    let object = data_encoding::HEXLOWER
+        .decode(
+            b"44424b4f52494701000000020000010209090909090909090909090909090909090909a0f8b7d3dddf55dc315449f668a9cb3bfbdc0e98de1966a697c36082d47dd84b4015630f2f60625f771fa3cfcba62d8700aaf094f5f47d",
+        )
+        .expect("hexadecimal");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), &object).expect("written");
+    let whole = |sha256| object::is_whole(file.as_file(), sha256).expect("read");
+    assert!(whole(Digest::of(b"Daybook")) && whole(Digest::of(b"another")), "it does not know whose it is");
+    fs::write(file.path(), [&object[..object.len() - 1], b"x"].concat()).expect("written");
+    assert!(!whole(Digest::of(b"Daybook")));
 }
 
 /// Goal: what goes in comes out, is found again, and is kept once. Method: originals whose compressed length lies around
@@ -182,7 +194,7 @@ fn chunks_cannot_be_rearranged() {
     let (body, _) = rest.split_at(rest.len() - TRAILER_BYTES);
     let chunks: Vec<_> = body.chunks(SEALED_CHUNK).collect();
     assert_eq!(chunks.len(), 4);
-    let made = |chunks: &[&[u8]]| with_trailer([&[header], chunks].concat().concat());
+    let made = |chunks: &[&[u8]]| with_trailer(sha256, [&[header], chunks].concat().concat());
     assert!(!place.is_damaged(sha256, &made(&chunks)));
     assert!(place.is_damaged(sha256, &made(&chunks[..3])));
     assert!(place.is_damaged(sha256, &made(&chunks[1..])));
@@ -196,17 +208,22 @@ fn chunks_cannot_be_rearranged() {
     );
     assert!(place.is_damaged(sha256, &other), "not a zstd stream");
     let mut version = object[..object.len() - TRAILER_BYTES].to_vec();
-    version[7] = 2;
-    assert!(place.is_damaged(sha256, &with_trailer(version)));
+    version[7] = 3;
+    assert!(place.is_damaged(sha256, &with_trailer(sha256, version)));
 }
 
-/// Goal: a whole object under another's name is found when it is read to its end. Method: rename one over another.
+/// Goal: a whole object under another's name is found when it is read to its end, and without its key. Method: rename one over
+/// another.
 #[test]
 fn an_object_under_a_wrong_name_is_found() {
     let place = Place::new();
     let (one, two) = (place.preserve(b"one").sha256, place.preserve(b"two").sha256);
     let object = place.object(two);
     assert!(place.is_damaged(one, &object));
+    // Who has no key finds it too.
+    fs::write(place.vault.place(one), &object).expect("written");
+    let sealed = |sha256| place.vault.check_sealed_while(&|| true, sha256);
+    assert!(matches!(sealed(one), Err(VaultError::Damaged { .. })) && sealed(two).is_ok());
 }
 
 /// A source that breaks off.
@@ -324,7 +341,7 @@ fn wrong_pieces_are_refused() {
     *changed.last_mut().expect("a trailer") ^= 1;
     assert!(matches!(taken(500, total, &changed[500..]), Err(VaultError::Damaged { .. })));
     assert_eq!(vault.partial_bytes(sha256), 0);
-    for short in [Vec::new(), with_trailer(b"DBKORIG".to_vec()), with_trailer(vec![0; 200])] {
+    for short in [Vec::new(), with_trailer(sha256, b"DBKORIG".to_vec()), with_trailer(sha256, vec![0; 200])] {
         assert!(matches!(taken(0, short.len() as u64, &short), Err(VaultError::Damaged { .. })));
     }
     assert!(taken(0, total, &object).expect("complete"));
@@ -351,7 +368,7 @@ proptest! {
         prop_assert!(object.len() as u64 >= OBJECT_BYTES_MIN);
         prop_assert!(open_raw(&place, &object).expect("whole") == content);
         if length > CHUNK_BYTES {
-            let cut = with_trailer(object[..HEADER_BYTES + SEALED_CHUNK].to_vec());
+            let cut = with_trailer(Digest::of(b""), object[..HEADER_BYTES + SEALED_CHUNK].to_vec());
             prop_assert!(open_raw(&place, &cut).is_err(), "an end that is a whole chunk but not the last");
         }
     }
