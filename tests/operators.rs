@@ -169,7 +169,7 @@ fn an_agent_knows_who_asks() {
     agent.until_said("runs in");
     let file = office.enrolment();
     let import = ["import", "--centre", CENTRE, file.to_str().expect("text")];
-    for (user, name) in [(AUDITOR, "uid:54321"), (STRANGER, "uid:54324")] {
+    for (user, name) in [(AUDITOR, "Ada Audit"), (STRANGER, "uid:54324")] {
         let refused = office.ask_as(user, &import);
         assert_eq!(refused.status.code(), Some(2), "{}", why(&refused));
         assert!(why(&refused).contains(&format!("{name} may not do this: it needs the role processing or manager")));

@@ -208,7 +208,11 @@ fn about(event: &Event) -> String {
             format!("{}: {}", printable(&alarm.alarm), printable(&alarm.detail))
         }
         Event::FileReceived(file) => {
-            format!("centre {}, {} bytes, {}", printable(&file.centre), file.bytes, file.sha256)
+            let from = match file.centre.as_str() {
+                "" => "no centre".to_owned(),
+                centre => format!("centre {}", printable(centre)),
+            };
+            format!("{from}, {} bytes, {}", file.bytes, file.sha256)
         }
         Event::ArrivalRefused(refused) => format!("folder {}, {}", printable(&refused.folder), word(&refused.reason)),
         Event::FileParsed(parsed) => format!("{}, {} rows", parsed.plan.kind, parsed.lines.row),

@@ -116,7 +116,7 @@ pub enum NotPermitted {
     /// They lack the role.
     #[error("{user} may not do this: it needs the role {needed}, which {who}")]
     Role {
-        /// Who asks, by their user of the operating system.
+        /// Who asks, by their name among the operators or else by their user of the operating system.
         user: String,
         /// The roles of which one is needed.
         needed: String,
@@ -149,7 +149,8 @@ pub fn permit(config: &Config, user: &User, command: &Command) -> Result<String,
             [only] => format!("{only} has"),
             several => format!("{} have", several.join(", ")),
         };
-        return Err(NotPermitted::Role { user: user.name.clone(), needed: either(needed), who });
+        let user = known.map_or(&user.name, |operator| &operator.name).clone();
+        return Err(NotPermitted::Role { user, needed: either(needed), who });
     }
     let known_as = known.map_or(&user.name, |operator| &operator.name).clone();
     match command.operator() {
@@ -233,7 +234,8 @@ pub fn told(config: &Config) -> Vec<String> {
         .map(|operator| format!("operator {:?}, user {}: {}", operator.name, operator.user, words(&operator.roles)))
         .collect();
     for Row { what, commands, roles, .. } in &TABLE {
-        lines.push(format!("  {what} ({}): {}", either(roles), commands.join(", ")));
+        let roles = if roles.len() == Role::ALL.len() { "any role".to_owned() } else { either(roles) };
+        lines.push(format!("  {what} ({roles}): {}", commands.join(", ")));
     }
     let two_person: Vec<&str> = config.policy.two_person.iter().map(|kind| kind.name()).collect();
     if !two_person.is_empty() {

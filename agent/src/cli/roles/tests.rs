@@ -134,8 +134,8 @@ fn the_table_names_every_command() {
 #[test]
 fn a_refusal_says_who_may() {
     let void = typed(&format!("record void {WHO} --on 2026-11-20"));
-    for name in ["jo", "pia"] {
-        let why = permit(&config(""), &user(name), &void).expect_err("refused").to_string();
+    for (user_name, name) in [("jo", "jo"), ("pia", "Pia Process")] {
+        let why = permit(&config(""), &user(user_name), &void).expect_err("refused").to_string();
         assert_eq!(why, format!("{name} may not do this: it needs the role manager, which Max Manage has"));
     }
     let why = permit(&config(""), &user("ada"), &typed("import a --centre C1")).expect_err("refused").to_string();
