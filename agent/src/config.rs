@@ -292,7 +292,7 @@ impl Config {
             return Err(format!("it is over {CONFIG_BYTES_MAX} bytes"));
         }
         let mut config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-        config.operators.check(&config.policy.two_person)?;
+        config.operators.check(&config.policy)?;
         for folder in &mut config.folders {
             folder.path = base.join(&folder.path);
         }
@@ -400,6 +400,7 @@ mod tests {
             (folder.replace("C1", "../x"), "centre"),
             (format!("{folder}answer_after = \"never\"\n"), "answer_after"),
             ("[policy]\ntwo_person = [\"voids\"]\n".to_owned(), "another one"),
+            ("[policy]\ntwo_person_release = [\"4S-001\"]\n".to_owned(), "4S-001 is not"),
             ("[central]\nlisten = \"7310\"\n".to_owned(), "0.0.0.0:7310"),
         ] {
             let why = parse(&wrong).expect_err("a wrong configuration");

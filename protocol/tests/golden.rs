@@ -190,6 +190,7 @@ fn numbered_events() -> Vec<(usize, Event)> {
                 kind: Kind::Voids,
                 learner: Some(learner),
                 registration: Some(registration),
+                held: Some(Sequence(70_900)),
             }),
         ),
         (

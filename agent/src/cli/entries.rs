@@ -271,7 +271,8 @@ fn about(event: &Event) -> String {
         Event::OrderProposed(order) => {
             let of = order.registration.map_or_else(String::new, |no| format!(" {no}"));
             let learner = order.learner.map_or_else(String::new, |learner| format!(" learner {learner}"));
-            format!("{}{of}{learner}", order.kind)
+            let held = order.held.map_or_else(String::new, |entry| format!(", release of entry {entry}"));
+            format!("{}{of}{learner}{held}", order.kind)
         }
         Event::ProposalDecided(decided) => match decided.entry {
             Some(entry) => format!("proposal {} approved as entry {entry}", decided.proposed),

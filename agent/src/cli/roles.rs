@@ -237,7 +237,9 @@ pub fn told(config: &Config) -> Vec<String> {
         let roles = if roles.len() == Role::ALL.len() { "any role".to_owned() } else { either(roles) };
         lines.push(format!("  {what} ({roles}): {}", commands.join(", ")));
     }
-    let two_person: Vec<&str> = config.policy.two_person.iter().map(|kind| kind.name()).collect();
+    let releases = config.policy.two_person_release.iter().map(|code| format!("release of {code}"));
+    let two_person: Vec<String> =
+        config.policy.two_person.iter().map(|kind| kind.name().to_owned()).chain(releases).collect();
     if !two_person.is_empty() {
         lines.push(format!("  proposed by one, approved by a manager who is another: {}", two_person.join(", ")));
     }

@@ -80,6 +80,8 @@ pub struct Proposal {
     pub learner: Option<KeyId>,
     /// The registration it is about, where it names one.
     pub registration: Option<RegistrationNo>,
+    /// The held row that is to be let go on, where that is what is asked for.
+    pub held: Option<Sequence>,
     /// The key by which it is sealed.
     pub key: Option<KeyId>,
 }
@@ -162,6 +164,8 @@ impl Index {
     /// gets there, it can be released again and is not forgotten.
     fn resolve(&mut self, held: Sequence, released: bool, entry: &Entry) {
         let Some(found) = self.held.get_mut(&held.0) else { return };
+        // Nothing is left to be approved.
+        self.proposals.retain(|_, proposal| proposal.held != Some(held));
         let (arrival, line) = (found.arrival, found.line);
         match line {
             Some(line) if released => {
@@ -206,6 +210,7 @@ impl Index {
             since: entry.recorded_at.0,
             learner: order.learner,
             registration: order.registration,
+            held: order.held,
             key: entry.sealed.as_ref().map(|sealed| sealed.key),
         };
         self.proposals.insert(entry.sequence.0, proposal);
