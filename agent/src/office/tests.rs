@@ -20,6 +20,7 @@ mod corrections;
 mod known;
 mod layouts;
 mod proposals;
+mod rehearsal;
 mod rejoin;
 
 fn office() -> (TempDir, Location, Office) {
