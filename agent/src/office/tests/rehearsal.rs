@@ -122,7 +122,7 @@ fn a_rehearsal_tells_what_happens() {
     let mut chance = ChaCha8Rng::seed_from_u64(seed);
     let (_directory, office) = enrolled();
     let kinds = &Kind::ALL[1..];
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut events: BTreeMap<String, usize> = BTreeMap::new();
     for _ in 0..FILES {
         let kind = *kinds.choose(&mut chance).expect("a kind");
         let text = orders(kind, &mut chance);
@@ -132,10 +132,10 @@ fn a_rehearsal_tells_what_happens() {
         let found = recorded(&office, kind, &text);
         assert_eq!(expected, found, "DAYBOOK_SEED={seed}: {kind}\n{text}");
         for (_, event, ..) in found {
-            *seen.entry(event).or_default() += 1;
+            *events.entry(event).or_default() += 1;
         }
     }
-    assert!(seen.len() > 4 && seen.contains_key("RowDuplicate"), "DAYBOOK_SEED={seed}: {seen:?}");
+    assert!(events.len() > 4 && events.contains_key("RowDuplicate"), "DAYBOOK_SEED={seed}: {events:?}");
     office.close().expect("closed");
 }
 
