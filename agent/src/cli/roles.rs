@@ -145,6 +145,9 @@ pub fn permit(config: &Config, user: &User, command: &Command) -> Result<String,
         || user.owns && needed.contains(&Role::Administrator);
     if !allowed {
         let who = match operators.with_any(needed).as_slice() {
+            [] if needed.contains(&Role::Administrator) => {
+                "only the superuser and the owner of the data directory have".to_owned()
+            }
             [] => "nobody has yet: give it to somebody under [[operator]] in the configuration".to_owned(),
             [only] => format!("{only} has"),
             several => format!("{} have", several.join(", ")),

@@ -144,6 +144,8 @@ fn a_refusal_says_who_may() {
     let one = Config::parse(one, Path::new("/")).expect("good");
     let why = permit(&one, &user("ada"), &void).expect_err("refused").to_string();
     assert!(why.contains("nobody has yet"), "{why}");
+    let why = permit(&one, &user("ada"), &typed("scrub")).expect_err("refused").to_string();
+    assert!(why.contains("only the superuser and the owner"), "{why}");
 }
 
 /// Goal: an operator signs by their own name; without operators only who could do without us signs with another, and nobody
