@@ -1,6 +1,8 @@
 //! What only an operator can do to a registration, through the built program.
 
 mod harness;
+#[path = "registrations/people.rs"]
+mod people;
 
 use harness::{CENTRE, Desk, Fixture};
 use serde_json::Value;
@@ -49,7 +51,15 @@ fn record(desk: &Desk, what: &str, no: &str, more: &[&str]) -> (Option<i32>, Val
 
 /// The registration in the learner's history.
 fn life(desk: &Desk, no: &str) -> Value {
-    let history = desk.json(&["history", "--registration", no]);
+    life_in(&desk.json(&["history", "--registration", no]), no)
+}
+
+/// The same, on the day so many days from today.
+fn life_on(desk: &Desk, no: &str, days: i32) -> Value {
+    life_in(&desk.json(&["history", "--registration", no, "--on", &day(days)]), no)
+}
+
+fn life_in(history: &[Value], no: &str) -> Value {
     let registrations = history[0]["registrations"].as_array().expect("registrations");
     registrations.iter().find(|it| it["registration"] == no).expect("the registration").clone()
 }
@@ -146,4 +156,43 @@ fn a_completed_qualification_stays() {
         ["record", "dispatch", "--certificate", "C1", "--registration", &no, "--on", &day(-1), "--reason", "claim"];
     assert_eq!(desk.json(&sent)[0]["type"], "CertificateDispatched");
     assert_eq!((&life(&desk, &no)["state"], &life(&desk, &no)["since"]), (&"COMPLETED".into(), &day(-10).into()));
+}
+
+/// Goal: a transferred registration ends, another takes its place at the other centre, and files of either centre are judged by the
+/// one that they mean. Method: transferred in the midst by an operator; then files of both centres, and the same order again.
+#[test]
+fn a_registration_goes_on_at_another_centre() {
+    let (desk, no) = enrolled();
+    let to = ["--given-names", "Jane", "--to-centre", "HILL2", "--on", &day(-20)];
+    let agreed = ["--consent", "both centres by mail", "--reason", "moved house"];
+    let order = [&to[..], &agreed[..]].concat();
+    let (status, said) = record(&desk, "transfer", &no, &order);
+    assert_eq!((status, &said["type"]), (Some(0), &"RegistrationTransferred".into()), "{said}");
+    let other = said["to"].as_str().expect("a number").to_owned();
+    assert_eq!(record(&desk, "transfer", &no, &order).1["type"], "RowDuplicate");
+
+    let (old, new) = (life(&desk, &no), life(&desk, &other));
+    assert_eq!((&old["state"], &old["since"]), (&"TRANSFERRED".into(), &day(-20).into()), "{old}");
+    assert_eq!((&new["state"], &new["start_on"]), (&"ENROLLED".into(), &day(-20).into()), "{new}");
+    assert_eq!((&new["centre"], &new["expires_on"]), (&"HILL2".into(), &old["expires_on"]), "{new}");
+    assert_eq!(life_on(&desk, &no, -21)["state"], "ENROLLED");
+
+    let import_at = |centre: &str, name: &str, text: &str| {
+        let path = desk.write(&Fixture::other(name, text));
+        desk.json(&["import", "--centre", centre, path.to_str().expect("text")]).into_iter().next().expect("one file")
+    };
+    let enrolment = |centre: &str, start: i32| {
+        format!("{HEADING}\n1000000019,Jane,Doe,2004-05-06,{centre},601/5886/4,{},REF1\n", day(start))
+    };
+    assert_eq!(import_at(CENTRE, "known.csv", &enrolment(CENTRE, -100))["duplicate"], 1, "where it began");
+    assert_eq!(import_at("HILL2", "there.csv", &enrolment("HILL2", -20))["duplicate"], 1, "where it went on");
+    assert_eq!(import_at("HILL2", "again.csv", &enrolment("HILL2", -10))["rejected"], 1, "enrolled there already");
+    let left = format!(
+        "ULN,Last name,Date of birth,Withdrawal date,Reason for withdrawal\n1000000019,Doe,2004-05-06,{},LEFT_COURSE\n",
+        day(-5)
+    );
+    assert_eq!(import_at("HILL2", "gone.csv", &left)["accepted"], 1);
+    let both = [&no, &other].map(|no| life(&desk, no)["state"].clone());
+    assert_eq!(both, ["TRANSFERRED", "WITHDRAWN"]);
+    assert_eq!(record(&desk, "void", &no, &["--on", &day(0), "--reason", "error"]).1["findings"][0]["code"], "4S-044");
 }

@@ -58,11 +58,21 @@ pub enum Field {
     FileName,
     /// A row as it stood in its file, where no column can be trusted.
     Line,
+    /// The centre to which a registration is transferred.
+    NewCentre,
+    /// The qualification to which a registration is transferred.
+    NewQualification,
+    /// The ULN of the other one of two learners, or a further one of the same.
+    OtherUln,
+    /// A registration of the other one of two learners.
+    OtherRegistrationNo,
+    /// The family name of the other one of two learners, where it is another.
+    OtherFamilyName,
 }
 
 impl Field {
     /// Every field, in the order of their tags.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 50] = [
         Self::Uln,
         Self::RegistrationNo,
         Self::CentreRef,
@@ -108,6 +118,11 @@ impl Field {
         Self::LastAttendedOn,
         Self::FileName,
         Self::Line,
+        Self::NewCentre,
+        Self::NewQualification,
+        Self::OtherUln,
+        Self::OtherRegistrationNo,
+        Self::OtherFamilyName,
     ];
 
     /// The column's name in output and in configuration, such as `date_of_birth`.
@@ -158,6 +173,11 @@ impl Field {
             Self::LastAttendedOn => "last_attended_on",
             Self::FileName => "file_name",
             Self::Line => "line",
+            Self::NewCentre => "new_centre",
+            Self::NewQualification => "new_qualification",
+            Self::OtherUln => "other_uln",
+            Self::OtherRegistrationNo => "other_registration_no",
+            Self::OtherFamilyName => "other_family_name",
         }
     }
 }
@@ -196,11 +216,19 @@ pub enum Kind {
     Voids,
     /// Qualifications completed: by an operator only, while results are kept elsewhere.
     Completions,
+    /// Registrations that go on at another centre or for another qualification: by an operator only.
+    Transfers,
+    /// Learners who turned out to be one person: by an operator only.
+    Merges,
+    /// Those of them who turned out not to be: by an operator only.
+    Unmerges,
+    /// Further ULNs of learners: by an operator only.
+    Aliases,
 }
 
 impl Kind {
     /// Every kind, in the order of their tags.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Enrolments,
         Self::Amendments,
         Self::Withdrawals,
@@ -213,6 +241,10 @@ impl Kind {
         Self::Extensions,
         Self::Voids,
         Self::Completions,
+        Self::Transfers,
+        Self::Merges,
+        Self::Unmerges,
+        Self::Aliases,
     ];
 
     /// The kind's name in output, in configuration and on the command line.
@@ -230,6 +262,10 @@ impl Kind {
             Self::Extensions => "extensions",
             Self::Voids => "voids",
             Self::Completions => "completions",
+            Self::Transfers => "transfers",
+            Self::Merges => "merges",
+            Self::Unmerges => "unmerges",
+            Self::Aliases => "aliases",
         }
     }
 

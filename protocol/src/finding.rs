@@ -255,6 +255,11 @@ codes! {
     REGISTRATION_VOID = 4041 Error "registration void", "The registration was made in error and is void. Name the one that took its place, or enrol the learner.";
     VOIDED_SINCE = 4042 Query "enrolled before, which was void", "A person is looking at it: this very enrolment was accepted before and found to be in error since.";
     REGISTRATION_COMPLETED = 4043 Error "qualification completed", "The qualification was completed on this registration before that date, so it can no longer be changed this way.";
+    REGISTRATION_TRANSFERRED = 4044 Error "registration transferred", "Another registration took its place on or before that date. Name that one.";
+    NOTHING_TO_TRANSFER = 4045 Error "nothing to transfer to", "The registration is at that centre and for that qualification already. Name another centre or another qualification.";
+    SAME_LEARNER = 4046 Error "one learner already", "Both name the same learner: there is nothing to merge.";
+    NOT_MERGED = 4047 Error "not merged", "Name a registration or the ULN of who was merged into the learner.";
+    HAS_MERGED = 4048 Error "others were merged into that learner", "Let that learner be the one who stays, or unmerge the others first.";
 }
 
 #[cfg(test)]

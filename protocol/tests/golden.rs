@@ -13,10 +13,10 @@ use daybook_protocol::{
         Alarm, AmendmentClass, ArrivalRefused, CertificateDispatched, CertificateRedispatched, CertificateReturned,
         Completion, ConfigAdopted, DeferralExtended, Encoding, EpochBegan, Event, FileClosed, FileId, FileParsed,
         FileProcessed, FileReceived, HeldResolved, JudgedAgain, LearnerDeferred, LearnerDetailsAmended,
-        LearnerEnrolled, LearnerResumed, LearnerWithdrawn, Level, Lines, LogOpened, LogRejoined, OrderProposed,
-        OriginalFiled, PersonTokens, Place, Plan, ProposalDecided, QualificationCompleted, ReceiptIssued, Refusal,
-        RegistrationVoided, ReturnReason, RowDuplicate, RowHeld, RowRejected, Scrubbed, Totals, WithdrawalReason,
-        WithdrawalReversed,
+        LearnerEnrolled, LearnerResumed, LearnerWithdrawn, LearnersMerged, LearnersUnmerged, Level, Lines, LogOpened,
+        LogRejoined, OrderProposed, OriginalFiled, PersonTokens, Place, Plan, ProposalDecided, QualificationCompleted,
+        ReceiptIssued, Refusal, RegistrationTransferred, RegistrationVoided, ReturnReason, RowDuplicate, RowHeld,
+        RowRejected, Scrubbed, Totals, UlnAliased, WithdrawalReason, WithdrawalReversed,
     },
     field::{Field, Kind},
     finding::{Code, Finding},
@@ -179,11 +179,28 @@ fn later_events() -> Vec<Event> {
 fn numbered_events() -> Vec<(usize, Event)> {
     let (registration, learner) = (REGISTRATION, KEY);
     let resume_by = Date(16_200);
+    let merged = KeyId { number: 77, ..KEY };
     vec![
         (30, Event::WithdrawalReversed(WithdrawalReversed { registration, learner, withdrawn: Sequence(71_000) })),
         (31, Event::DeferralExtended(DeferralExtended { registration, learner, resume_by, ordinal: 2 })),
         (32, Event::RegistrationVoided(RegistrationVoided { registration, learner })),
         (33, Event::QualificationCompleted(QualificationCompleted { registration, learner })),
+        (
+            36,
+            Event::RegistrationTransferred(RegistrationTransferred {
+                registration,
+                learner,
+                to: RegistrationNo { sequence: Sequence(72_000), ..REGISTRATION },
+                tokens: PersonTokens { uln: Some(Token([1; 16])), person: Token([2; 16]), identity: Token([3; 16]) },
+                centre: "C2".into(),
+                brand: "VTCT".into(),
+                qualification: "60087067".into(),
+                expires_on: Date(17_000),
+            }),
+        ),
+        (38, Event::LearnersMerged(LearnersMerged { survivor: learner, merged })),
+        (39, Event::LearnersUnmerged(LearnersUnmerged { survivor: learner, merged, merge: Sequence(73_000) })),
+        (42, Event::UlnAliased(UlnAliased { learner, alias: Token([4; 16]) })),
         (
             40,
             Event::OrderProposed(OrderProposed {
@@ -300,7 +317,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 35, "every event is here");
+    assert_eq!(found.len(), 2 * 39, "every event is here");
     hold("entries.txt", &found);
 }
 

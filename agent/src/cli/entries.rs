@@ -250,6 +250,16 @@ fn about(event: &Event) -> String {
             format!("{} learner {}, until {}", extended.registration, extended.learner, extended.resume_by)
         }
         Event::QualificationCompleted(done) => format!("{} learner {}", done.registration, done.learner),
+        Event::LearnersMerged(merged) => format!("learner {} into {}", merged.merged, merged.survivor),
+        Event::LearnersUnmerged(unmerged) => format!("learner {} from {}", unmerged.merged, unmerged.survivor),
+        Event::UlnAliased(aliased) => format!("learner {}, a further ULN", aliased.learner),
+        Event::RegistrationTransferred(transferred) => format!(
+            "{} learner {}, to {} at centre {}",
+            transferred.registration,
+            transferred.learner,
+            transferred.to,
+            printable(&transferred.centre)
+        ),
         Event::RegistrationVoided(void) => format!("{} learner {}", void.registration, void.learner),
         Event::WithdrawalReversed(reversed) => format!("{} learner {}", reversed.registration, reversed.learner),
         Event::CertificateDispatched(sent) => {

@@ -1,73 +1,19 @@
 //! `daybook record`: a fact that an operator puts on record, typed as the columns of the row that would say the same, so
 //! that the desk judges it by the same rules; and that the machine's clock is right, which no row says.
 
+mod parts;
 mod row;
 
-use std::path::PathBuf;
-
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Subcommand};
 use daybook_protocol::{
     date::Date,
-    field::{Field, Kind},
+    field::Field,
     ids::{RegistrationNo, Sequence},
 };
 use serde::{Deserialize, Serialize};
 
 use super::values;
-
-/// Who puts it on record.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
-pub struct Operator {
-    /// Who decides it; whoever gives the command unless another name is given, which operators cannot
-    #[arg(long, value_name = "NAME", value_parser = values::name)]
-    pub operator: Option<String>,
-}
-
-/// Which registration is meant: by its number, or by the learner's ULN and, where they have several, the qualification.
-#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
-#[group(skip)]
-pub struct Whose {
-    /// The registration's number, such as R1-48213
-    #[arg(long, value_name = "NUMBER", required_unless_present = "uln")]
-    pub registration: Option<RegistrationNo>,
-    /// The learner's ULN
-    #[arg(long, value_parser = values::uln)]
-    pub uln: Option<String>,
-    /// The qualification, where the learner has several registrations
-    #[arg(long, value_name = "NUMBER")]
-    pub qualification: Option<String>,
-}
-
-/// What must match the record before anything about a person is changed.
-#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
-pub struct Identity {
-    /// The family name on record
-    #[arg(long, value_name = "NAME", value_parser = values::words)]
-    pub family_name: String,
-    /// The date of birth on record
-    #[arg(long, value_name = "DATE")]
-    pub date_of_birth: Date,
-    /// The given names on record
-    #[arg(long, value_name = "NAMES", value_parser = values::words)]
-    pub given_names: Option<String>,
-    /// The centre on record
-    #[arg(long, value_name = "CODE", value_parser = values::centre)]
-    pub centre: Option<String>,
-}
-
-/// How a certificate travels.
-#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
-pub struct Carriage {
-    /// Who carries it
-    #[arg(long, value_name = "NAME")]
-    pub carrier: Option<String>,
-    /// The carrier's number for it
-    #[arg(long, value_name = "NUMBER")]
-    pub tracking: Option<String>,
-    /// Where it is sent
-    #[arg(long, value_name = "TEXT")]
-    pub address: Option<String>,
-}
+pub use parts::{Carriage, FromFile, Identity, Operator, OtherLearner, Signed, Whose};
 
 /// What an operator can put on record.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
@@ -151,6 +97,99 @@ pub enum Record {
         #[arg(long, value_name = "DATE")]
         on: Date,
         /// On what evidence
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Transfer a registration to another centre or qualification
+    #[command(
+        group = ArgGroup::new("where to").args(["to_centre", "to_qualification"]).required(true).multiple(true),
+        after_help = "Example:\n  daybook record transfer --registration R1-48213 --family-name Okafor --given-names Ada \\\n      \
+                            --date-of-birth 2001-04-09 --to-centre HILL2 --on 2026-11-20 \\\n      \
+                            --consent \"both centres by mail of 18 November\" --reason \"moved house\"\n\n\
+                            It ends, and another registration takes its place. The same qualification keeps its last day."
+    )]
+    Transfer {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        /// The centre that the learner goes to; the given names are needed then
+        #[arg(long, value_name = "CODE", value_parser = values::centre, requires = "given_names")]
+        to_centre: Option<String>,
+        /// The qualification that the learner changes to
+        #[arg(long, value_name = "NUMBER", value_parser = values::words)]
+        to_qualification: Option<String>,
+        /// The first day of the registration that takes its place
+        #[arg(long, value_name = "DATE")]
+        on: Date,
+        /// How both centres agreed to it
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        consent: String,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Record that two learners are one person
+    #[command(
+        after_help = "Example:\n  daybook record merge --registration R1-48213 --family-name Okafor --date-of-birth 2001-04-09 \\\n      \
+                            --other-registration R1-51002 --reason \"passport seen, one person\"\n\n\
+                            The one named first stays. Both are found as one from then on, by the ULN and name of either; nothing of \
+                            either history changes. Birth dates must agree: amend one first."
+    )]
+    Merge {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        #[command(flatten)]
+        other: OtherLearner,
+        /// The other's family name on record, where it is another
+        #[arg(long, value_name = "NAME", value_parser = values::words)]
+        other_family_name: Option<String>,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Record that two learners who were merged are two
+    #[command(
+        after_help = "Example:\n  daybook record unmerge --registration R1-48213 --family-name Okafor --date-of-birth 2001-04-09 \\\n      \
+                            --other-registration R1-51002 --reason \"twins\"\n\n\
+                            Each has the registrations again that they were opened with."
+    )]
+    Unmerge {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        #[command(flatten)]
+        other: OtherLearner,
+        /// Why
+        #[arg(long, value_name = "TEXT", value_parser = values::words)]
+        reason: String,
+        #[command(flatten)]
+        by: Signed,
+    },
+    /// Record that a learner has another ULN too
+    #[command(
+        after_help = "Example:\n  daybook record alias --uln 1000000019 --family-name Okafor --date-of-birth 2001-04-09 \\\n      \
+                            --other-uln 1000000027 --reason \"linked by the LRS\"\n\n\
+                            Files that name either mean the same learner."
+    )]
+    Alias {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        identity: Identity,
+        /// The further ULN
+        #[arg(long, value_name = "ULN", value_parser = values::uln)]
+        other_uln: String,
+        /// Why
         #[arg(long, value_name = "TEXT", value_parser = values::words)]
         reason: String,
         #[command(flatten)]
@@ -353,36 +392,6 @@ pub enum Record {
         #[command(flatten)]
         by: Signed,
     },
-}
-
-/// Arguments of `record from`.
-#[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
-pub struct FromFile {
-    // It is read by the process in which it was typed and handed over, so it is not part of what is sent.
-    /// The file
-    #[arg(value_name = "FILE")]
-    #[serde(skip)]
-    pub file: PathBuf,
-    /// What its rows order
-    #[arg(long, value_name = "KIND", value_parser = values::orders())]
-    pub kind: Kind,
-    /// Record what they come to
-    #[arg(long)]
-    pub apply: bool,
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
-    pub by: Operator,
-}
-
-/// What every record carries: who, and what else there is to say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
-pub struct Signed {
-    #[command(flatten)]
-    #[allow(missing_docs, reason = "a doc comment here would replace the command's own help text")]
-    pub operator: Operator,
-    /// Anything else to be kept with it
-    #[arg(long, value_name = "TEXT")]
-    pub notes: Option<String>,
 }
 
 fn withdrawal_reason() -> impl clap::builder::TypedValueParser<Value = String> {

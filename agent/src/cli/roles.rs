@@ -65,6 +65,8 @@ const TABLE: [Row; 4] = [
             "record extend",
             "record resume",
             "record amend",
+            "record transfer",
+            "record alias",
             "record dispatch",
             "record return",
             "record redispatch",
@@ -81,6 +83,8 @@ const TABLE: [Row; 4] = [
             "record reverse",
             "record void",
             "record complete",
+            "record merge",
+            "record unmerge",
             "record approve",
             "record decline",
             "record clock",
@@ -108,7 +112,7 @@ const TABLE: [Row; 4] = [
 ];
 
 /// The orders that go against what was recorded, whether one by one or from a file.
-const OVERRIDES: [Kind; 3] = [Kind::Reversals, Kind::Voids, Kind::Completions];
+const OVERRIDES: [Kind; 5] = [Kind::Reversals, Kind::Voids, Kind::Completions, Kind::Merges, Kind::Unmerges];
 
 /// Why a command is not performed for somebody.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -64,6 +64,14 @@ fn a_command_survives_the_socket() {
         format!("record reverse --registration R1-4 {who} --on 2026-11-20 --reason mistake"),
         format!("record void --registration R1-4 {who} --on 2026-11-20 --reason mistake"),
         format!("record complete --registration R1-4 {who} --on 2026-11-20 --reason results"),
+        format!(
+            "record merge --registration R1-4 {who} --other-registration R1-9 --other-family-name Reid --reason passport"
+        ),
+        format!("record unmerge --registration R1-4 {who} --other-uln 1000000027 --reason twins"),
+        format!("record alias --registration R1-4 {who} --other-uln 1000000027 --reason linked"),
+        format!(
+            "record transfer --registration R1-4 {who} --to-qualification 60087067 --on 2026-11-20 --consent both --reason moved"
+        ),
         format!("record defer --uln 1000000019 {who} --from 2026-12-01 --resume-by 2027-03-01 --reason leave"),
         format!("record extend --registration R1-4 {who} --from 2026-12-01 --resume-by 2027-03-01 --reason leave"),
         format!("record resume --registration R1-4 {who} --on 2027-02-15 --reason back --notes early"),

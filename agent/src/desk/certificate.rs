@@ -202,7 +202,7 @@ mod tests {
         let token = Token([0; 16]);
         let tokens = PersonTokens { uln: None, person: token, identity: token };
         let id = KeyId { epoch: Epoch::FIRST, number };
-        Learner { id, tokens, registrations: Vec::new(), changes: Vec::new() }
+        Learner { id, tokens, registrations: Vec::new(), merged: Vec::new(), aliases: Vec::new(), changes: Vec::new() }
     }
 
     /// Goal: a dispatch whose ULN and registration lead to two people is refused, not given to one of them. Method: the

@@ -35,10 +35,22 @@ pub struct Subject {
     pub person: Option<Token>,
     /// Token of family name and date of birth.
     pub identity: Option<Token>,
+    /// Of someone who is to be enrolled: tokens like `person`, with slips that people make undone. Who is found by one of these
+    /// and not otherwise is perhaps the same person.
+    pub near: Vec<Token>,
     /// The registration, by its number.
     pub registration: Option<RegistrationNo>,
     /// The qualification, in its form without slashes.
     pub qualification: Option<String>,
+}
+
+/// The other one of two learners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Other {
+    /// Token of the ULN, where it was given.
+    pub uln: Option<Token>,
+    /// A registration, where it was given.
+    pub registration: Option<RegistrationNo>,
 }
 
 /// What is asked for.
@@ -91,6 +103,32 @@ pub enum Ask {
     Void,
     /// Record that the qualification is completed; effective on the day of the last result.
     Complete,
+    /// Let another registration take the place of one; effective on the first day of the other.
+    Transfer {
+        /// The other's centre; `None` for the same.
+        centre: Option<String>,
+        /// The other's qualification; `None` for the same.
+        qualification: Option<String>,
+        /// The person's token at the other centre.
+        person: Option<Token>,
+    },
+    /// Make two learners one; the subject is who stays.
+    Merge {
+        /// The other.
+        other: Other,
+        /// The other's identity, which must match as the subject's must.
+        identity: Option<Token>,
+    },
+    /// Make them two again; the subject is who stayed.
+    Unmerge {
+        /// The other.
+        other: Other,
+    },
+    /// Give a learner a further ULN.
+    Alias {
+        /// Its token.
+        uln: Token,
+    },
     /// Record that a certificate was sent out.
     Dispatch {
         /// Its number.
@@ -133,6 +171,10 @@ impl Ask {
             Self::Reverse => Kind::Reversals,
             Self::Void => Kind::Voids,
             Self::Complete => Kind::Completions,
+            Self::Transfer { .. } => Kind::Transfers,
+            Self::Merge { .. } => Kind::Merges,
+            Self::Unmerge { .. } => Kind::Unmerges,
+            Self::Alias { .. } => Kind::Aliases,
             Self::Dispatch { .. } => Kind::Dispatches,
             Self::Return { .. } => Kind::Returns,
             Self::Redispatch { .. } => Kind::Redispatches,

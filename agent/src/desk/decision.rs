@@ -2,7 +2,7 @@
 
 use daybook_protocol::{
     date::Date,
-    event::{Event, LearnerEnrolled, PersonTokens},
+    event::{Event, LearnerEnrolled, PersonTokens, RegistrationTransferred},
     finding::{Code, Finding},
     ids::{KeyId, RegistrationNo, Sequence},
 };
@@ -87,12 +87,14 @@ impl Objection {
     }
 }
 
-/// A fact that is to be recorded. Only an enrolment lacks something: its number and, for someone new, the learner's key,
-/// which exist once it has its place in the log.
+/// A fact that is to be recorded. Only what opens a registration lacks something: its number and, for someone new, the learner's
+/// key, which exist once it has its place in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// An enrolment.
     Enrolment(Enrolment),
+    /// A transfer: the registration that ends, the learner, and what takes its place.
+    Transfer(RegistrationNo, KeyId, Enrolment),
     /// Any other fact, and the learner it concerns.
     Whole(KeyId, Event),
 }
@@ -124,6 +126,20 @@ impl Fact {
     ) -> Result<(Event, KeyId), E> {
         match self {
             Self::Whole(learner, event) => Ok((event, learner)),
+            Self::Transfer(from, learner, Enrolment { tokens, centre, brand, qualification, expires_on, .. }) => {
+                let (registration, to) = (from, registration);
+                let transferred = RegistrationTransferred {
+                    registration,
+                    learner,
+                    to,
+                    tokens,
+                    centre,
+                    brand,
+                    qualification,
+                    expires_on,
+                };
+                Ok((Event::RegistrationTransferred(transferred), learner))
+            }
             Self::Enrolment(Enrolment { learner, tokens, centre, brand, qualification, expires_on }) => {
                 let opened = learner.is_none();
                 let learner = learner.map_or_else(new_key, Ok)?;

@@ -6,14 +6,14 @@ use daybook_protocol::{
     event::{AmendmentClass, Event, LearnerDetailsAmended, LearnerResumed, LearnerWithdrawn, PersonTokens},
     field::Field,
     finding::Code,
-    ids::{KeyId, Sequence, Token},
+    ids::{KeyId, RegistrationNo, Sequence, Token},
 };
 
 use super::{
     Action, Ask, Command, Decision, Enrolment, Fact, Objection, Obstacle, Occasion, Policy, Registration, Subject,
-    completion, deferral,
+    completion, deferral, merge,
     repeat::{Accepted, known_again, repeated},
-    reversal, void,
+    reversal, transfer, void,
 };
 
 /// A learner, with all registrations.
@@ -23,10 +23,27 @@ pub struct Learner {
     pub id: KeyId,
     /// How the learner is found.
     pub tokens: PersonTokens,
-    /// The registrations, in the order in which they were recorded.
+    /// Who was merged into the learner, who is found by their tokens too.
+    pub merged: Vec<Merged>,
+    /// Tokens of further ULNs, and the entries that gave them.
+    pub aliases: Vec<(Token, Sequence)>,
+    /// The registrations, those of who was merged included, in the order in which they were recorded.
     pub registrations: Vec<Registration>,
     /// The amendments, each value of a field from each day once.
     pub changes: Vec<Change>,
+}
+
+/// A learner who was merged into another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// Who.
+    pub id: KeyId,
+    /// How they are found.
+    pub tokens: PersonTokens,
+    /// The `LearnersMerged`.
+    pub by: Sequence,
+    /// Their registrations.
+    pub registrations: Vec<RegistrationNo>,
 }
 
 /// An amendment of a field.
@@ -53,6 +70,11 @@ impl Change {
 }
 
 impl Learner {
+    /// Whether an identity's token is the learner's, or that of someone merged into the learner.
+    pub(super) fn is(&self, identity: Token) -> bool {
+        self.tokens.identity == identity || self.merged.iter().any(|it| it.tokens.identity == identity)
+    }
+
     /// The identity's token by which the learner was known when an entry was recorded.
     pub(super) fn identity_at(&self, sequence: Sequence) -> Token {
         let next = self.changes.iter().filter(|it| it.sequence >= sequence).min_by_key(|it| it.sequence);
@@ -67,10 +89,14 @@ pub struct Candidates {
     pub by_uln: Option<Learner>,
     /// Who has the name, birth date and centre.
     pub by_person: Option<Learner>,
+    /// Who is perhaps the one who is to be enrolled, by a slip of the pen.
+    pub near: Option<KeyId>,
     /// Whose registration is named.
     pub by_registration: Option<Learner>,
-    /// Who has the ULN that an amendment gives.
+    /// Who has the ULN that an amendment or an alias gives.
     pub by_new_uln: Option<KeyId>,
+    /// The other one of two learners.
+    pub other: Option<Learner>,
     /// Who had the ULN, or the name, birth date and centre, until an amendment.
     pub formerly: Option<Learner>,
 }
@@ -94,6 +120,10 @@ pub fn decide(found: &Candidates, command: &Command, occasion: Occasion, policy:
         Ask::Reverse => reversal::decide(learner, command, occasion, policy),
         Ask::Void => void::decide(learner, command, occasion),
         Ask::Complete => completion::decide(learner, command, occasion, policy),
+        Ask::Transfer { .. } => transfer::decide(learner, command, occasion, policy),
+        Ask::Merge { identity, .. } => merge::merge(learner, found.other.as_ref(), *identity, occasion),
+        Ask::Unmerge { other } => merge::unmerge(learner, *other),
+        Ask::Alias { uln } => merge::alias(learner, found.by_new_uln, *uln, occasion),
         _ => step(learner, command, occasion, policy),
     };
     match decision {
@@ -111,7 +141,7 @@ fn identified<'a>(found: &'a Candidates, subject: &Subject) -> Result<&'a Learne
         (Some(learner), _) | (None, Some(learner)) => learner,
         (None, None) => return Err(Objection::of(Code::REGISTRATION_NOT_FOUND)),
     };
-    if subject.identity != Some(learner.tokens.identity) {
+    if !subject.identity.is_some_and(|identity| learner.is(identity)) {
         return Err(Objection::of(Code::IDENTITY_MISMATCH));
     }
     Ok(learner)
@@ -133,7 +163,7 @@ fn enrol(
         return decision;
     }
     let learner = match (uln, &found.by_uln, &found.by_person) {
-        (Some(_), Some(holder), _) if holder.tokens.identity != *identity => {
+        (Some(_), Some(holder), _) if !holder.is(*identity) => {
             return Decision::Reject(Objection::of(Code::ULN_HELD_BY_ANOTHER));
         }
         (Some(_), Some(holder), _) => Some(holder),
@@ -142,7 +172,13 @@ fn enrol(
         (Some(_), None, Some(known)) if known.tokens.uln.is_some() => {
             return Decision::Hold(Objection::of(Code::POSSIBLE_DUPLICATE_PERSON).about(known.id));
         }
-        (_, _, known) => known.as_ref(),
+        (_, None, None) if occasion.released => None,
+        (_, _, known) => {
+            if let (None, Some(near)) = (known, found.near) {
+                return Decision::Hold(Objection::of(Code::POSSIBLE_DUPLICATE_PERSON).about(near));
+            }
+            known.as_ref()
+        }
     };
     let starts_on = command.effective_on;
     let expires_on = starts_on.plus_years(policy.registration_years);

@@ -7,6 +7,7 @@ mod decision;
 mod deferral;
 mod fields;
 mod learner;
+mod merge;
 mod policy;
 mod registration;
 mod repeat;
@@ -14,15 +15,16 @@ mod reversal;
 #[cfg(test)]
 mod scene;
 mod survey;
+mod transfer;
 mod void;
 
 pub use certificate::{Certificate, Leg, Move, decide as decide_certificate};
 pub use command::{
-    Ask, CHANGE_DOMAIN, Command, IDENTITY_DOMAIN, PERSON_DOMAIN, Rejected, Subject, Tokenizer, ULN_DOMAIN,
+    Ask, CHANGE_DOMAIN, Command, IDENTITY_DOMAIN, Other, PERSON_DOMAIN, Rejected, Subject, Tokenizer, ULN_DOMAIN,
 };
 pub use decision::{Decision, Enrolment, Fact, Objection, Obstacle, Occasion};
 pub use fields::{Cells, Context, Given, differs, look_at, read};
-pub use learner::{Candidates, Change, Learner, decide as decide_learner};
+pub use learner::{Candidates, Change, Learner, Merged, decide as decide_learner};
 pub use policy::Policy;
 pub use registration::{Action, Registration, Standing, State, Step, evolve};
 pub use survey::Survey;

@@ -35,6 +35,8 @@ pub enum Action {
     Voided,
     /// Its qualification is completed.
     Completed,
+    /// Another one took its place: the one whose first entry is this step's.
+    Transferred,
 }
 
 impl Action {
@@ -50,6 +52,7 @@ impl Action {
             Event::RegistrationVoided(event) => Some((event.registration, Self::Voided)),
             Event::QualificationCompleted(event) => Some((event.registration, Self::Completed)),
             Event::WithdrawalReversed(event) => Some((event.registration, Self::Reversed)),
+            Event::RegistrationTransferred(event) => Some((event.registration, Self::Transferred)),
             _ => None,
         }
     }
@@ -62,6 +65,7 @@ impl Action {
             Self::Withdrawn(_) => Some(State::Withdrawn),
             Self::Voided => Some(State::Void),
             Self::Completed => Some(State::Completed),
+            Self::Transferred => Some(State::Transferred),
             Self::Extended(_) | Self::Certificated => None,
         }
     }
@@ -100,6 +104,7 @@ pub enum State {
     Expired,
     Void,
     Completed,
+    Transferred,
 }
 
 /// Where a registration stands on some day.
@@ -168,6 +173,7 @@ pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result
     }
     match (now.state, step.action) {
         (State::Void, _) => in_the_way(Code::REGISTRATION_VOID),
+        (State::Transferred, _) => in_the_way(Code::REGISTRATION_TRANSFERRED),
         (State::Enrolled | State::Completed, Action::Certificated) => {
             Ok(Standing { certificated: now.certificated.or(Some(step.sequence)), ..now })
         }
@@ -183,9 +189,10 @@ pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result
             let (deferrals, deferred_days) = (now.deferrals.saturating_add(1), now.deferred_days + more);
             Ok(Standing { resume_by: Some(resume_by), deferrals, deferred_days, ..now })
         }
-        (State::Deferred, Action::Deferred(_) | Action::Extended(_) | Action::Certificated | Action::Completed) => {
-            in_the_way(Code::REGISTRATION_DEFERRED)
-        }
+        (
+            State::Deferred,
+            Action::Deferred(_) | Action::Extended(_) | Action::Certificated | Action::Completed | Action::Transferred,
+        ) => in_the_way(Code::REGISTRATION_DEFERRED),
         (State::Enrolled, Action::Deferred(resume_by)) => Ok(Standing {
             state: State::Deferred,
             since,
@@ -203,6 +210,7 @@ pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result
             Ok(Standing { state: State::Withdrawn, since, resume_by: None, deferred_days, ..now })
         }
         (State::Enrolled, Action::Completed) => Ok(Standing { state: State::Completed, since, ..now }),
+        (State::Enrolled, Action::Transferred) => Ok(Standing { state: State::Transferred, since, ..now }),
     }
 }
 
@@ -228,7 +236,7 @@ impl Registration {
         Some(standing)
     }
 
-    /// Whether the registration was open on a day: neither withdrawn nor expired, completed or certificated.
+    /// Whether the registration was open on a day: neither withdrawn nor expired, completed, certificated or transferred.
     pub fn open(&self, on: Date) -> bool {
         self.standing(on).is_some_and(|standing| {
             matches!(standing.state, State::Enrolled | State::Deferred) && standing.certificated.is_none()

@@ -63,8 +63,14 @@ fn accepted(learner: &Learner, command: &Command, stated: Token) -> Option<Accep
         Ask::Reverse => Action::Reversed,
         Ask::Void => Action::Voided,
         Ask::Complete => Action::Completed,
-        // Certificates are known by their numbers, not by names.
-        Ask::Dispatch { .. } | Ask::Return { .. } | Ask::Redispatch { .. } => return None,
+        Ask::Transfer { .. } => Action::Transferred,
+        // Who says who is who names learners by what holds now; certificates are known by their numbers, not by names.
+        Ask::Merge { .. }
+        | Ask::Unmerge { .. }
+        | Ask::Alias { .. }
+        | Ask::Dispatch { .. }
+        | Ask::Return { .. }
+        | Ask::Redispatch { .. } => return None,
     };
     meant(learner, &command.subject).find_map(|it| deferral::known(it, on, action).map(Step::accepted).filter(then))
 }

@@ -5,7 +5,7 @@ use daybook_protocol::{
     date::Date,
     event::{Event, WithdrawalReversed},
     finding::Code,
-    ids::Sequence,
+    ids::{RegistrationNo, Sequence},
 };
 
 use super::{
@@ -36,7 +36,8 @@ pub(super) fn decide(learner: &Learner, command: &Command, occasion: Occasion, p
     if occasion.today > known_on.plus_days(policy.reversal_days) {
         return Decision::Reject(Objection::of(Code::REVERSAL_TOO_LATE).against(withdrawal.sequence));
     }
-    if let Some(other) = learner.registrations.iter().find(|it| takes_the_place(it, registration, on)) {
+    let (taken, until) = ((registration.qualification.as_str(), registration.brand.as_str()), registration.expires_on);
+    if let Some(other) = in_the_place(learner, registration.no, taken, (on, until)) {
         return Decision::Reject(Objection::of(Code::REPLACED_SINCE).against(other.no.sequence));
     }
     let (registration, withdrawn) = (registration.no, withdrawal.sequence);
@@ -44,13 +45,17 @@ pub(super) fn decide(learner: &Learner, command: &Command, occasion: Occasion, p
     Decision::Accept(Fact::Whole(learner.id, Event::WithdrawalReversed(reversed)))
 }
 
-/// Whether a registration stands where `registration` would be open again from a day on: a learner has no two open ones for one
-/// qualification and brand.
-fn takes_the_place(other: &Registration, registration: &Registration, on: Date) -> bool {
-    other.no != registration.no
-        && other.voided().is_none()
-        && (&other.qualification, &other.brand) == (&registration.qualification, &registration.brand)
-        && (other.open(on) || other.starts_on().is_some_and(|start| start > on && start <= registration.expires_on))
+/// The registration, other than `but`, that stands where one for a qualification and brand would be open from a day on until
+/// another: a learner has no two open ones for the same.
+pub(super) fn in_the_place<'a>(
+    learner: &'a Learner,
+    but: RegistrationNo,
+    (qualification, brand): (&str, &str),
+    (on, until): (Date, Date),
+) -> Option<&'a Registration> {
+    let alike = learner.registrations.iter().filter(|it| it.no != but && it.voided().is_none());
+    let mut alike = alike.filter(|it| it.qualification == qualification && it.brand == brand);
+    alike.find(|it| it.open(on) || it.starts_on().is_some_and(|start| start > on && start <= until))
 }
 
 /// The step that undid another one on its very day: of a withdrawal its reversal, of a reversal the next withdrawal. What is

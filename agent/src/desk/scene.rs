@@ -55,6 +55,8 @@ impl Scene {
             tokens: PersonTokens { uln: Some(token), person: token, identity: token },
             registrations: (1..).zip(lives).map(|(place, steps)| registration(place * 10, steps)).collect(),
             changes: Vec::new(),
+            merged: Vec::new(),
+            aliases: Vec::new(),
         };
         Self { learner, named: None, policy: Policy::default() }
     }
@@ -75,6 +77,7 @@ impl Scene {
             uln: self.learner.tokens.uln,
             person: Some(self.learner.tokens.person),
             identity: Some(self.learner.tokens.identity),
+            near: Vec::new(),
             registration: self.named,
             qualification: Some("60158864".into()),
         };
@@ -91,6 +94,9 @@ impl Scene {
         };
         match decide_learner(&found, &command, occasion, &self.policy) {
             Decision::Accept(Fact::Enrolment(_)) => "LearnerEnrolled".to_owned(),
+            Decision::Accept(Fact::Transfer(_, _, to)) => {
+                format!("RegistrationTransferred to {} at {} until {}", to.qualification, to.centre, to.expires_on)
+            }
             Decision::Accept(Fact::Whole(_, event)) => event.name().to_owned(),
             Decision::Reject(objection) => told("reject", objection),
             Decision::Hold(objection) => told("hold", objection),

@@ -37,9 +37,14 @@ const DATES_MAX: usize = 3;
 fn dates(kind: Kind) -> &'static [Field] {
     match kind {
         Kind::Enrolments => &[Field::DateOfBirth, Field::StartDate],
-        Kind::Amendments | Kind::Reversals | Kind::Voids | Kind::Completions => {
-            &[Field::DateOfBirth, Field::EffectiveDate]
-        }
+        Kind::Amendments
+        | Kind::Reversals
+        | Kind::Voids
+        | Kind::Completions
+        | Kind::Transfers
+        | Kind::Merges
+        | Kind::Unmerges
+        | Kind::Aliases => &[Field::DateOfBirth, Field::EffectiveDate],
         Kind::Withdrawals => &[Field::DateOfBirth, Field::WithdrawalDate, Field::LastAttendedOn],
         Kind::Deferrals | Kind::Extensions => &[Field::DateOfBirth, Field::DeferFrom, Field::ResumeBy],
         Kind::Resumptions => &[Field::DateOfBirth, Field::ResumedOn],

@@ -31,6 +31,7 @@ pub(super) fn decide(learner: &Learner, command: &Command, occasion: Occasion) -
     let earned = registration.steps.iter().find_map(|step| match step.action {
         Action::Certificated => Some(Objection::of(Code::CERTIFICATE_ISSUED).against(step.sequence)),
         Action::Completed => Some(Objection::of(Code::REGISTRATION_COMPLETED).against(step.sequence)),
+        Action::Transferred => Some(Objection::of(Code::REGISTRATION_TRANSFERRED).against(step.sequence)),
         _ => None,
     });
     if let Some(objection) = earned {

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use daybook_protocol::{date::Date, event::Event, field::Field, ids::Sequence};
+use daybook_protocol::{
+    date::Date,
+    event::Event,
+    field::Field,
+    ids::{KeyId, Sequence},
+};
 
 use super::{Told, Values, values};
 
@@ -26,8 +31,11 @@ const OF_THE_PERSON: [Field; 11] = [
 /// An amendment holds from its effective date. The first enrolment's details hold from ever: who someone is does not
 /// begin with their course. A later enrolment's hold from its start or from the day it was recorded, whichever is
 /// earlier, and give way to whatever was amended after it was recorded: who amends knows what the enrolment said.
-pub(super) fn personal(life: &[&Told], day: Date) -> Option<Values> {
-    let mut changes: Vec<(Date, Sequence, bool, Values)> = life.iter().filter_map(|told| change(told)).collect();
+///
+/// What was said of who was merged into the learner does not count: whoever merged them chose who stays.
+pub(super) fn personal(learner: KeyId, life: &[&Told], day: Date) -> Option<Values> {
+    let own = life.iter().filter(|told| told.entry.event.learner() == Some(learner));
+    let mut changes: Vec<(Date, Sequence, bool, Values)> = own.filter_map(|told| change(told)).collect();
     if changes.is_empty() {
         return None;
     }

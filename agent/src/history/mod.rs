@@ -173,6 +173,8 @@ impl History {
         let known = |told: &&Told| view.as_of.is_none_or(|count| told.entry.sequence < count);
         let (files, mut life): (Vec<&Told>, Vec<&Told>) =
             told.iter().filter(known).partition(|told| matches!(told.entry.event, Event::FileReceived(_)));
+        let merged: BTreeSet<KeyId> = life.iter().filter_map(|told| merged_into(learner, &told.entry.event)).collect();
+        life.retain(|told| concerns(learner, &merged, &told.entry.event));
         life.sort_by_key(|told| told.entry.sequence);
         let mut facts: Vec<&Told> = life.iter().copied().filter(|told| is_fact(&told.entry.event)).collect();
         facts.sort_by_key(|told| (told.entry.holds_from(), told.entry.sequence));
@@ -185,12 +187,30 @@ impl History {
             learner,
             as_of: view.as_of,
             on: view.on,
-            personal: details::personal(&life, day),
+            personal: details::personal(learner, &life, day),
             registrations: registrations(&life, &facts, view),
             certificates: certificates(&facts, day),
             events: life.iter().filter(shown).map(|told| line(told, &files)).collect(),
         }
     }
+}
+
+/// Who was merged into a learner by an event.
+fn merged_into(learner: KeyId, event: &Event) -> Option<KeyId> {
+    match event {
+        Event::LearnersMerged(event) if event.survivor == learner => Some(event.merged),
+        _ => None,
+    }
+}
+
+/// Whether an event is told of a learner and of who was merged into them: of others it is as long as that was not known.
+fn concerns(learner: KeyId, merged: &BTreeSet<KeyId>, event: &Event) -> bool {
+    let theirs = match event {
+        Event::LearnersMerged(event) => event.merged == learner,
+        Event::LearnersUnmerged(event) => event.merged == learner,
+        _ => false,
+    };
+    theirs || event.learner().is_none_or(|of| of == learner || merged.contains(&of))
 }
 
 /// Whether it is a fact about a learner, which holds from a day.
@@ -233,17 +253,20 @@ fn line(told: &Told, files: &BTreeMap<Sequence, &Told>) -> EventLine {
 
 fn registrations(life: &[&Told], facts: &[&Told], view: View) -> Vec<RegistrationLife> {
     let opened = life.iter().filter_map(|told| match &told.entry.event {
-        Event::LearnerEnrolled(event) => Some((told.entry.holds_from(), event)),
+        Event::LearnerEnrolled(event) => Some((told.entry.holds_from(), event.clone())),
+        Event::RegistrationTransferred(event) => Some((told.entry.holds_from(), event.enrolment())),
         _ => None,
     });
-    opened.map(|(start_on, event)| registration(start_on, event, facts, view)).collect()
+    opened.map(|(start_on, event)| registration(start_on, &event, facts, view)).collect()
 }
 
 /// One registration, by the facts in the order in which they hold; where it stands is by the desk's own rules.
 fn registration(start_on: Date, event: &LearnerEnrolled, facts: &[&Told], view: View) -> RegistrationLife {
     let (mut steps, mut lines) = (Vec::new(), Vec::new());
     for Told { entry, .. } in facts {
-        let Some((_, action)) = Action::of(&entry.event).filter(|(no, _)| *no == event.registration) else { continue };
+        let opens = matches!(&entry.event, Event::RegistrationTransferred(it) if it.to == event.registration);
+        let action = Action::of(&entry.event).filter(|(no, _)| *no == event.registration).map(|(_, action)| action);
+        let Some(action) = action.or_else(|| opens.then_some(Action::Enrolled)) else { continue };
         let (effective_on, recorded_on, sequence) = (entry.holds_from(), entry.recorded_at.day(), entry.sequence);
         steps.push(Step { effective_on, recorded_on, sequence, arrival: arrival(entry.source), action });
         if view.on.is_none_or(|on| effective_on <= on) {

@@ -188,6 +188,15 @@ fn about(event: &Event) -> String {
             format!("registration {}, to resume by {}, deferral {}", event.registration, event.resume_by, event.ordinal)
         }
         Event::QualificationCompleted(event) => format!("registration {}", event.registration),
+        Event::LearnersMerged(event) => format!("{} is {}", event.merged, event.survivor),
+        Event::LearnersUnmerged(event) => {
+            format!("{} is not {}, as entry {} had it", event.merged, event.survivor, event.merge)
+        }
+        Event::UlnAliased(_) => "a further ULN".to_owned(),
+        Event::RegistrationTransferred(event) => format!(
+            "registration {}, to {} at centre {}, qualification {}, expires after {}",
+            event.registration, event.to, event.centre, event.qualification, event.expires_on
+        ),
         Event::RegistrationVoided(event) => format!("registration {}, made in error", event.registration),
         Event::WithdrawalReversed(event) => format!("registration {}, enrolled again", event.registration),
         Event::CertificateDispatched(event) => format!(

@@ -94,6 +94,11 @@ pub(super) fn required(kind: Kind) -> &'static [Field] {
         Kind::Resumptions => &[Field::FamilyName, Field::DateOfBirth, Field::ResumedOn],
         Kind::Dispatches | Kind::Redispatches => &[Field::CertificateNo, Field::DispatchedOn],
         Kind::Returns => &[Field::CertificateNo, Field::ReturnReason, Field::ReturnedOn],
+        Kind::Merges | Kind::Unmerges => &[Field::FamilyName, Field::DateOfBirth, Field::Reason],
+        Kind::Aliases => &[Field::FamilyName, Field::DateOfBirth, Field::OtherUln, Field::Reason],
+        Kind::Transfers => {
+            &[Field::FamilyName, Field::DateOfBirth, Field::EffectiveDate, Field::Reason, Field::Evidence]
+        }
         Kind::Reversals | Kind::Voids | Kind::Completions => {
             &[Field::FamilyName, Field::DateOfBirth, Field::EffectiveDate, Field::Reason]
         }

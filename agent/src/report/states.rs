@@ -34,10 +34,11 @@ pub(super) fn states(reading: &Reading, asked: &Asked) -> Result<Table, ReportEr
     let resume_grace_days = policy(reading, &books)?.0.resume_grace_days;
     let mut changed = 0;
     for row in registrations {
-        let life = reading.life(row.learner)?;
+        let learner = books.survivor(row.learner)?;
+        let life = reading.life(learner)?;
         let told: Vec<_> = life.into_iter().map(|entry| Told { entry, private: None }).collect();
         let as_known = |as_of| {
-            let history = History::of(row.learner, &told, View { as_of, on: Some(day), today: day, resume_grace_days });
+            let history = History::of(learner, &told, View { as_of, on: Some(day), today: day, resume_grace_days });
             standing(&history, row.registration)
         };
         let (then, now) = (as_known(Some(known)), as_known(None));

@@ -182,6 +182,76 @@ pub struct RegistrationVoided {
     pub learner: KeyId,
 }
 
+/// Fields of [`super::Event::RegistrationTransferred`] (DOMAIN.md 3.2); effective on the first day of the registration that takes the
+/// place of the other. Sealed: what the operator stated of the learner, both centres' consent, and the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct RegistrationTransferred {
+    /// The registration that ends.
+    pub registration: RegistrationNo,
+    /// The learner.
+    pub learner: KeyId,
+    /// The registration that takes its place; the number has this entry's sequence.
+    pub to: RegistrationNo,
+    /// How the learner is found from here on.
+    pub tokens: PersonTokens,
+    /// Its centre.
+    pub centre: String,
+    /// Its brand; may be empty.
+    pub brand: String,
+    /// Its qualification, as in [`LearnerEnrolled`].
+    pub qualification: String,
+    /// Its last day.
+    pub expires_on: Date,
+}
+
+impl RegistrationTransferred {
+    /// The registration that it opens, as an enrolment would.
+    pub fn enrolment(&self) -> LearnerEnrolled {
+        LearnerEnrolled {
+            registration: self.to,
+            learner: self.learner,
+            opened: false,
+            tokens: self.tokens,
+            centre: self.centre.clone(),
+            brand: self.brand.clone(),
+            qualification: self.qualification.clone(),
+            expires_on: self.expires_on,
+        }
+    }
+}
+
+/// Fields of [`super::Event::LearnersMerged`] (DOMAIN.md 3.1): from here on both are one learner, under the id of the survivor, and found by
+/// the tokens of either. Both histories stay as they are. Sealed under the survivor's key: what the operator stated of both, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct LearnersMerged {
+    /// Who stays.
+    pub survivor: KeyId,
+    /// Who turned out to be the same person.
+    pub merged: KeyId,
+}
+
+/// Fields of [`super::Event::LearnersUnmerged`] (DOMAIN.md 3.1): they are two learners again, each with the registrations that they were
+/// opened with. Sealed under the survivor's key: the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct LearnersUnmerged {
+    /// Who had stayed.
+    pub survivor: KeyId,
+    /// Who is somebody else again.
+    pub merged: KeyId,
+    /// The `LearnersMerged` that is undone.
+    pub merge: Sequence,
+}
+
+/// Fields of [`super::Event::UlnAliased`] (DOMAIN.md 2.1: the Learning Records Service links several ULNs of one person): the learner is
+/// found by this one too. Sealed: the ULN, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
+pub struct UlnAliased {
+    /// The learner.
+    pub learner: KeyId,
+    /// Token of the further ULN.
+    pub alias: Token,
+}
+
 /// Fields of [`super::Event::QualificationCompleted`] (DOMAIN.md 3.2); effective on the day on which the last result was there.
 /// Sealed: on what evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]

@@ -21,7 +21,8 @@ pub use arrival::{
 pub use certificate::{CertificateDispatched, CertificateRedispatched, CertificateReturned, ReturnReason};
 pub use learner::{
     AmendmentClass, DeferralExtended, LearnerDeferred, LearnerDetailsAmended, LearnerEnrolled, LearnerResumed,
-    LearnerWithdrawn, PersonTokens, QualificationCompleted, RegistrationVoided, WithdrawalReason, WithdrawalReversed,
+    LearnerWithdrawn, LearnersMerged, LearnersUnmerged, PersonTokens, QualificationCompleted, RegistrationTransferred,
+    RegistrationVoided, UlnAliased, WithdrawalReason, WithdrawalReversed,
 };
 pub use log::{Alarm, ConfigAdopted, EpochBegan, JudgedAgain, LogOpened, LogRejoined, Scrubbed};
 pub use order::{OrderProposed, ProposalDecided};
@@ -102,6 +103,14 @@ pub enum Event {
     RegistrationVoided(RegistrationVoided) = 32,
     /// All that a qualification asks for was achieved.
     QualificationCompleted(QualificationCompleted) = 33,
+    /// A registration ended, and another at another centre or for another qualification took its place.
+    RegistrationTransferred(RegistrationTransferred) = 36,
+    /// Two learners turned out to be one person.
+    LearnersMerged(LearnersMerged) = 38,
+    /// They turned out not to be.
+    LearnersUnmerged(LearnersUnmerged) = 39,
+    /// A learner has another ULN too.
+    UlnAliased(UlnAliased) = 42,
     /// An operator ordered what takes effect once another one approves it.
     OrderProposed(OrderProposed) = 40,
     /// What was proposed was approved or declined.
@@ -145,6 +154,10 @@ impl Event {
             Self::DeferralExtended(_) => "DeferralExtended",
             Self::RegistrationVoided(_) => "RegistrationVoided",
             Self::QualificationCompleted(_) => "QualificationCompleted",
+            Self::RegistrationTransferred(_) => "RegistrationTransferred",
+            Self::LearnersMerged(_) => "LearnersMerged",
+            Self::LearnersUnmerged(_) => "LearnersUnmerged",
+            Self::UlnAliased(_) => "UlnAliased",
             Self::OrderProposed(_) => "OrderProposed",
             Self::ProposalDecided(_) => "ProposalDecided",
         }
@@ -172,6 +185,10 @@ impl Event {
             Self::DeferralExtended(event) => Some(event.learner),
             Self::RegistrationVoided(event) => Some(event.learner),
             Self::QualificationCompleted(event) => Some(event.learner),
+            Self::RegistrationTransferred(event) => Some(event.learner),
+            Self::LearnersMerged(event) => Some(event.survivor),
+            Self::LearnersUnmerged(event) => Some(event.survivor),
+            Self::UlnAliased(event) => Some(event.learner),
             Self::CertificateDispatched(event) => Some(event.learner),
             Self::CertificateReturned(event) => Some(event.learner),
             Self::CertificateRedispatched(event) => Some(event.learner),
@@ -194,6 +211,7 @@ impl Event {
             Self::DeferralExtended(event) => Some(event.registration),
             Self::RegistrationVoided(event) => Some(event.registration),
             Self::QualificationCompleted(event) => Some(event.registration),
+            Self::RegistrationTransferred(event) => Some(event.registration),
             Self::CertificateDispatched(event) => Some(event.registration),
             Self::OrderProposed(event) => event.registration,
             _ => None,

@@ -5,6 +5,7 @@ mod arrivals;
 mod flat;
 mod people;
 mod snapshot;
+mod ties;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use arrivals::{Arrival, Decided, Replaced, Stage, Verdict};
 pub use snapshot::{IndexError, Saved};
 
-use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Occasion, Policy};
+use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Learner, Occasion, Other, Policy};
 use arrivals::Arrivals;
 use people::People;
 
@@ -252,36 +253,55 @@ impl Index {
         self.apply(entry);
     }
 
-    /// Whom a command may be about, or stand against: all whose lives decide what becomes of it.
+    /// Whom a command may be about, or stand against: all whose lives decide what becomes of it, those of who was merged into them
+    /// included.
     pub fn concerned(&self, command: &Command) -> Vec<KeyId> {
         let Command { ask, subject, .. } = command;
-        let certificate = match ask {
+        let of_ask = match ask {
             Ask::Dispatch { certificate, .. }
             | Ask::Return { certificate, .. }
-            | Ask::Redispatch { certificate, .. } => self.learner_by_certificate(certificate),
-            _ => None,
-        };
-        let new = match ask {
-            Ask::Amend { uln, .. } => uln.and_then(|uln| self.people.holder(&uln)),
-            _ => None,
+            | Ask::Redispatch { certificate, .. } => {
+                let certificate = self.certificates.get(certificate);
+                [certificate.and_then(|it| self.people.by_registration(it.registration)), None]
+            }
+            Ask::Amend { uln: Some(uln), .. } | Ask::Alias { uln } => [self.people.by_uln(uln), None],
+            Ask::Merge { other, .. } | Ask::Unmerge { other } => [
+                other.uln.and_then(|uln| self.people.by_uln(&uln)),
+                other.registration.and_then(|no| self.people.by_registration(no)),
+            ],
+            _ => [None, None],
         };
         let tokens = [subject.uln, subject.person].into_iter().flatten();
-        let formerly = tokens.filter_map(|token| self.people.formerly(&token).map(|learner| learner.id));
-        let by_uln = subject.uln.and_then(|uln| self.people.holder(&uln));
-        let by_person = subject.person.and_then(|person| self.people.by_person(&person)).map(|learner| learner.id);
-        let by_registration = subject.registration.and_then(|no| self.learner_by_registration(no));
-        [certificate, new, by_uln, by_person, by_registration].into_iter().flatten().chain(formerly).collect()
+        let formerly = tokens.filter_map(|token| self.people.formerly(&token));
+        let by_uln = subject.uln.and_then(|uln| self.people.by_uln(&uln));
+        let by_person = subject.person.and_then(|person| self.people.by_person(&person));
+        let by_registration = subject.registration.and_then(|no| self.people.by_registration(no));
+        let found = of_ask.into_iter().chain([by_uln, by_person, by_registration]).flatten().chain(formerly);
+        let ids = |learner: Learner| {
+            let merged: Vec<KeyId> = learner.merged.iter().map(|merged| merged.id).collect();
+            merged.into_iter().chain([learner.id])
+        };
+        found.flat_map(ids).collect()
     }
 
     /// Decides a command by what has been folded so far.
     pub fn judge(&self, command: &Command, occasion: Occasion, policy: &Policy) -> Decision {
         let subject = &command.subject;
+        let by_uln = subject.uln.and_then(|uln| self.people.by_uln(&uln));
+        let by_person = subject.person.and_then(|person| self.people.by_person(&person));
+        let unknown = by_uln.is_none() && by_person.is_none();
+        let mut near = subject.near.iter().filter(|_| unknown);
         let found = Candidates {
-            by_uln: subject.uln.and_then(|uln| self.people.by_uln(&uln)),
-            by_person: subject.person.and_then(|person| self.people.by_person(&person)),
+            near: near.find_map(|token| self.people.bearer(token)),
+            by_uln,
+            by_person,
             by_registration: subject.registration.and_then(|no| self.people.by_registration(no)),
             by_new_uln: match &command.ask {
-                Ask::Amend { uln: Some(uln), .. } => self.people.holder(uln),
+                Ask::Amend { uln: Some(uln), .. } | Ask::Alias { uln } => self.people.holder(uln),
+                _ => None,
+            },
+            other: match &command.ask {
+                Ask::Merge { other, .. } => self.other(other),
                 _ => None,
             },
             formerly: [subject.uln, subject.person]
@@ -296,6 +316,17 @@ impl Index {
                 desk::decide_certificate(self.certificates.get(certificate), &found, command, occasion, policy)
             }
             _ => desk::decide_learner(&found, command, occasion, policy),
+        }
+    }
+
+    /// The other one of two learners, as far as ULN and registration do not speak of two more.
+    fn other(&self, other: &Other) -> Option<Learner> {
+        let by_uln = other.uln.and_then(|uln| self.people.by_uln(&uln));
+        let by_registration = other.registration.and_then(|no| self.people.by_registration(no));
+        match (by_uln, by_registration) {
+            (Some(one), Some(another)) if one.id != another.id => None,
+            (Some(one), _) | (None, Some(one)) => Some(one),
+            (None, None) => None,
         }
     }
 

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use daybook_protocol::{
     date::Date,
     entry::Entry,
-    event::{Event, LearnerEnrolled, PersonTokens},
+    event::{Event, LearnerEnrolled, LearnersMerged, PersonTokens},
     ids::{Epoch, KeyId, RegistrationNo, Sequence, Token},
 };
 use hashbrown::HashTable;
 
-use super::{arrival_of, flat::Flat};
-use crate::desk::{Action, Change, Learner, Registration, Step};
+use super::{arrival_of, flat::Flat, ties::Ties};
+use crate::desk::{Action, Change, Learner, Merged, Registration, Step};
 
 /// No slot: the end of a chain.
 const NONE: u32 = u32::MAX;
@@ -26,6 +26,13 @@ pub(super) struct LearnerSlot {
     pub(super) identity: Token,
     /// The latest registration; each names the one before it.
     pub(super) registrations: u32,
+}
+
+impl LearnerSlot {
+    fn tokens(&self) -> PersonTokens {
+        let uln = (self.uln != NO_TOKEN).then_some(self.uln);
+        PersonTokens { uln, person: self.person, identity: self.identity }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +92,7 @@ pub(super) struct People {
     pub(super) texts: Texts,
     /// Whose a ULN's or person's token was until an amendment: few, so that these cost a learner nothing.
     pub(super) former: HashMap<Token, u32>,
+    pub(super) ties: Ties,
     by_uln: HashTable<u32>,
     by_person: HashTable<u32>,
 }
@@ -152,6 +160,25 @@ impl People {
         let Some(on) = entry.effective_on else { return };
         match &entry.event {
             Event::LearnerEnrolled(enrolled) => self.enrol(entry, on, enrolled),
+            Event::LearnersMerged(LearnersMerged { survivor, merged }) => {
+                if let (Some(survivor), Some(merged)) = (self.learner_slot(*survivor), self.learner_slot(*merged)) {
+                    self.ties.merge(merged, survivor, entry.sequence);
+                }
+            }
+            Event::LearnersUnmerged(unmerged) => {
+                if let Some(merged) = self.learner_slot(unmerged.merged) {
+                    self.ties.unmerge(merged);
+                }
+            }
+            Event::UlnAliased(aliased) => {
+                if let Some(learner) = self.learner_slot(aliased.learner) {
+                    self.ties.alias(learner, aliased.alias, entry.sequence);
+                }
+            }
+            Event::RegistrationTransferred(transferred) => {
+                self.step(transferred.registration, entry, on, Action::Transferred);
+                self.enrol(entry, on, &transferred.enrolment());
+            }
             Event::LearnerDetailsAmended(amended) => {
                 let Some(slot) = self.learner_slot(amended.learner) else { return };
                 let Some(identity_before) = self.learners.get(slot as usize).map(|it| it.identity) else { return };
@@ -291,12 +318,25 @@ impl People {
     }
 
     pub(super) fn holder(&self, uln: &Token) -> Option<KeyId> {
-        let slot = self.find(&self.by_uln, uln, |it| it.uln)?;
-        self.learners.get(slot as usize).map(|it| it.id)
+        self.uln_slot(uln).and_then(|slot| self.id(slot))
+    }
+
+    fn uln_slot(&self, uln: &Token) -> Option<u32> {
+        self.find(&self.by_uln, uln, |it| it.uln).or_else(|| self.ties.holder(uln))
+    }
+
+    /// The id of who stands for a learner.
+    fn id(&self, slot: u32) -> Option<KeyId> {
+        self.learners.get(self.ties.survivor(slot) as usize).map(|it| it.id)
+    }
+
+    /// Who is found by a person's token.
+    pub(super) fn bearer(&self, person: &Token) -> Option<KeyId> {
+        self.find(&self.by_person, person, |it| it.person).and_then(|slot| self.id(slot))
     }
 
     pub(super) fn by_uln(&self, uln: &Token) -> Option<Learner> {
-        self.find(&self.by_uln, uln, |it| it.uln).and_then(|slot| self.learner(slot))
+        self.uln_slot(uln).and_then(|slot| self.learner(slot))
     }
 
     pub(super) fn by_person(&self, person: &Token) -> Option<Learner> {
@@ -312,9 +352,29 @@ impl People {
         self.learner(registration.learner)
     }
 
+    /// Who stands for a learner, with all that is of who was merged into them.
     fn learner(&self, slot: u32) -> Option<Learner> {
+        let slot = self.ties.survivor(slot);
         let learner = self.learners.get(slot as usize)?;
-        let uln = (learner.uln != NO_TOKEN).then_some(learner.uln);
+        let mut registrations = self.registrations_of(learner);
+        let mut merged = Vec::new();
+        for (member, by) in self.ties.members(slot) {
+            let Some(member) = self.learners.get(member as usize) else { continue };
+            let theirs = self.registrations_of(member);
+            let numbers = theirs.iter().map(|it| it.no).collect();
+            merged.push(Merged { id: member.id, tokens: member.tokens(), by, registrations: numbers });
+            registrations.extend(theirs);
+        }
+        if !merged.is_empty() {
+            registrations.sort_by_key(|it| it.no.sequence);
+        }
+        let changes = self.changes.get(&slot).cloned().unwrap_or_default();
+        let (id, tokens, aliases) = (learner.id, learner.tokens(), self.ties.aliases(slot).to_vec());
+        Some(Learner { id, tokens, merged, aliases, registrations, changes })
+    }
+
+    /// In the order in which they were recorded.
+    fn registrations_of(&self, learner: &LearnerSlot) -> Vec<Registration> {
         let mut registrations = Vec::new();
         let mut next = learner.registrations;
         while let Some(registration) = self.registrations.get(next as usize) {
@@ -322,9 +382,7 @@ impl People {
             next = registration.previous;
         }
         registrations.reverse();
-        let changes = self.changes.get(&slot).cloned().unwrap_or_default();
-        let tokens = PersonTokens { uln, person: learner.person, identity: learner.identity };
-        Some(Learner { id: learner.id, tokens, registrations, changes })
+        registrations
     }
 
     fn registration(&self, slot: &RegistrationSlot) -> Option<Registration> {

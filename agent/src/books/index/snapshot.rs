@@ -28,12 +28,13 @@ use super::{
     Held, Index, LastScrub, OpenAlarm, Proposal,
     arrivals::Arrival,
     people::{LearnerSlot, RegistrationSlot, StepSlot, Terms},
+    ties::{self, Ties},
 };
 use crate::desk::{Action, Certificate, Change, Leg, Move, Step};
 
 const MAGIC: [u8; 8] = *b"DBKINDEX";
 /// Raised with every change of the layout; an older snapshot is then ignored.
-const VERSION: u32 = 10;
+const VERSION: u32 = 11;
 /// The small rest is at most this long: a damaged length must not allocate.
 const REST_BYTES_MAX: u64 = 1 << 30;
 /// A learner's record: key, three tokens, the last registration.
@@ -68,6 +69,7 @@ struct Rest {
     texts: Vec<String>,
     changes: Vec<SavedChange>,
     former: Vec<(Token, u32)>,
+    ties: ties::Saved,
     certificates: Vec<SavedCertificate>,
     open: Vec<Arrival>,
     finished: Vec<Arrival>,
@@ -195,6 +197,7 @@ fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
             Action::Extended(resume_by) => (6, resume_by.0),
             Action::Voided => (7, 0),
             Action::Completed => (8, 0),
+            Action::Transferred => (9, 0),
         };
         out.small(tag)?;
         out.date(Date(value))?;
@@ -228,6 +231,7 @@ fn rest(index: &Index) -> Rest {
         texts: index.people.texts.all.clone(),
         changes: changes.collect(),
         former: index.people.former.iter().map(|(token, slot)| (*token, *slot)).collect(),
+        ties: index.people.ties.save(),
         certificates: (index.certificates.values())
             .map(|it| SavedCertificate {
                 number: it.number.clone(),
@@ -293,6 +297,7 @@ fn read_index<T: Read>(from: &mut In<T>, applied: u64, learners_max: u64) -> io:
             (6, resume_by) => Action::Extended(resume_by),
             (7, _) => Action::Voided,
             (8, _) => Action::Completed,
+            (9, _) => Action::Transferred,
             _ => return Err(wrong("unknown step")),
         };
         let step = Step { effective_on, recorded_on, sequence, arrival, action };
@@ -317,6 +322,7 @@ fn restore(index: &mut Index, rest: Rest) {
         index.people.changes.entry(learner).or_default().push(change);
     }
     index.people.former = rest.former.into_iter().collect();
+    index.people.ties = Ties::restore(rest.ties);
     for SavedCertificate { number, registration, learner, moves } in rest.certificates {
         let moves = moves.into_iter().map(|(on, sequence, arrival, leg)| {
             let leg = match leg {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use daybook_protocol::{
     entry::{Entry, Sealed, Source},
     event::{
-        Alarm, Event, FileReceived, HeldResolved, LearnerDetailsAmended, LearnerEnrolled, PersonTokens, RowHeld,
-        Scrubbed, Totals,
+        Alarm, Event, FileReceived, HeldResolved, LearnerDetailsAmended, LearnerEnrolled, LearnersMerged,
+        LearnersUnmerged, PersonTokens, RowHeld, Scrubbed, Totals,
     },
     ids::{KeyId, LogId, Sequence},
 };
@@ -45,6 +45,14 @@ impl<'a> Fold<'a> {
         *self.tally.entry(entry.event.name()).or_default() += 1;
         match &entry.event {
             Event::LearnerEnrolled(event) => return self.enrolled(entry, event),
+            Event::LearnersMerged(event) => return self.merged(entry, event),
+            Event::LearnersUnmerged(event) => return self.unmerged(entry, event),
+            Event::RegistrationTransferred(event) => {
+                self.found_by(entry, event.learner, event.tokens)?;
+                self.register(entry, &event.enrolment())?;
+                self.step(entry)?;
+                return self.life(entry, Some(event.learner), false);
+            }
             Event::RowDuplicate(event) => {
                 let learner = self.concerned(event.first)?;
                 return self.life(entry, learner, false);
@@ -56,7 +64,7 @@ impl<'a> Fold<'a> {
             Event::CertificateDispatched(_) | Event::CertificateReturned(_) | Event::CertificateRedispatched(_) => {
                 self.certificate(entry)?;
             }
-            Event::RowRejected(_) | Event::OrderProposed(_) | Event::ProposalDecided(_) => {}
+            Event::RowRejected(_) | Event::UlnAliased(_) | Event::OrderProposed(_) | Event::ProposalDecided(_) => {}
             event if Action::of(event).is_some() => self.step(entry)?,
             _ => return self.office(entry),
         }
@@ -129,19 +137,50 @@ impl<'a> Fold<'a> {
                 params![learner, sequence, nonce, ciphertext],
             )?;
         }
+        self.register(entry, event)?;
+        // The opening entry of a life stands in `learner` already; most learners have no other.
+        if event.opened { Ok(()) } else { self.life(entry, Some(event.learner), false) }
+    }
+
+    /// All that concerns the one concerns the other from here on.
+    fn merged(&self, entry: &Entry, event: &LearnersMerged) -> Done {
+        let both = params![packed(event.survivor), packed(event.merged)];
+        self.run("UPDATE learner SET merged_into = ?1 WHERE id = ?2", both)?;
+        self.run(
+            "INSERT OR IGNORE INTO fact (learner, sequence) SELECT ?1, sequence FROM fact WHERE learner = ?2
+             UNION SELECT ?1, opened_at FROM learner WHERE id = ?2",
+            both,
+        )?;
+        self.life(entry, Some(event.merged), false)?;
+        self.life(entry, Some(event.survivor), true)
+    }
+
+    /// What concerned only the one no longer concerns the other; that they were merged still does.
+    fn unmerged(&self, entry: &Entry, event: &LearnersUnmerged) -> Done {
+        let (survivor, merged) = (packed(event.survivor), packed(event.merged));
+        self.run("UPDATE learner SET merged_into = NULL WHERE id = ?1", params![merged])?;
+        self.run(
+            "DELETE FROM fact WHERE learner = ?1 AND sequence < ?3 AND sequence IN
+             (SELECT sequence FROM fact WHERE learner = ?2 UNION SELECT opened_at FROM learner WHERE id = ?2)",
+            params![survivor, merged, place(event.merge)],
+        )?;
+        self.life(entry, Some(event.merged), false)?;
+        self.life(entry, Some(event.survivor), true)
+    }
+
+    fn register(&mut self, entry: &Entry, event: &LearnerEnrolled) -> Done {
         let start_on = entry.effective_on.map_or(0, |date| date.0);
         self.registration.execute(params![
-            sequence,
+            place(entry.sequence),
             event.registration.epoch.0,
-            learner,
+            packed(event.learner),
             event.centre,
             event.brand,
             event.qualification,
             start_on,
             event.expires_on.0
         ])?;
-        // The opening entry of a life stands in `learner` already; most learners have no other.
-        if event.opened { Ok(()) } else { self.life(entry, Some(event.learner), false) }
+        Ok(())
     }
 
     /// The learner is found by these tokens from here on, and by those before as a former one.

@@ -20,7 +20,8 @@ CREATE TABLE learner (
     identity     BLOB NOT NULL,
     told_at      INTEGER NOT NULL,      -- the last LearnerEnrolled, and what it said of the person, sealed
     nonce        BLOB,
-    ciphertext   BLOB
+    ciphertext   BLOB,
+    merged_into  INTEGER                -- who stands for them, where they were merged into somebody
 ) STRICT;
 
 -- Tokens by which a learner was found before the entry `sequence` changed them.

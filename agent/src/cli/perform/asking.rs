@@ -16,7 +16,10 @@ use daybook_protocol::{
 };
 
 use crate::{
-    books::index::{Held, Index},
+    books::{
+        index::{Held, Index},
+        read_model::Reader,
+    },
     cli::{
         Exit, Screen,
         args::{Entries, History as Asked, Subject},
@@ -168,8 +171,13 @@ fn count_at(reading: &Reading, as_of: AsOf) -> anyhow::Result<Sequence> {
     }
 }
 
+/// The learner who is asked about, or who stands for them.
 fn learner(reading: &Reading, subject: &Subject) -> anyhow::Result<KeyId> {
     let books = reading.books()?;
+    Ok(books.survivor(named(reading, &books, subject)?)?)
+}
+
+fn named(reading: &Reading, books: &Reader, subject: &Subject) -> anyhow::Result<KeyId> {
     if let Some(learner) = subject.learner {
         let known = books.learner(learner)?;
         return known.map(|_| learner).ok_or_else(|| anyhow::anyhow!("there is no learner {learner}"));

@@ -18,8 +18,8 @@ use crate::{
 
 /// The row that is kept of a proposal. Where the day is not said it is that of the proposal, and not of its approval.
 pub(super) fn row_of(command: &Command, row: &[(Field, String)]) -> Private {
-    let is_undated =
-        command.ask.kind() == Kind::Amendments && row.iter().all(|(field, _)| *field != Field::EffectiveDate);
+    let may_be_undated = [Kind::Amendments, Kind::Merges, Kind::Unmerges, Kind::Aliases].contains(&command.ask.kind());
+    let is_undated = may_be_undated && row.iter().all(|(field, _)| *field != Field::EffectiveDate);
     let day = is_undated.then(|| (Field::EffectiveDate, command.effective_on.to_string()));
     row.iter().cloned().chain(day).collect()
 }

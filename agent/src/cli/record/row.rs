@@ -2,7 +2,7 @@
 
 use daybook_protocol::field::{Field, Kind};
 
-use super::{Carriage, FromFile, Identity, Record, Signed, Whose};
+use super::{Carriage, FromFile, Identity, OtherLearner, Record, Signed, Whose};
 
 /// The columns of a row as they fill up.
 #[derive(Default)]
@@ -32,6 +32,11 @@ impl Columns {
             .put(Field::DateOfBirth, &identity.date_of_birth)
             .maybe(Field::GivenNames, identity.given_names.as_ref())
             .maybe(Field::CentreNo, identity.centre.as_ref())
+    }
+
+    fn other(self, other: &OtherLearner) -> Self {
+        self.maybe(Field::OtherRegistrationNo, other.other_registration.as_ref())
+            .maybe(Field::OtherUln, other.other_uln.as_ref())
     }
 
     fn carriage(self, carriage: &Carriage) -> Self {
@@ -70,6 +75,10 @@ impl Record {
             | Self::Extend { by, .. }
             | Self::Void { by, .. }
             | Self::Complete { by, .. }
+            | Self::Transfer { by, .. }
+            | Self::Merge { by, .. }
+            | Self::Unmerge { by, .. }
+            | Self::Alias { by, .. }
             | Self::Defer { by, .. }
             | Self::Resume { by, .. }
             | Self::Amend { by, .. }
@@ -98,6 +107,23 @@ impl Record {
             Self::Complete { whose, identity, on, reason, .. } => {
                 let row = row.whose(whose).identity(identity);
                 (Kind::Completions, row.put(Field::EffectiveDate, on).put(Field::Reason, reason))
+            }
+            Self::Merge { whose, identity, other, other_family_name, reason, .. } => {
+                let row = row.whose(whose).identity(identity).other(other);
+                let row = row.maybe(Field::OtherFamilyName, other_family_name.as_ref());
+                (Kind::Merges, row.put(Field::Reason, reason))
+            }
+            Self::Unmerge { whose, identity, other, reason, .. } => {
+                (Kind::Unmerges, row.whose(whose).identity(identity).other(other).put(Field::Reason, reason))
+            }
+            Self::Alias { whose, identity, other_uln, reason, .. } => {
+                let row = row.whose(whose).identity(identity).put(Field::OtherUln, other_uln);
+                (Kind::Aliases, row.put(Field::Reason, reason))
+            }
+            Self::Transfer { whose, identity, to_centre, to_qualification, on, consent, reason, .. } => {
+                let row = row.whose(whose).identity(identity).maybe(Field::NewCentre, to_centre.as_ref());
+                let row = row.maybe(Field::NewQualification, to_qualification.as_ref()).put(Field::EffectiveDate, on);
+                (Kind::Transfers, row.put(Field::Evidence, consent).put(Field::Reason, reason))
             }
             Self::Void { registration, identity, on, reason, .. } => {
                 let row = row.put(Field::RegistrationNo, registration).identity(identity);

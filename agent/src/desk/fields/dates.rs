@@ -51,6 +51,28 @@ impl Day {
         text.iter().map(|byte| char::from(*byte)).collect()
     }
 
+    /// The day with its day and month the wrong way round, where that is another day.
+    pub(super) fn turned(self) -> Option<Self> {
+        Self::new(self.year, self.of_month, self.month).filter(|turned| *turned != self)
+    }
+
+    /// The days whose figures differ from those of this one in one place.
+    pub(super) fn mistyped(self) -> Vec<Self> {
+        let figure = |number: i16, places: &[i16]| -> Vec<i16> {
+            let others = places.iter().flat_map(|place| {
+                let without = number - number / place % 10 * place;
+                (0..10).map(move |figure| without + figure * place)
+            });
+            others.filter(|other| *other != number).collect()
+        };
+        let small = |number: i16| i8::try_from(number).unwrap_or_default();
+        let (year, month, of_month) = (self.year, i16::from(self.month), i16::from(self.of_month));
+        let years = figure(year, &[1, 10, 100, 1000]).into_iter().map(|year| (year, self.month, self.of_month));
+        let months = figure(month, &[1, 10]).into_iter().map(|month| (self.year, small(month), self.of_month));
+        let days = figure(of_month, &[1, 10]).into_iter().map(|day| (self.year, self.month, small(day)));
+        years.chain(months).chain(days).filter_map(|(year, month, day)| Self::new(year, month, day)).collect()
+    }
+
     /// Whether spreadsheets show this day for an empty cell or for a zero.
     pub(super) fn is_default(self) -> bool {
         matches!((self.year, self.month, self.of_month), (1899, 12, 30) | (1900 | 1970, 1, 1))
@@ -192,6 +214,24 @@ mod tests {
         }
         assert_eq!(parse("29/02/2024").map(Day::iso).as_deref(), Ok("2024-02-29"));
         assert_eq!(parse("30 Sept 1999").map(Day::iso).as_deref(), Ok("1999-09-30"));
+    }
+
+    /// Goal: the slips of a day are days, each once, and never itself. Method: those of some days, counted by hand.
+    #[test]
+    fn slips_of_a_day_are_days() {
+        let read = |text| parse(text).expect("a day");
+        let turned = |text| read(text).turned().map(Day::iso);
+        assert_eq!(turned("2004-05-06").as_deref(), Some("2004-06-05"));
+        assert_eq!((turned("2004-05-05"), turned("2004-03-17")), (None, None));
+        let mistyped = |text| -> Vec<String> { read(text).mistyped().into_iter().map(Day::iso).collect() };
+        let slips = mistyped("2004-03-17");
+        // Years 9 by the last figure and 9 by the decade, no other century; months 01 to 09; days 10 to 19, 07 and 27; but itself.
+        assert_eq!(slips.len(), 9 + 9 + 8 + 9 + 2, "{slips:?}");
+        for slip in ["2005-03-17", "2014-03-17", "2004-08-17", "2004-03-18", "2004-03-27"] {
+            assert!(slips.iter().any(|it| it == slip), "{slip}: {slips:?}");
+        }
+        assert!(!slips.contains(&"2004-03-17".to_owned()));
+        assert!(mistyped("2004-02-29").iter().all(|it| parse(it).is_ok()), "no 29 February of another year");
     }
 
     /// Goal: what is no date is refused with the code that helps. Method: a table.

@@ -1,6 +1,6 @@
 //! Enrolments.
 
-use daybook_protocol::{field::Field, finding::Code};
+use daybook_protocol::{field::Field, finding::Code, ids::Token};
 
 use super::{Asked, dates::Day, names, reading::Reading};
 use crate::desk::Ask;
@@ -33,12 +33,25 @@ pub(super) fn enrol(row: &mut Reading) -> Option<Asked> {
 
     let (start, centre) = (start?, centre?);
     let mut subject = row.subject(family?, given?, born?, Some(centre));
+    subject.near = near(row, (family?, given?, born?), centre, uln.is_some());
     subject.uln = uln.map(|digits| row.uln_token(&digits));
     subject.qualification = Some(qualification?);
     let own = !row.context.centre.is_empty();
     let centre = if own { centre.to_owned() } else { centre.to_ascii_uppercase() };
     let ask = Ask::Enrol { centre, brand: row.context.brand.to_owned() };
     Some(Asked { ask, subject, effective_on: start.date })
+}
+
+/// The tokens of those for whom the learner may be mistaken (DOMAIN.md 6.4, same person by another birth date or a swapped name): names
+/// the wrong way round, day and month of the birth date the wrong way round. Where there is no ULN to tell people apart, also a
+/// birth date with one figure mistyped.
+fn near(row: &Reading, (family, given, born): (&str, &str, Day), centre: &str, has_uln: bool) -> Vec<Token> {
+    let swapped = (names::key(family) != names::key(given)).then_some((given, family, born));
+    let turned = born.turned().map(|born| (family, given, born));
+    let mistyped = if has_uln { Vec::new() } else { born.mistyped() };
+    let mistyped = mistyped.into_iter().map(|born| (family, given, born));
+    let slips = swapped.into_iter().chain(turned).chain(mistyped);
+    slips.filter_map(|(family, given, born)| row.subject(family, given, born, Some(centre)).person).collect()
 }
 
 fn age(row: &mut Reading, born: Day, start: Day) {

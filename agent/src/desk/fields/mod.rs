@@ -17,6 +17,7 @@ mod contact;
 mod dates;
 mod enrolment;
 mod names;
+mod person;
 mod private;
 mod qualification;
 mod reading;
@@ -150,6 +151,10 @@ fn check(kind: Kind, cells: &dyn Cells, context: &Context) -> (Vec<Finding>, Opt
         Kind::Voids => registration::ruled(&mut row, Ask::Void),
         Kind::Completions => registration::ruled(&mut row, Ask::Complete),
         Kind::Extensions => registration::extend(&mut row),
+        Kind::Transfers => registration::transfer(&mut row),
+        Kind::Merges => person::merge(&mut row),
+        Kind::Unmerges => person::unmerge(&mut row),
+        Kind::Aliases => person::alias(&mut row),
     };
     if let Err(field) = private::fits(kind, cells) {
         row.found(Code::VALUE_LONG, field);

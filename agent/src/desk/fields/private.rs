@@ -20,9 +20,22 @@ const ROW_BYTES_MAX: usize = 48 * 1024;
 fn in_clear(kind: Kind) -> &'static [Field] {
     match kind {
         Kind::Enrolments => &[Field::CentreNo, Field::Qualification, Field::StartDate],
-        Kind::Amendments | Kind::Reversals | Kind::Voids | Kind::Completions => {
-            &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::EffectiveDate]
-        }
+        // Of merges and the like: who the others are is known by tokens only, and what was stated of them is sealed.
+        Kind::Amendments
+        | Kind::Reversals
+        | Kind::Voids
+        | Kind::Completions
+        | Kind::Merges
+        | Kind::Unmerges
+        | Kind::Aliases => &[Field::RegistrationNo, Field::CentreNo, Field::Qualification, Field::EffectiveDate],
+        Kind::Transfers => &[
+            Field::RegistrationNo,
+            Field::CentreNo,
+            Field::Qualification,
+            Field::EffectiveDate,
+            Field::NewCentre,
+            Field::NewQualification,
+        ],
         Kind::Withdrawals => &[
             Field::RegistrationNo,
             Field::CentreNo,

@@ -191,19 +191,24 @@ impl<'a> Reading<'a> {
 
     /// The qualification, if given, as it is kept.
     pub(super) fn qualification(&mut self) -> Option<String> {
-        let text = self.value(Field::Qualification);
+        self.qualification_in(Field::Qualification)
+    }
+
+    /// The qualification that stands in a column, if given, as it is kept.
+    pub(super) fn qualification_in(&mut self, field: Field) -> Option<String> {
+        let text = self.value(field);
         if text.is_empty() {
             return None;
         }
         match qualification::parse(text) {
             Ok(known) => {
                 if !known.checked {
-                    self.found(Code::QN_CHECK_CHARACTER, Field::Qualification);
+                    self.found(Code::QN_CHECK_CHARACTER, field);
                 }
                 Some(known.number)
             }
             Err(code) => {
-                self.found(code, Field::Qualification);
+                self.found(code, field);
                 None
             }
         }
@@ -225,6 +230,16 @@ impl<'a> Reading<'a> {
         Some(own)
     }
 
+    /// A centre other than the sender's, if given, as it is kept.
+    pub(super) fn other_centre(&mut self, field: Field) -> Option<String> {
+        let given = self.value(field);
+        let form = given.len() <= CENTRE_CHARS_MAX && given.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !form {
+            self.found(Code::VALUE_FORMAT, field);
+        }
+        Some(given.to_ascii_uppercase()).filter(|given| form && !given.is_empty())
+    }
+
     /// Flags what looks wrong in the values that are taken as sent.
     pub(super) fn contact(&mut self, field: Field, text: &str, reported: Field) {
         let code = match field {
@@ -240,13 +255,18 @@ impl<'a> Reading<'a> {
 
     /// A registration's number, if given.
     pub(super) fn registration(&mut self) -> Option<RegistrationNo> {
-        let text = self.value(Field::RegistrationNo);
+        self.registration_in(Field::RegistrationNo)
+    }
+
+    /// The number of a registration that stands in a column, if given.
+    pub(super) fn registration_in(&mut self, field: Field) -> Option<RegistrationNo> {
+        let text = self.value(field);
         if text.is_empty() {
             return None;
         }
         let number = text.parse().ok();
         if number.is_none() {
-            self.found(Code::VALUE_FORMAT, Field::RegistrationNo);
+            self.found(Code::VALUE_FORMAT, field);
         }
         number
     }

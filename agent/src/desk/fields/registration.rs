@@ -56,6 +56,28 @@ pub(super) fn resume(row: &mut Reading) -> Option<Asked> {
     Some(Asked { ask: Ask::Resume, subject: held?.subject, effective_on: day?.date })
 }
 
+/// A registration that goes on at another centre or for another qualification. Whoever agreed to it stands in the column of
+/// evidence. A learner is found by name at one centre only, so that the whole name is needed where the centre is another.
+pub(super) fn transfer(row: &mut Reading) -> Option<Asked> {
+    let held = row.held();
+    let day = row.past(Field::EffectiveDate);
+    row.reason(Field::Reason);
+    row.required(Field::Evidence);
+    let centre = row.other_centre(Field::NewCentre);
+    let qualification = row.qualification_in(Field::NewQualification);
+    if [Field::NewCentre, Field::NewQualification].map(|field| row.value(field)).iter().all(|text| text.is_empty()) {
+        row.found(Code::REQUIRED_MISSING, Field::NewCentre);
+    }
+    if centre.is_some() {
+        row.required(Field::GivenNames);
+    }
+    let held = held?;
+    let person =
+        centre.as_ref().and_then(|centre| row.subject(held.family, held.given, held.born, Some(centre)).person);
+    let ask = Ask::Transfer { centre, qualification, person };
+    Some(Asked { ask, subject: held.subject, effective_on: day?.date })
+}
+
 /// What an operator decides about a registration, from a day on and for a reason.
 pub(super) fn ruled(row: &mut Reading, ask: Ask) -> Option<Asked> {
     let held = row.held();

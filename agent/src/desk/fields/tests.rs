@@ -13,7 +13,7 @@ use daybook_protocol::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::desk::{CHANGE_DOMAIN, IDENTITY_DOMAIN, PERSON_DOMAIN, ULN_DOMAIN};
+use crate::desk::{CHANGE_DOMAIN, IDENTITY_DOMAIN, Other, PERSON_DOMAIN, ULN_DOMAIN};
 
 /// Tokens that tell apart what they are made of, without a key.
 struct Plain;
@@ -58,6 +58,17 @@ fn sound(kind: Kind) -> Vec<(Field, &'static str)> {
             (Field::DeferralReason, "parental leave"),
         ],
         Kind::Resumptions => &[(Field::ResumedOn, "2027-02-15")],
+        Kind::Merges | Kind::Unmerges => {
+            &[(Field::OtherRegistrationNo, "R1-48"), (Field::OtherUln, "1000000027"), (Field::Reason, "passport seen")]
+        }
+        Kind::Aliases => &[(Field::OtherUln, "1000000027"), (Field::Reason, "linked by the LRS")],
+        Kind::Transfers => &[
+            (Field::NewCentre, "hill2"),
+            (Field::NewQualification, "600/8706/7"),
+            (Field::EffectiveDate, "2026-10-16"),
+            (Field::Reason, "moved house"),
+            (Field::Evidence, "both centres by mail"),
+        ],
         Kind::Reversals | Kind::Voids | Kind::Completions => {
             &[(Field::EffectiveDate, "2026-10-16"), (Field::Reason, "sent by mistake")]
         }
@@ -118,14 +129,28 @@ fn sound_rows_become_commands() {
         uln: token(ULN_DOMAIN, &["1000000019"]),
         person: token(PERSON_DOMAIN, &["obrien", "sian", "2004-03-17", "RIVER1"]),
         identity: token(IDENTITY_DOMAIN, &["obrien", "2004-03-17"]),
+        near: Vec::new(),
         registration: None,
         qualification: Some("60158864".to_owned()),
     };
     let certificate = "VT/2026-001".to_owned();
+    let other = Other { uln: token(ULN_DOMAIN, &["1000000027"]), registration: "R1-48".parse().ok() };
     for (kind, effective_on, ask) in [
         (Kind::Reversals, "2026-10-16", Ask::Reverse),
         (Kind::Voids, "2026-10-16", Ask::Void),
         (Kind::Completions, "2026-10-16", Ask::Complete),
+        (Kind::Merges, "2026-11-21", Ask::Merge { other, identity: subject.identity }),
+        (Kind::Unmerges, "2026-11-21", Ask::Unmerge { other }),
+        (Kind::Aliases, "2026-11-21", Ask::Alias { uln: Plain.token(ULN_DOMAIN, &["1000000027"]) }),
+        (
+            Kind::Transfers,
+            "2026-10-16",
+            Ask::Transfer {
+                centre: Some("HILL2".to_owned()),
+                qualification: Some("60087067".to_owned()),
+                person: token(PERSON_DOMAIN, &["obrien", "sian", "2004-03-17", "HILL2"]),
+            },
+        ),
         (Kind::Extensions, "2026-12-01", Ask::Extend { resume_by: date("2027-03-01") }),
         (Kind::Enrolments, "2026-09-07", Ask::Enrol { centre: "RIVER1".to_owned(), brand: "VTCT".to_owned() }),
         (
@@ -165,7 +190,11 @@ fn sound_rows_become_commands() {
     ] {
         let command = changed(kind, &[]).expect("a sound row");
         assert_eq!(command.ask, ask);
-        assert_eq!((command.subject, command.effective_on), (subject.clone(), date(effective_on)), "{kind}");
+        // Names the wrong way round; the seventeenth is no month.
+        let slips = token(PERSON_DOMAIN, &["sian", "obrien", "2004-03-17", "RIVER1"]);
+        let near = slips.into_iter().filter(|_| kind == Kind::Enrolments).collect();
+        let subject = Subject { near, ..subject.clone() };
+        assert_eq!((command.subject, command.effective_on), (subject, date(effective_on)), "{kind}");
         assert_eq!(command.findings, [], "{kind}");
         assert_eq!(command.private.value(Field::FamilyName), Some("O\u{2019}Brien"));
         assert_eq!(command.private.value(Field::DateOfBirth), Some("17/03/2004"));

@@ -21,6 +21,8 @@ fn an_amendment_that_comes_again_is_known() {
     let learner = Learner {
         id: KeyId { epoch: Epoch::FIRST, number: 0 },
         tokens: PersonTokens { uln: None, person: token(0), identity: token(0) },
+        merged: Vec::new(),
+        aliases: Vec::new(),
         registrations: Vec::new(),
         changes: vec![change(1, 10, 7), change(2, 20, 8)],
     };
@@ -50,12 +52,14 @@ fn an_amendment_that_comes_again_is_known() {
 fn a_released_row_is_somebody_new() {
     let tokens = PersonTokens { uln: Some(token(1)), person: token(2), identity: token(3) };
     let id = KeyId { epoch: Epoch::FIRST, number: 0 };
-    let known = Learner { id, tokens, registrations: Vec::new(), changes: Vec::new() };
+    let known =
+        Learner { id, tokens, merged: Vec::new(), aliases: Vec::new(), registrations: Vec::new(), changes: Vec::new() };
     let found = Candidates { by_person: Some(known), ..Candidates::default() };
     let subject = Subject {
         uln: Some(token(9)),
         person: Some(token(2)),
         identity: Some(token(3)),
+        near: Vec::new(),
         registration: None,
         qualification: Some("60158864".into()),
     };
@@ -69,6 +73,45 @@ fn a_released_row_is_somebody_new() {
     assert!(matches!(asked(false), Decision::Hold(objection) if objection.learner == Some(id)));
     let Decision::Accept(Fact::Enrolment(enrolment)) = asked(true) else { unreachable!("it was let go on") };
     assert_eq!((enrolment.learner, enrolment.tokens.uln), (None, Some(token(9))));
+}
+
+/// Goal: who is known under a slip of the pen waits for a person, and is somebody new on that person's word; who is known for certain does
+/// not wait. Method: enrolments of someone near to another, with and without being known.
+#[test]
+fn a_slip_of_the_pen_is_asked_about() {
+    let tokens = PersonTokens { uln: None, person: token(2), identity: token(3) };
+    let id = KeyId { epoch: Epoch::FIRST, number: 0 };
+    let known =
+        Learner { id, tokens, merged: Vec::new(), aliases: Vec::new(), registrations: Vec::new(), changes: Vec::new() };
+    let near = KeyId { number: 7, ..id };
+    for (by_person, uln, released, expected) in [
+        (None, None, false, Err(near)),
+        (None, Some(token(9)), false, Err(near)),
+        (None, None, true, Ok(None)),
+        (Some(known), None, false, Ok(Some(id))),
+    ] {
+        let found = Candidates { by_person, near: Some(near), ..Candidates::default() };
+        let subject = Subject {
+            uln,
+            person: Some(token(2)),
+            identity: Some(token(3)),
+            near: vec![token(5)],
+            registration: None,
+            qualification: Some("60158864".into()),
+        };
+        let ask = Ask::Enrol { centre: "C1".into(), brand: String::new() };
+        let (findings, private) = (Vec::new(), Private::default());
+        let command = Command { ask, subject, effective_on: Date(10), findings, private };
+        let occasion = Occasion { arrival: Some(Sequence(40)), today: Date(40), released };
+        let decided = match decide(&found, &command, occasion, &Policy::default()) {
+            Decision::Accept(Fact::Enrolment(enrolment)) => Ok(enrolment.learner),
+            Decision::Hold(objection) if objection.finding.code == Code::POSSIBLE_DUPLICATE_PERSON => {
+                Err(objection.learner.expect("who"))
+            }
+            other => unreachable!("{other:?}"),
+        };
+        assert_eq!(decided, expected, "{uln:?}, released {released}");
+    }
 }
 
 /// Goal: of two amendments of one field the one from the later day holds, in whichever order they come. Method: a name, and a
@@ -88,6 +131,8 @@ fn an_amendment_from_an_earlier_day_does_not_prevail() {
         let learner = Learner {
             id: KeyId { epoch: Epoch::FIRST, number: 0 },
             tokens: now,
+            merged: Vec::new(),
+            aliases: Vec::new(),
             registrations: Vec::new(),
             changes: vec![known],
         };

@@ -34,6 +34,10 @@ impl Judge {
             return Ok(None);
         }
         let Some(entry) = self.accepted(first)? else { return Ok(None) };
+        if !matches!(entry.event, Event::LearnerEnrolled(_)) {
+            // A transfer says no more of a person either.
+            return Ok(None);
+        }
         let Some(sealed) = &entry.sealed else { return Ok(None) };
         let Ok(key) = self.keyring.key(sealed.key) else { return Ok(None) };
         let Ok(accepted) = keyring::open_sealed(&key, self.log, first, sealed) else { return Ok(None) };

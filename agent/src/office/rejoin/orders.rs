@@ -28,6 +28,10 @@ pub(super) fn kind_of(event: &Event) -> Option<Kind> {
         Event::WithdrawalReversed(_) => Some(Kind::Reversals),
         Event::RegistrationVoided(_) => Some(Kind::Voids),
         Event::QualificationCompleted(_) => Some(Kind::Completions),
+        Event::RegistrationTransferred(_) => Some(Kind::Transfers),
+        Event::LearnersMerged(_) => Some(Kind::Merges),
+        Event::LearnersUnmerged(_) => Some(Kind::Unmerges),
+        Event::UlnAliased(_) => Some(Kind::Aliases),
         Event::DeferralExtended(_) => Some(Kind::Extensions),
         Event::CertificateDispatched(_) => Some(Kind::Dispatches),
         Event::CertificateReturned(_) => Some(Kind::Returns),
@@ -49,8 +53,16 @@ pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
         Event::LearnerDetailsAmended(_)
         | Event::WithdrawalReversed(_)
         | Event::RegistrationVoided(_)
-        | Event::QualificationCompleted(_) => {
+        | Event::QualificationCompleted(_)
+        | Event::LearnersMerged(_)
+        | Event::LearnersUnmerged(_)
+        | Event::UlnAliased(_) => {
             put(Field::EffectiveDate, &on);
+        }
+        Event::RegistrationTransferred(transferred) => {
+            put(Field::EffectiveDate, &on);
+            put(Field::NewCentre, &transferred.centre);
+            put(Field::NewQualification, &transferred.qualification);
         }
         Event::LearnerDeferred(deferred) => {
             put(Field::DeferFrom, &on);
@@ -83,7 +95,11 @@ pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
         }
         _ => {}
     }
-    let by_learner = matches!(entry.event, Event::LearnerDetailsAmended(_)) && private.value(Field::Uln).is_none();
+    let names_only = matches!(
+        entry.event,
+        Event::LearnerDetailsAmended(_) | Event::LearnersMerged(_) | Event::LearnersUnmerged(_) | Event::UlnAliased(_)
+    );
+    let by_learner = names_only && private.value(Field::Uln).is_none();
     let learner = entry.event.learner().filter(|_| by_learner);
     Named { columns, registration: entry.event.registration(), learner }
 }

@@ -10,7 +10,7 @@ use super::*;
 use crate::office::ORDERS_MAX;
 
 /// So many files are tried; `DAYBOOK_SEED` repeats one run of them.
-const FILES: usize = 60;
+const FILES: usize = 80;
 const ROWS_MAX: usize = 12;
 const HEADER: &str = "uln,given_names,family_name,date_of_birth,qualification_number,start_date\n";
 const LEARNERS: [(&str, &str, &str); 3] =
@@ -43,6 +43,9 @@ fn columns(kind: Kind) -> &'static [Field] {
         Kind::Redispatches => &[Field::CertificateNo, Field::DispatchedOn, Field::Evidence, Field::Reason],
         Kind::Returns => &[Field::CertificateNo, Field::ReturnedOn, Field::ReturnReason],
         Kind::Reversals | Kind::Voids | Kind::Completions => &[Field::EffectiveDate, Field::Reason],
+        Kind::Transfers => &[Field::NewCentre, Field::EffectiveDate, Field::Evidence, Field::Reason],
+        Kind::Merges => &[Field::OtherUln, Field::OtherFamilyName, Field::Reason],
+        Kind::Unmerges | Kind::Aliases => &[Field::OtherUln, Field::Reason],
     }
 }
 
@@ -51,6 +54,9 @@ fn value(field: Field, chance: &mut ChaCha8Rng) -> &'static str {
     let values: &[&str] = match field {
         Field::AmendedField => &["family_name", "uln", "postcode"],
         Field::NewValue => &["Noe", "1000000027", "1234567899", "LS1 4AP"],
+        Field::NewCentre => &["C1", "C2"],
+        Field::OtherUln => &["1000000019", "1000000027", "1000000000", "1234567899"],
+        Field::OtherFamilyName => &["Doe", "Roe", "Poe"],
         Field::WithdrawalReason => &["LEFT_COURSE", "ILLNESS", "no reason"],
         Field::ReturnReason => &["GONE_AWAY", "REFUSED"],
         Field::CertificateNo => &["C1", "C2"],
