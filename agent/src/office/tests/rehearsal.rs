@@ -54,12 +54,12 @@ fn value(field: Field, chance: &mut ChaCha8Rng) -> &'static str {
     let values: &[&str] = match field {
         Field::AmendedField => &["family_name", "uln", "postcode"],
         Field::NewValue => &["Noe", "1000000027", "1234567899", "LS1 4AP"],
-        Field::NewCentre => &["C1", "C2"],
         Field::OtherUln => &["1000000019", "1000000027", "1000000000", "1234567899"],
         Field::OtherFamilyName => &["Doe", "Roe", "Poe"],
         Field::WithdrawalReason => &["LEFT_COURSE", "ILLNESS", "no reason"],
         Field::ReturnReason => &["GONE_AWAY", "REFUSED"],
-        Field::CertificateNo => &["C1", "C2"],
+        // A certificate may be called what a centre is.
+        Field::CertificateNo | Field::NewCentre => &["C1", "C2"],
         Field::DeferralReason | Field::Reason | Field::Evidence => &["told by the centre", ""],
         _ => &DAYS,
     };
