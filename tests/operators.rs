@@ -169,7 +169,7 @@ fn an_agent_knows_who_asks() {
     agent.until_said("runs in");
     let file = office.enrolment();
     let import = ["import", "--centre", CENTRE, file.to_str().expect("text")];
-    for (user, name) in [(AUDITOR, "uid:54321"), (STRANGER, "uid:54324")] {
+    for (user, name) in [(AUDITOR, "Ada Audit"), (STRANGER, "uid:54324")] {
         let refused = office.ask_as(user, &import);
         assert_eq!(refused.status.code(), Some(2), "{}", why(&refused));
         assert!(why(&refused).contains(&format!("{name} may not do this: it needs the role processing or manager")));
@@ -246,4 +246,59 @@ fn two_persons_are_two() {
     assert_eq!(json!(told), expected);
     let said = desk.told(&["report", "overrides"]).replace('\n', " ");
     assert!(said.contains("approval: 2; approved: 1, of which 0 by who had proposed it; declined: 1"), "{said}");
+}
+
+/// Goal: a held row of which the configuration says so is let go on by two operators, each of whom is named; refusing it takes one.
+/// Method: an enrolment that differs from the accepted one, proposed by one and approved by another; a second one, refused while its
+/// release is proposed.
+#[test]
+fn a_release_takes_two_persons() {
+    if !can_be_others() {
+        return;
+    }
+    let office = Office::new("manager", "[policy]\ntwo_person_release = [\"4S-033\"]\n");
+    office.open_to_group();
+    let desk = &office.desk;
+    let import = |file: PathBuf| desk.told(&["import", "--centre", CENTRE, file.to_str().expect("text")]);
+    import(office.enrolment());
+    for name in ["Joan", "June"] {
+        let text = fs::read_to_string(office.enrolment()).expect("text").replace("Jane", name);
+        import(desk.write(&Fixture::other(&format!("{name}.csv"), &text)));
+    }
+    let held: Vec<String> = desk.json(&["held", "list"]).iter().map(|held| held["held"].to_string()).collect();
+    let [first, second] = &held[..] else { unreachable!("two are held: {held:?}") };
+    let mut agent = desk.start(&["run"]);
+    agent.until_said("runs in");
+    let release = |user, held: &str| office.ask_as(user, &["held", "release", held, "--reason", "seen"]);
+    let proposed = release(PROCESSING, first);
+    let said = String::from_utf8_lossy(&proposed.stdout).into_owned();
+    assert!(proposed.status.success() && said.contains("takes two persons"), "{said}{}", why(&proposed));
+    assert!(why(&release(MANAGER, first)).contains("proposed already"));
+    let entry = office.latest("OrderProposed")["sequence"].to_string();
+    assert_eq!(office.ask_as(PROCESSING, &["record", "approve", &entry]).status.code(), Some(2));
+    assert_eq!(desk.json(&["held", "list"]).len(), 2, "nothing happened yet");
+    let approved = office.ask_as(MANAGER, &["record", "approve", &entry]);
+    assert!(approved.status.success(), "{}", why(&approved));
+    let released = office.latest("HeldReleased");
+    assert_eq!(
+        (&released["actor"], &released["private"]["reason"]),
+        (&json!({"operator": "Max Manage"}), &json!("seen"))
+    );
+    let decided = office.latest("ProposalDecided");
+    assert_eq!((decided["proposed"].to_string(), &decided["entry"]), (entry, &released["sequence"]));
+
+    let own = desk.told(&["held", "release", second, "--reason", "seen"]);
+    assert!(own.contains("takes two persons"), "{own}");
+    let entry = office.latest("OrderProposed")["sequence"].to_string();
+    let own = desk.ask(&["record", "approve", &entry]);
+    assert!(own.status.code() == Some(2) && why(&own).contains("proposed by Own User"), "{}", why(&own));
+    assert!(office.ask_as(PROCESSING, &["held", "refuse", second, "--reason", "no"]).status.success());
+    assert_eq!((desk.json(&["held", "list"]).len(), desk.json(&["record", "proposals"]).len()), (0, 0));
+    let rows = desk.json(&["report", "overrides"]);
+    let about: Vec<_> = rows.iter().map(|row| row["about"].as_str().unwrap_or_default().to_owned()).collect();
+    assert!(
+        about[0].starts_with(&format!("release of entry {first}, file")) && rows[0]["guard"] == "4S-033",
+        "{rows:?}"
+    );
+    agent.stop_well();
 }

@@ -101,6 +101,8 @@ fn what_is_rehearsed_is_what_is_recorded() {
             ["RowDuplicate", ""],
         ];
         assert_eq!(told(&rehearsed), expected, "{rehearsed:?}");
+        let seen = |row: usize| (&rehearsed[row]["against"], &rehearsed[row]["against_line"]);
+        assert_eq!(seen(5), (&Value::Null, &6.into()), "the row before it");
         assert_eq!((desk.json(&["entries"]).len(), kept(&desk)), before, "nothing changed");
         assert_eq!(from(&desk, &path, "deferrals", false).1, rehearsed);
 
@@ -112,6 +114,7 @@ fn what_is_rehearsed_is_what_is_recorded() {
         assert!(kept(&desk) > before.1, "the file is kept, and answered");
         let (_, again) = from(&desk, &path, "deferrals", false);
         assert_eq!(told(&again)[0], ["RowDuplicate", ""]);
+        assert_eq!((&again[0]["against"], &again[0]["against_line"]), (&entries[0]["sequence"], &Value::Null));
         if let Some(agent) = agent {
             agent.stop_well();
         }

@@ -303,7 +303,7 @@ impl Config {
             return Err(format!("it is over {CONFIG_BYTES_MAX} bytes"));
         }
         let mut config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-        config.operators.check(&config.policy.two_person)?;
+        config.operators.check(&config.policy)?;
         for folder in &mut config.folders {
             folder.path = base.join(&folder.path);
         }

@@ -6,8 +6,13 @@
 
 use std::fmt;
 
-use daybook_protocol::field::Kind;
+use daybook_protocol::{
+    field::Kind,
+    finding::{Code, Severity},
+};
 use serde::{Deserialize, Serialize};
+
+use crate::desk::Policy;
 
 /// So many operators can be named: far more than an office has, and few enough to be looked through for every command.
 pub const OPERATORS_MAX: usize = 200;
@@ -104,19 +109,24 @@ impl Operators {
         self.0.iter().filter(|operator| operator.has_any(roles)).map(|operator| operator.name.as_str()).collect()
     }
 
-    /// Whether they can be told from one another, and are enough for the kinds of orders that take two persons; the error says
-    /// what is wrong.
-    pub fn check(&self, two_person: &[Kind]) -> Result<(), String> {
+    /// Whether they can be told from one another, and are enough for what takes two persons by a policy; the error says what is
+    /// wrong.
+    pub fn check(&self, policy: &Policy) -> Result<(), String> {
         if let Some(why) = self.mistake() {
             return Err(why);
         }
-        if two_person.contains(&Kind::Enrolments) {
+        let Policy { two_person, two_person_release, .. } = policy;
+        if two_person.iter().any(|kind| !kind.is_ordered()) {
             return Err("two_person is about what operators order, and no operator orders enrolments".to_owned());
         }
-        if !two_person.is_empty() && !self.has_two_persons() {
+        let holds_no_row = |code: &&Code| code.stage() < 2 || code.severity() != Severity::Query;
+        if let Some(code) = two_person_release.iter().find(holds_no_row) {
+            return Err(format!("two_person_release is about codes for which a row is held, which {code} is not"));
+        }
+        if !(two_person.is_empty() && two_person_release.is_empty() || self.has_two_persons()) {
             return Err(
-                "two_person needs an [[operator]] with the role manager, and another one with the role processing or \
-                        manager"
+                "what takes two persons needs an [[operator]] with the role manager, and another one with the role \
+                        processing or manager"
                     .to_owned(),
             );
         }

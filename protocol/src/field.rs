@@ -295,6 +295,11 @@ impl Kind {
         }
     }
 
+    /// Whether operators order it; who is enrolled comes in files of centres, and a mixed file says it row by row.
+    pub fn is_ordered(self) -> bool {
+        !matches!(self, Self::Enrolments | Self::Mixed)
+    }
+
     /// Whether files ask for it; the others only an operator does (DOMAIN.md 3.2).
     pub fn is_in_files(self) -> bool {
         self <= Self::Redispatches || self == Self::Mixed

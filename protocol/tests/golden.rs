@@ -203,6 +203,7 @@ fn desk_events() -> Vec<Event> {
             kind: Kind::Voids,
             learner: Some(learner),
             registration: Some(registration),
+            held: Some(Sequence(70_900)),
         }),
         Event::ProposalDecided(ProposalDecided {
             proposed: Sequence(71_000),

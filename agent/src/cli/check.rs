@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use daybook_protocol::field::Kind;
+use daybook_protocol::{field::Kind, finding::Code};
 use serde::Serialize;
 
 use super::{Exit, Screen, roles};
@@ -25,6 +25,7 @@ struct Report {
     folders: Vec<FolderReport>,
     operators: Vec<Operator>,
     two_person: Vec<Kind>,
+    two_person_release: Vec<Code>,
     /// Who may do what, for a person.
     #[serde(skip)]
     roles: Vec<String>,
@@ -47,6 +48,7 @@ pub(super) fn check(path: &Path, data: &Path, json: bool, screen: &mut dyn Scree
             report.roles = roles::told(&config);
             report.operators = config.operators.all().to_vec();
             report.two_person = config.policy.two_person;
+            report.two_person_release = config.policy.two_person_release;
         }
         Err(ConfigError::Wrong { why, .. }) => report.problems = vec![why],
         Err(error) => return Err(error).context("cannot check"),

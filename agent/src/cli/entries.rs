@@ -214,7 +214,11 @@ fn about(event: &Event) -> String {
             format!("{}: {}", printable(&alarm.alarm), printable(&alarm.detail))
         }
         Event::FileReceived(file) => {
-            format!("centre {}, {} bytes, {}", printable(&file.centre), file.bytes, file.sha256)
+            let from = match file.centre.as_str() {
+                "" => "no centre".to_owned(),
+                centre => format!("centre {}", printable(centre)),
+            };
+            format!("{from}, {} bytes, {}", file.bytes, file.sha256)
         }
         Event::ReferenceLoaded(loaded) => {
             format!("register of {}, {} rows, {} bytes, {}", loaded.register, loaded.rows, loaded.bytes, loaded.sha256)
@@ -290,7 +294,8 @@ fn about(event: &Event) -> String {
         Event::OrderProposed(order) => {
             let of = order.registration.map_or_else(String::new, |no| format!(" {no}"));
             let learner = order.learner.map_or_else(String::new, |learner| format!(" learner {learner}"));
-            format!("{}{of}{learner}", order.kind)
+            let held = order.held.map_or_else(String::new, |entry| format!(", release of entry {entry}"));
+            format!("{}{of}{learner}{held}", order.kind)
         }
         Event::ProposalDecided(decided) => match decided.entry {
             Some(entry) => format!("proposal {} approved as entry {entry}", decided.proposed),

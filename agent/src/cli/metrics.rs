@@ -80,6 +80,7 @@ pub fn of_agent(report: &StatusReport) -> Vec<Sample> {
     }
     all.add("daybook_held_files", "Files that wait for a person.", report.held.files);
     all.add("daybook_held_rows", "Rows that wait for a person.", report.held.rows);
+    all.add("daybook_proposals", "Orders that wait for another operator's approval.", report.proposals);
     all.add("daybook_free_bytes", "Free space on the disk of the data directory.", report.disk.free_bytes);
     for folder in &report.folders {
         let of = [("folder", folder.name.as_str())];

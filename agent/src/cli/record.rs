@@ -349,7 +349,8 @@ pub enum Record {
                             The columns are those of the files that centres send; reversals, voids and completions have uln or \
                             registration_no, family_name, date_of_birth, effective_date and reason. At most 10,000 rows and 16 MiB.\n\
                             With --json, without --apply: one object a line for each row, with line, verdict, type, registration, \
-                            against and findings. With --apply as `import`. Exit status: 1 where rows are rejected.")]
+                            against, against_line (of this file) and findings; with --apply as `import`.\n\
+                            Exit status: 1 where rows are rejected.")]
     From(FromFile),
     /// List what was proposed and waits for another operator's approval
     #[command(after_help = "Example:\n  daybook record proposals\n\n\

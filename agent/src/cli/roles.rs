@@ -66,6 +66,8 @@ const TABLE: [Row; 4] = [
             "record extend",
             "record resume",
             "record amend",
+            "record transfer",
+            "record alias",
             "record dispatch",
             "record return",
             "record redispatch",
@@ -123,7 +125,7 @@ pub enum NotPermitted {
     /// They lack the role.
     #[error("{user} may not do this: it needs the role {needed}, which {who}")]
     Role {
-        /// Who asks, by their user of the operating system.
+        /// Who asks, by their name among the operators or else by their user of the operating system.
         user: String,
         /// The roles of which one is needed.
         needed: String,
@@ -152,11 +154,15 @@ pub fn permit(config: &Config, user: &User, command: &Command) -> Result<String,
         || user.owns && needed.contains(&Role::Administrator);
     if !allowed {
         let who = match operators.with_any(needed).as_slice() {
+            [] if needed.contains(&Role::Administrator) => {
+                "only the superuser and the owner of the data directory have".to_owned()
+            }
             [] => "nobody has yet: give it to somebody under [[operator]] in the configuration".to_owned(),
             [only] => format!("{only} has"),
             several => format!("{} have", several.join(", ")),
         };
-        return Err(NotPermitted::Role { user: user.name.clone(), needed: either(needed), who });
+        let user = known.map_or(&user.name, |operator| &operator.name).clone();
+        return Err(NotPermitted::Role { user, needed: either(needed), who });
     }
     let known_as = known.map_or(&user.name, |operator| &operator.name).clone();
     match command.operator() {
@@ -243,9 +249,12 @@ pub fn told(config: &Config) -> Vec<String> {
         .map(|operator| format!("operator {:?}, user {}: {}", operator.name, operator.user, words(&operator.roles)))
         .collect();
     for Row { what, commands, roles, .. } in &TABLE {
-        lines.push(format!("  {what} ({}): {}", either(roles), commands.join(", ")));
+        let roles = if roles.len() == Role::ALL.len() { "any role".to_owned() } else { either(roles) };
+        lines.push(format!("  {what} ({roles}): {}", commands.join(", ")));
     }
-    let two_person: Vec<&str> = config.policy.two_person.iter().map(|kind| kind.name()).collect();
+    let releases = config.policy.two_person_release.iter().map(|code| format!("release of {code}"));
+    let two_person: Vec<String> =
+        config.policy.two_person.iter().map(|kind| kind.name().to_owned()).chain(releases).collect();
     if !two_person.is_empty() {
         lines.push(format!("  proposed by one, approved by a manager who is another: {}", two_person.join(", ")));
     }

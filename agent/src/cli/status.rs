@@ -270,11 +270,11 @@ impl StatusReport {
         }
         part("held", held(&self.held, self.at));
         if self.proposals > 0 {
-            let waiting = number(self.proposals);
-            part(
-                "proposed",
-                format!("{waiting} orders wait for another operator's approval (daybook record proposals)"),
-            );
+            let waiting = match self.proposals {
+                1 => "1 order waits".to_owned(),
+                several => format!("{} orders wait", number(several)),
+            };
+            part("proposed", format!("{waiting} for another operator's approval (daybook record proposals)"));
         }
         part(
             "operators",

@@ -142,9 +142,9 @@ pub(super) fn kind() -> impl TypedValueParser<Value = Kind> {
         .try_map(|name| name.parse::<Kind>())
 }
 
-/// A kind of what an operator orders: no enrolments, which come in files of centres.
+/// A kind of what an operator orders.
 pub(super) fn orders() -> impl TypedValueParser<Value = Kind> {
-    PossibleValuesParser::new(Kind::ALL.into_iter().filter(|kind| *kind != Kind::Enrolments).map(Kind::name))
+    PossibleValuesParser::new(Kind::ALL.into_iter().filter(|kind| kind.is_ordered()).map(Kind::name))
         .try_map(|name| name.parse::<Kind>())
 }
 

@@ -31,6 +31,7 @@ fn a_mistake_is_named() {
         (folder.replace("C1", "../x"), "centre"),
         (format!("{folder}answer_after = \"never\"\n"), "answer_after"),
         ("[policy]\ntwo_person = [\"voids\"]\n".to_owned(), "another one"),
+        ("[policy]\ntwo_person_release = [\"4S-001\"]\n".to_owned(), "4S-001 is not"),
         ("[central]\nlisten = \"7310\"\n".to_owned(), "0.0.0.0:7310"),
     ] {
         let why = parse(&wrong).expect_err("a wrong configuration");

@@ -1,6 +1,6 @@
 //! The limits that offices set for themselves (DOMAIN.md 3.2, 3.6, 6.5), with their defaults.
 
-use daybook_protocol::field::Kind;
+use daybook_protocol::{field::Kind, finding::Code};
 use serde::Deserialize;
 
 /// The rules of the desk. An entry names the configuration, and with it the policy, that governed it.
@@ -35,6 +35,8 @@ pub struct Policy {
     /// What an operator orders only together with another one: it is proposed, and takes effect when a manager who is not the
     /// proposer approves it. Files are not meant: those have a sender.
     pub two_person: Vec<Kind>,
+    /// For which codes a held row is let go on only by two operators in the same way.
+    pub two_person_release: Vec<Code>,
 }
 
 impl Default for Policy {
@@ -53,6 +55,7 @@ impl Default for Policy {
             row_errors_percent_max: 30,
             column_errors_percent_max: 50,
             two_person: Vec::new(),
+            two_person_release: Vec::new(),
         }
     }
 }

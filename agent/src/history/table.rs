@@ -225,7 +225,8 @@ fn about(event: &Event) -> String {
         Event::HeldReleased(event) | Event::HeldRefused(event) => format!("what entry {} held", event.held),
         Event::OrderProposed(event) => {
             let of = event.registration.map(|no| format!(", registration {no}")).unwrap_or_default();
-            format!("{}{of}: takes effect once another operator approves it", event.kind)
+            let held = event.held.map(|entry| format!(", release of entry {entry}")).unwrap_or_default();
+            format!("{}{of}{held}: takes effect once another operator approves it", event.kind)
         }
         Event::ProposalDecided(event) => match event.entry {
             Some(entry) => format!("what entry {} proposes is approved, as entry {entry} says", event.proposed),

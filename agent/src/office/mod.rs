@@ -43,7 +43,7 @@ pub use reading::Reading;
 pub use reference::{Reference, Touched};
 pub use rehearsal::{ORDERS_MAX, Rehearsed, RowRehearsed};
 pub use rejoin::{Rejudged, rejudge};
-pub use ruling::{Ruled, Word};
+pub use ruling::{Decided, Ruled, Word};
 pub use scrubbing::{scrub_by_timer, scrub_closed};
 pub use turns::Turn;
 
@@ -148,6 +148,10 @@ pub enum OfficeError {
     Closed(String),
     #[error("a file has at most {} orders: split it into smaller ones", rehearsal::ORDERS_MAX)]
     TooManyOrders,
+    #[error(
+        "that entry {held} be let go on is proposed already, as entry {proposed}: another operator approves it, by `daybook record approve {proposed}`"
+    )]
+    ProposedAlready { held: Sequence, proposed: Sequence },
     #[error("it cannot be recorded: {0}")]
     Unrecordable(String),
     #[error(

@@ -5,7 +5,7 @@
 //! neither copied nor touched.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Cursor, Read},
     sync::Arc,
 };
@@ -52,8 +52,10 @@ pub struct RowRehearsed {
     pub event: &'static str,
     /// The registration that it would concern, where that names one.
     pub registration: Option<RegistrationNo>,
-    /// The entry that stands in the way, or did the same before; one that is not recorded yet is another row of the file.
+    /// The entry that stands in the way, or did the same before.
     pub against: Option<Sequence>,
+    /// The line of the row of this file that would, where it is one.
+    pub against_line: Option<u32>,
     /// What the checks found.
     pub findings: Vec<Finding>,
 }
@@ -96,7 +98,8 @@ impl Office {
         known.sort_unstable_by_key(|entry| entry.sequence);
         known.dedup_by_key(|entry| entry.sequence);
         let next = Sequence(self.reading.entries.count());
-        let mut stage = Stage { office: self, scratch: Index::of_some(&known), registers, next, operator };
+        let mut stage =
+            Stage { office: self, scratch: Index::of_some(&known), registers, next, lines: BTreeMap::new(), operator };
         for row in asked {
             rehearsed.rows.push(stage.play(row)?);
         }
@@ -136,6 +139,8 @@ struct Stage<'a> {
     registers: Registers,
     /// The place that the next accepted row would have, if nothing came in between.
     next: Sequence,
+    /// The lines of the rows that have such places.
+    lines: BTreeMap<Sequence, u32>,
     operator: &'a str,
 }
 
@@ -145,7 +150,7 @@ impl Stage<'_> {
             Ok(command) => command,
             Err(Rejected { findings, .. }) => {
                 let event = Event::RowRejected(RowRejected { learner: None, against: None });
-                return Ok(told(line, &event, findings));
+                return Ok(self.told(line, &event, findings));
             }
         };
         let occasion = Occasion { arrival: None, today: today(), released: false };
@@ -155,14 +160,14 @@ impl Stage<'_> {
         if let Some(against) = self.registers.against(&command, &decision, |no| self.scratch.terms_of(no)) {
             findings.extend(against.findings);
             let event = RowRejected { learner: decision.learner(), against: Some(against.version) };
-            return Ok(told(line, &Event::RowRejected(event), findings));
+            return Ok(self.told(line, &Event::RowRejected(event), findings));
         }
         let event = match decision {
             Decision::Accept(fact) => {
                 let registration = RegistrationNo { epoch: self.office.identity.epoch, sequence: self.next };
                 let nobody_new = || Err(OfficeError::Unrecordable("no operator orders enrolments".to_owned()));
                 let (event, _) = fact.into_event(registration, nobody_new)?;
-                self.takes_place(&command, event.clone());
+                self.takes_place(line, &command, event.clone());
                 event
             }
             Decision::Duplicate(first) => Event::RowDuplicate(RowDuplicate { first }),
@@ -172,11 +177,11 @@ impl Stage<'_> {
                 Event::RowRejected(RowRejected { learner, against })
             }
         };
-        Ok(told(line, &event, findings))
+        Ok(self.told(line, &event, findings))
     }
 
     /// The rows that follow see what this one would have done.
-    fn takes_place(&mut self, command: &Command, event: Event) {
+    fn takes_place(&mut self, line: u32, command: &Command, event: Event) {
         let entry = Entry {
             sequence: self.next,
             recorded_at: Timestamp::from(jiff::Timestamp::now()),
@@ -189,16 +194,19 @@ impl Stage<'_> {
             sealed: None,
         };
         self.scratch.apply_alone(&entry);
+        self.lines.insert(self.next, line);
         self.next = self.next.plus(1);
     }
-}
 
-fn told(line: u32, event: &Event, findings: Vec<Finding>) -> RowRehearsed {
-    let against = match event {
-        Event::RowRejected(row) => row.against,
-        Event::RowDuplicate(row) => Some(row.first),
-        _ => None,
-    };
-    let (verdict, registration) = (event.verdict().name(), event.registration());
-    RowRehearsed { line, verdict, event: event.name(), registration, against, findings }
+    fn told(&self, line: u32, event: &Event, findings: Vec<Finding>) -> RowRehearsed {
+        let against = match event {
+            Event::RowRejected(row) => row.against,
+            Event::RowDuplicate(row) => Some(row.first),
+            _ => None,
+        };
+        let against_line = against.and_then(|against| self.lines.get(&against).copied());
+        let against = against.filter(|_| against_line.is_none());
+        let (verdict, registration) = (event.verdict().name(), event.registration());
+        RowRehearsed { line, verdict, event: event.name(), registration, against, against_line, findings }
+    }
 }

@@ -21,6 +21,7 @@ mod known;
 mod layouts;
 mod proposals;
 mod registers;
+mod rehearsal;
 mod rejoin;
 
 fn office() -> (TempDir, Location, Office) {

@@ -225,7 +225,12 @@ impl Summary<'_> {
                     advice.push(
                         "Mend the rows in the resend file beside this receipt, which has the rejected ones in your own",
                     );
-                    advice.push("columns, and drop that file as it is: we pass over the columns in front that say what is wrong.");
+                    // A file of orders has no folder that it could be dropped into.
+                    advice.push(if self.centre.is_empty() {
+                        "columns, and give it to `daybook record from`: the columns in front that say what is wrong are passed over."
+                    } else {
+                        "columns, and drop that file as it is: we pass over the columns in front that say what is wrong."
+                    });
                     advice.push(
                         "Or send the whole file again under another name, mended: rows that were accepted come back as",
                     );

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use daybook_protocol::{
     entry::{Actor, Entry},
-    event::Event,
+    event::{Event, OrderProposed},
     field::Field,
     ids::Sequence,
 };
@@ -123,6 +123,7 @@ fn about(reading: &Reading, entry: &Entry) -> Result<About, ReportError> {
         Event::HeldReleased(event) | Event::HeldRefused(event) => (event.held, true),
         Event::ProposalDecided(event) => (event.proposed, true),
         Event::MappingLearned(event) => (event.held, true),
+        Event::OrderProposed(OrderProposed { held: Some(held), .. }) => (*held, true),
         _ => (entry.sequence, false),
     };
     let subject = if verb { reading.entry(held)? } else { None };
@@ -141,6 +142,7 @@ fn about(reading: &Reading, entry: &Entry) -> Result<About, ReportError> {
         (false, None, None) => String::new(),
     };
     match &entry.event {
+        Event::OrderProposed(order) if order.held.is_some() => words = format!("release of {words}"),
         Event::OrderProposed(order) => words = format!("{words}, {}", order.kind),
         Event::ProposalDecided(decided) => {
             let came_to = decided.entry.map_or_else(|| "declined".to_owned(), |at| format!("approved as entry {at}"));

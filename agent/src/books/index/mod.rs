@@ -83,6 +83,8 @@ pub struct Proposal {
     pub learner: Option<KeyId>,
     /// The registration it is about, where it names one.
     pub registration: Option<RegistrationNo>,
+    /// The held row that is to be let go on, where that is what is asked for.
+    pub held: Option<Sequence>,
     /// The key by which it is sealed.
     pub key: Option<KeyId>,
 }
@@ -178,6 +180,8 @@ impl Index {
     /// gets there, it can be released again and is not forgotten.
     fn resolve(&mut self, held: Sequence, released: bool, entry: &Entry) {
         let Some(found) = self.held.get_mut(&held.0) else { return };
+        // Nothing is left to be approved.
+        self.proposals.retain(|_, proposal| proposal.held != Some(held));
         let (arrival, line) = (found.arrival, found.line);
         match line {
             Some(line) if released => {
@@ -228,6 +232,7 @@ impl Index {
             since: entry.recorded_at.0,
             learner: order.learner,
             registration: order.registration,
+            held: order.held,
             key: entry.sealed.as_ref().map(|sealed| sealed.key),
         };
         self.proposals.insert(entry.sequence.0, proposal);
@@ -269,27 +274,35 @@ impl Index {
         self.apply(entry);
     }
 
-    /// Whom a command may be about, or stand against: all whose lives decide what becomes of it.
+    /// Whom a command may be about, or stand against: all whose lives decide what becomes of it, those of who was merged into them
+    /// included.
     pub fn concerned(&self, command: &Command) -> Vec<KeyId> {
         let Command { ask, subject, .. } = command;
-        let certificate = match ask {
+        let of_ask = match ask {
             Ask::Dispatch { certificate, .. }
             | Ask::Return { certificate, .. }
-            | Ask::Redispatch { certificate, .. } => self.learner_by_certificate(certificate),
-            _ => None,
-        };
-        let new = match ask {
-            Ask::Amend { uln, .. } => uln.and_then(|uln| self.people.holder(&uln)),
-            Ask::Alias { uln } => self.people.holder(uln),
-            Ask::Merge { other, .. } => self.other(other).map(|other| other.id),
-            _ => None,
+            | Ask::Redispatch { certificate, .. } => {
+                let certificate = self.certificates.get(certificate);
+                [certificate.and_then(|it| self.people.by_registration(it.registration)), None]
+            }
+            Ask::Amend { uln: Some(uln), .. } | Ask::Alias { uln } => [self.people.by_uln(uln), None],
+            Ask::Merge { other, .. } | Ask::Unmerge { other } => [
+                other.uln.and_then(|uln| self.people.by_uln(&uln)),
+                other.registration.and_then(|no| self.people.by_registration(no)),
+            ],
+            _ => [None, None],
         };
         let tokens = [subject.uln, subject.person].into_iter().flatten();
-        let formerly = tokens.filter_map(|token| self.people.formerly(&token).map(|learner| learner.id));
-        let by_uln = subject.uln.and_then(|uln| self.people.holder(&uln));
-        let by_person = subject.person.and_then(|person| self.people.by_person(&person)).map(|learner| learner.id);
-        let by_registration = subject.registration.and_then(|no| self.learner_by_registration(no));
-        [certificate, new, by_uln, by_person, by_registration].into_iter().flatten().chain(formerly).collect()
+        let formerly = tokens.filter_map(|token| self.people.formerly(&token));
+        let by_uln = subject.uln.and_then(|uln| self.people.by_uln(&uln));
+        let by_person = subject.person.and_then(|person| self.people.by_person(&person));
+        let by_registration = subject.registration.and_then(|no| self.people.by_registration(no));
+        let found = of_ask.into_iter().chain([by_uln, by_person, by_registration]).flatten().chain(formerly);
+        let ids = |learner: Learner| {
+            let merged: Vec<KeyId> = learner.merged.iter().map(|merged| merged.id).collect();
+            merged.into_iter().chain([learner.id])
+        };
+        found.flat_map(ids).collect()
     }
 
     /// Decides a command by what has been folded so far.

@@ -143,7 +143,7 @@ fn proposals_and_orders_are_kept_with_their_operators() {
     let mut folded = Folded::default();
     let jo = || Actor::Operator("jo".to_owned());
     let learner = Some(KeyId { epoch: Epoch::FIRST, number: 3 });
-    let order = OrderProposed { kind: Kind::Voids, learner, registration: None };
+    let order = OrderProposed { kind: Kind::Voids, learner, registration: None, held: None };
     let mut propose = || folded.add_by(jo(), None, Source::Command, Event::OrderProposed(order));
     let (first, second) = (propose(), propose());
     let decided = ProposalDecided { proposed: first, entry: None, learner };

@@ -77,9 +77,13 @@ pub(super) fn record(
 }
 
 fn in_words(row: &RowRehearsed) -> String {
-    let RowRehearsed { line, verdict, event, registration, against, findings } = row;
+    let RowRehearsed { line, verdict, event, registration, against, against_line, findings } = row;
     let of = registration.map_or_else(String::new, |no| format!(" {no}"));
-    let against = against.map_or_else(String::new, |entry| format!(", against entry {entry}"));
+    let against = match (against, against_line) {
+        (_, Some(line)) => format!(", against line {line}"),
+        (Some(entry), None) => format!(", against entry {entry}"),
+        (None, None) => String::new(),
+    };
     let findings: Vec<String> = findings.iter().map(|finding| found(*finding)).collect();
     let findings = if findings.is_empty() { String::new() } else { format!("  {}", findings.join("; ")) };
     format!("line {line}: {verdict}, {event}{of}{against}{findings}")

@@ -3,12 +3,12 @@
 use daybook_protocol::{
     date::Timestamp,
     entry::Private,
-    event::Event,
+    event::{Event, OrderProposed},
     field::{Field, Kind},
     ids::Sequence,
 };
 
-use super::{asking, doing};
+use super::{asking, doing, ruling};
 use crate::{
     books::index::{Index, Proposal},
     cli::{Exit, Screen, figures::printable, record::Record},
@@ -18,8 +18,8 @@ use crate::{
 
 /// The row that is kept of a proposal. Where the day is not said it is that of the proposal, and not of its approval.
 pub(super) fn row_of(command: &Command, row: &[(Field, String)]) -> Private {
-    let is_undated =
-        command.ask.kind() == Kind::Amendments && row.iter().all(|(field, _)| *field != Field::EffectiveDate);
+    let may_be_undated = [Kind::Amendments, Kind::Merges, Kind::Unmerges, Kind::Aliases].contains(&command.ask.kind());
+    let is_undated = may_be_undated && row.iter().all(|(field, _)| *field != Field::EffectiveDate);
     let day = is_undated.then(|| (Field::EffectiveDate, command.effective_on.to_string()));
     row.iter().cloned().chain(day).collect()
 }
@@ -30,17 +30,21 @@ pub(super) fn list(office: &Office, json: bool, screen: &mut dyn Screen) -> anyh
     if waiting.is_empty() && !json {
         screen.out("nothing waits for approval")?;
     }
-    for Proposal { entry, kind, operator, since, learner, registration, .. } in waiting {
+    for Proposal { entry, kind, operator, since, learner, registration, held, .. } in waiting {
         let since = Timestamp(since);
         if json {
             let line = serde_json::json!({
-                "entry": entry, "kind": kind, "registration": registration, "learner": learner, "operator": operator,
-                "since": since,
+                "entry": entry, "kind": kind, "registration": registration, "learner": learner, "held": held,
+                "operator": operator, "since": since,
             });
             screen.out(&line.to_string())?;
         } else {
-            let of = registration.map_or_else(String::new, |no| format!(" of {no}"));
-            let of = learner.filter(|_| registration.is_none()).map_or(of, |learner| format!(" of learner {learner}"));
+            let of = match (held, registration, learner) {
+                (Some(held), ..) => format!(", release of entry {held}"),
+                (None, Some(no), _) => format!(" of {no}"),
+                (None, None, Some(learner)) => format!(" of learner {learner}"),
+                (None, None, None) => String::new(),
+            };
             screen.out(&format!("{entry:>8}  {kind}{of}, proposed by {}  since {since}", printable(&operator)))?;
         }
     }
@@ -57,12 +61,15 @@ pub(super) fn approve(
 ) -> anyhow::Result<Exit> {
     office.record_nothing_where_replaced()?;
     let entry = office.reading.entry(proposed)?;
-    let Some((entry, kind)) = entry.and_then(|entry| match entry.event {
-        Event::OrderProposed(order) => Some((entry, order.kind)),
+    let Some((entry, OrderProposed { kind, held, .. })) = entry.and_then(|entry| match entry.event {
+        Event::OrderProposed(order) => Some((entry, order)),
         _ => None,
     }) else {
         anyhow::bail!("entry {proposed} proposes nothing: `daybook record proposals` lists what waits for approval");
     };
+    if let Some(held) = held {
+        return ruling::approve(office, (proposed, held), operator, json, screen);
+    }
     let row = asking::revealed(&office.reading, &entry).map_err(anyhow::Error::msg)?.unwrap_or_default();
     let row: Vec<(Field, String)> = row.iter().map(|(field, text)| (field, text.to_owned())).collect();
     let command = doing::understood(office, kind, &row, screen)?;

@@ -11,7 +11,7 @@ use super::doing;
 use crate::{
     books::index::{Arrival, Held},
     cli::{Exit, Screen, held::Ruling},
-    office::{Office, Ruled, Word},
+    office::{Decided, Office, Ruled, Word},
 };
 
 /// Decides on everything that is named, file by file.
@@ -23,10 +23,32 @@ pub(super) fn rule(
     json: bool,
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
+    let decision = Decision { word, reason: &ruling.reason, approves: None, operator };
+    rule_on(office, decision, &ruling.sequences, json, screen)
+}
+
+/// Lets a held row go on, as another operator proposed.
+pub(super) fn approve(
+    office: &Office,
+    (proposed, held): (Sequence, Sequence),
+    operator: &str,
+    json: bool,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
+    let decision = Decision { word: Word::Release, reason: "", approves: Some(proposed), operator };
+    rule_on(office, decision, &[held], json, screen)
+}
+
+fn rule_on(
+    office: &Office,
+    decision: Decision<'_>,
+    sequences: &[Sequence],
+    json: bool,
+    screen: &mut dyn Screen,
+) -> anyhow::Result<Exit> {
     office.record_nothing_where_replaced()?;
-    let decision = Decision { word, ruling, operator };
     let mut by_file: BTreeMap<Sequence, Vec<Sequence>> = BTreeMap::new();
-    for sequence in &ruling.sequences {
+    for sequence in sequences {
         let named = by_file.entry(find(office, *sequence)?.arrival).or_default();
         if !named.contains(sequence) {
             named.push(*sequence);
@@ -43,7 +65,8 @@ pub(super) fn rule(
         for outcome in &outcomes {
             say(office, outcome, &state, json, screen)?;
         }
-        if !json && !outcomes.is_empty() {
+        let is_told = outcomes.iter().any(|outcome| !matches!(outcome.decided, Decided::Proposed(_)));
+        if !json && is_told {
             say_receipt(&state, screen)?;
         }
         decided?;
@@ -56,7 +79,7 @@ pub(super) fn rule(
 /// receipt written in between would tell of a part. What was decided before a failure is in `outcomes`.
 fn decide(
     office: &Office,
-    Decision { word, ruling, operator }: Decision<'_>,
+    Decision { word, reason, approves, operator }: Decision<'_>,
     (arrival, named): (Sequence, &[Sequence]),
     outcomes: &mut Vec<Ruled>,
 ) -> anyhow::Result<()> {
@@ -64,7 +87,10 @@ fn decide(
     for sequence in named {
         // Whoever comes second finds nothing held any more.
         let held = find(office, *sequence)?;
-        outcomes.push(office.rule(held, word, operator, &ruling.reason)?);
+        outcomes.push(match approves {
+            Some(proposed) => office.approve_release(proposed, held, operator)?,
+            None => office.rule_or_propose(held, word, operator, reason)?,
+        });
     }
     Ok(())
 }
@@ -87,7 +113,9 @@ pub(super) fn find(office: &Office, sequence: Sequence) -> anyhow::Result<Held> 
 #[derive(Clone, Copy)]
 struct Decision<'a> {
     word: Word,
-    ruling: &'a Ruling,
+    reason: &'a str,
+    /// The proposal that is approved by it.
+    approves: Option<Sequence>,
     operator: &'a str,
 }
 
@@ -98,22 +126,30 @@ fn told_by(state: &Arrival) -> Option<Sequence> {
 
 fn say(office: &Office, outcome: &Ruled, state: &Arrival, json: bool, screen: &mut dyn Screen) -> anyhow::Result<()> {
     let Held { held, arrival, line, .. } = outcome.held;
-    match (outcome.refused_by, outcome.verdict, line) {
-        (Some(refused_by), ..) if json => {
+    match (outcome.decided, line) {
+        (Decided::Refused(refused_by), _) if json => {
             let said = serde_json::json!({ "held": held, "refused_by": refused_by, "receipt": told_by(state) });
             screen.out(&said.to_string())?;
         }
-        (Some(refused_by), ..) => screen.out(&format!("entry {held} is refused, as entry {refused_by} records"))?,
-        (None, Some(verdict), Some(line)) if !json => {
+        (Decided::Refused(refused_by), _) => {
+            screen.out(&format!("entry {held} is refused, as entry {refused_by} records"))?;
+        }
+        (Decided::Proposed(proposed), _) if json => {
+            screen.out(&serde_json::json!({ "held": held, "proposed": proposed }).to_string())?;
+        }
+        (Decided::Proposed(proposed), _) => screen.out(&format!(
+            "entry {held} takes two persons: it goes on when another operator approves it: daybook record approve {proposed}"
+        ))?,
+        (Decided::Released(_, Some(verdict)), Some(line)) if !json => {
             screen.out(&format!("line {line} of arrival {arrival}: {}", word(verdict)))?;
         }
-        (None, Some(verdict), _) => {
+        (Decided::Released(_, Some(verdict)), _) => {
             // One that is held again is nothing new to its sender.
             let receipt = told_by(state).filter(|_| verdict != Verdict::Held);
             let said = serde_json::json!({ "held": held, "verdict": word(verdict), "receipt": receipt });
             screen.out(&said.to_string())?;
         }
-        (None, None, _) => doing::told(&office.arrived(arrival)?, json, screen)?,
+        (Decided::Released(_, None), _) => doing::told(&office.arrived(arrival)?, json, screen)?,
     }
     Ok(())
 }

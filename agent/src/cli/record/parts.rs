@@ -11,7 +11,7 @@ use crate::cli::values;
 /// Who puts it on record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub struct Operator {
-    /// Who decides it; the user of the operating system unless given
+    /// Who decides it; whoever gives the command unless another name is given, which operators cannot
     #[arg(long, value_name = "NAME", value_parser = values::name)]
     pub operator: Option<String>,
 }

@@ -79,6 +79,10 @@ fn each_command_has_its_roles() {
         (format!("record complete {dated}"), "m"),
         ("record from a.csv --kind withdrawals".to_owned(), "pm"),
         ("record from a.csv --kind voids --apply".to_owned(), "m"),
+        (format!("record transfer {dated} --to-centre C2 --given-names J --consent both"), "pm"),
+        (format!("record alias {WHO} --other-uln 1000000027"), "pm"),
+        (format!("record merge {WHO} --other-uln 1000000027 --other-family-name B"), "m"),
+        (format!("record unmerge {WHO} --other-uln 1000000027"), "m"),
         ("record approve 7".to_owned(), "m"),
         ("record decline 7 --reason no".to_owned(), "m"),
         ("record clock --reason checked".to_owned(), "m"),
@@ -136,8 +140,8 @@ fn the_table_names_every_command() {
 #[test]
 fn a_refusal_says_who_may() {
     let void = typed(&format!("record void {WHO} --on 2026-11-20"));
-    for name in ["jo", "pia"] {
-        let why = permit(&config(""), &user(name), &void).expect_err("refused").to_string();
+    for (user_name, name) in [("jo", "jo"), ("pia", "Pia Process")] {
+        let why = permit(&config(""), &user(user_name), &void).expect_err("refused").to_string();
         assert_eq!(why, format!("{name} may not do this: it needs the role manager, which Max Manage has"));
     }
     let why = permit(&config(""), &user("ada"), &typed("import a --centre C1")).expect_err("refused").to_string();
@@ -146,6 +150,8 @@ fn a_refusal_says_who_may() {
     let one = Config::parse(one, Path::new("/")).expect("good");
     let why = permit(&one, &user("ada"), &void).expect_err("refused").to_string();
     assert!(why.contains("nobody has yet"), "{why}");
+    let why = permit(&one, &user("ada"), &typed("scrub")).expect_err("refused").to_string();
+    assert!(why.contains("only the superuser and the owner"), "{why}");
 }
 
 /// Goal: an operator signs by their own name; without operators only who could do without us signs with another, and nobody

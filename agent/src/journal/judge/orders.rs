@@ -45,7 +45,7 @@ impl Judge {
         let (event, private) = match (event, way) {
             (event, Way::Proposed(row)) if event.verdict() == Verdict::Accepted => {
                 let (learner, registration) = (event.learner(), event.registration());
-                let proposed = OrderProposed { kind: command.ask.kind(), learner, registration };
+                let proposed = OrderProposed { kind: command.ask.kind(), learner, registration, held: None };
                 (Event::OrderProposed(proposed), private.map(|(key, _)| (key, row)))
             }
             (event, _) => (event, private),

@@ -143,8 +143,7 @@ impl Rejudging<'_> {
             }
             What::Proposal { operator, kind } => {
                 self.told.left.push(format!(
-                    "what {operator} proposed as entry {at} of the branch ({kind}) was not decided there: propose it again by \
-                     `daybook record`"
+                    "what {operator} proposed as entry {at} of the branch ({kind}) was not decided there: propose it again"
                 ));
                 Ok(())
             }
