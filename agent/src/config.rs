@@ -10,7 +10,7 @@ use std::{
 use daybook_protocol::{entry::CONFIG_BYTES_MAX, event::Level, field::Kind};
 use serde::Deserialize;
 
-use crate::{desk::Policy, durable, scrub::Timer};
+use crate::{desk::Policies, durable, scrub::Timer};
 
 /// Disks forget slowly, and the other copy has to be there still when it is noticed.
 const SCRUB_DAYS: u32 = 7;
@@ -33,8 +33,9 @@ pub struct Config {
     pub agent: Agent,
     /// The central node, where this home is one.
     pub central: Central,
-    /// The rules of the desk.
-    pub policy: Policy,
+    /// The rules of the desk, each with the day from which it holds.
+    #[serde(rename = "policy")]
+    pub policies: Policies,
     /// The drop folders.
     #[serde(rename = "folder")]
     pub folders: Vec<Folder>,
@@ -288,7 +289,8 @@ impl Config {
         if text.len() > CONFIG_BYTES_MAX {
             return Err(format!("it is over {CONFIG_BYTES_MAX} bytes"));
         }
-        let mut config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        let mut config = Self::adopted(text)?;
+        config.policies.check()?;
         for folder in &mut config.folders {
             folder.path = base.join(&folder.path);
         }
@@ -331,6 +333,11 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// Reads a configuration's text as the log has it: nothing is asked of it but that, since it was good when it was adopted.
+    pub fn adopted(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
     }
 
     /// The folder of this name.

@@ -201,6 +201,7 @@ fn numbered_events() -> Vec<(usize, Event)> {
         (38, Event::LearnersMerged(LearnersMerged { survivor: learner, merged })),
         (39, Event::LearnersUnmerged(LearnersUnmerged { survivor: learner, merged, merge: Sequence(73_000) })),
         (42, Event::UlnAliased(UlnAliased { learner, alias: Token([4; 16]) })),
+        (34, Event::LearnerResumedExtended(LearnerResumed { registration, learner, days_deferred: 121 })),
     ]
 }
 
@@ -300,7 +301,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 37, "every event is here");
+    assert_eq!(found.len(), 2 * 38, "every event is here");
     hold("entries.txt", &found);
 }
 

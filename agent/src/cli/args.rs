@@ -112,7 +112,7 @@ pub enum Command {
     /// Say why an entry, or what became of a row of a file, is as it is
     #[command(after_help = "Example:\n  daybook why 4711\n  daybook why 4700:12\n\n\
                             FILE is the number of the file's first receipt. With --json: sequence, type, policy (the entry of the \
-                            configuration it was judged under), against, findings and facts (what was known of the learner).")]
+                            configuration it was judged under), policy_name and policy_from (which of its policies), against, findings and facts (what was known of the learner).")]
     Why {
         /// An entry, or a file's receipt and a line of it
         #[arg(value_name = "ENTRY|FILE:LINE")]

@@ -25,6 +25,6 @@ pub use command::{
 pub use decision::{Decision, Enrolment, Fact, Objection, Obstacle, Occasion};
 pub use fields::{Cells, Context, Given, differs, look_at, read};
 pub use learner::{Candidates, Change, Learner, Merged, decide as decide_learner};
-pub use policy::Policy;
+pub use policy::{Dated, Known, OwnReasons, Policies, Policy};
 pub use registration::{Action, Registration, Standing, State, Step, evolve};
 pub use survey::Survey;

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     books::index::Index,
-    desk::{Command, Decision, Fact, Objection, Occasion, Policy, Rejected},
+    desk::{Command, Decision, Fact, Objection, Occasion, Policies, Rejected},
     keyring::{Key, Keyring, KeyringError},
     store::{Store, StoreReader},
 };
@@ -57,8 +57,8 @@ pub const CLOCK: &str = "clock";
 /// The rules by which rows are judged, and the entry that says which they are.
 #[derive(Debug, Clone)]
 pub struct Desk {
-    /// The limits.
-    pub policy: Policy,
+    /// The rules.
+    pub policies: Policies,
     /// The `ConfigAdopted` that holds them.
     pub governed_by: Sequence,
 }
@@ -324,7 +324,7 @@ impl Judge {
     /// Judges a command as the index stands now. What concerns a known person is sealed under that person's key, the
     /// rest under `key`, that of the source.
     fn judge(&mut self, command: Command, occasion: Occasion, key: KeyId) -> Result<Ruling, JournalError> {
-        let decision = self.index.judge(&command, occasion, &self.desk.policy);
+        let decision = self.index.judge(&command, occasion, &self.desk.policies);
         let Command { ask, findings: mut found, private, .. } = command;
         let (event, sealed_by) = match decision {
             Decision::Accept(fact) => {

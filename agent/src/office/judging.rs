@@ -117,7 +117,7 @@ impl Office {
 
     pub(super) fn context<'a>(&'a self, state: &'a Arrival, tokens: Option<&'a dyn Tokenizer>) -> Context<'a> {
         let FileReceived { centre, brand, .. } = &state.received;
-        Context { tokens, policy: &self.config.policy, centre, brand, today: today() }
+        Context { tokens, policies: &self.config.policies, centre, brand, today: today() }
     }
 }
 

@@ -310,7 +310,7 @@ impl Office {
             log: identity.log,
             epoch: identity.epoch,
             last_recorded_at,
-            desk: journal::Desk { policy: config.policy.clone(), governed_by },
+            desk: journal::Desk { policies: config.policies.clone(), governed_by },
         };
         let reading = Reading::open(home, identity.log, entries, Some((Arc::clone(&keyring), &operator)))?;
         let vault = Arc::new(Vault::open(&home.vault())?);

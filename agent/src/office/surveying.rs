@@ -16,7 +16,7 @@ use super::{Office, OfficeError, judging::RowCells};
 use crate::{
     books::index::Arrival,
     desk::{self, Context, Survey},
-    journal::Draft,
+    journal::{Draft, today},
     reader::{self, Block, Planned, ReadError, Rows, Wanted},
 };
 
@@ -54,7 +54,7 @@ impl Office {
             Err(error) => return Err(error),
         };
         findings.extend(rows.findings());
-        findings.extend(survey.finish(&self.config.policy));
+        findings.extend(survey.finish(self.config.policies.on(today())));
         if self.folder(state).is_some_and(|folder| !folder.expects(plan.kind)) {
             findings.push(Code::KIND_NOT_ALLOWED.into());
         }

@@ -109,6 +109,8 @@ pub enum Event {
     LearnersUnmerged(LearnersUnmerged) = 39,
     /// A learner has another ULN too.
     UlnAliased(UlnAliased) = 42,
+    /// A deferred registration was taken up again, and lasts longer by the days for which it was deferred.
+    LearnerResumedExtended(LearnerResumed) = 34,
 }
 
 impl Event {
@@ -152,6 +154,7 @@ impl Event {
             Self::LearnersMerged(_) => "LearnersMerged",
             Self::LearnersUnmerged(_) => "LearnersUnmerged",
             Self::UlnAliased(_) => "UlnAliased",
+            Self::LearnerResumedExtended(_) => "LearnerResumedExtended",
         }
     }
 
@@ -171,7 +174,7 @@ impl Event {
             Self::LearnerEnrolled(event) => Some(event.learner),
             Self::LearnerDetailsAmended(event) => Some(event.learner),
             Self::LearnerDeferred(event) => Some(event.learner),
-            Self::LearnerResumed(event) => Some(event.learner),
+            Self::LearnerResumed(event) | Self::LearnerResumedExtended(event) => Some(event.learner),
             Self::LearnerWithdrawn(event) => Some(event.learner),
             Self::WithdrawalReversed(event) => Some(event.learner),
             Self::DeferralExtended(event) => Some(event.learner),
@@ -195,7 +198,7 @@ impl Event {
         match self {
             Self::LearnerEnrolled(event) => Some(event.registration),
             Self::LearnerDeferred(event) => Some(event.registration),
-            Self::LearnerResumed(event) => Some(event.registration),
+            Self::LearnerResumed(event) | Self::LearnerResumedExtended(event) => Some(event.registration),
             Self::LearnerWithdrawn(event) => Some(event.registration),
             Self::WithdrawalReversed(event) => Some(event.registration),
             Self::DeferralExtended(event) => Some(event.registration),

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use arrivals::{Arrival, Decided, Replaced, Stage, Verdict};
 pub use snapshot::{IndexError, Saved};
 
-use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Learner, Occasion, Other, Policy};
+use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Learner, Occasion, Other, Policies};
 use arrivals::Arrivals;
 use people::People;
 
@@ -193,8 +193,9 @@ impl Index {
         }
     }
 
-    /// Decides a command by what has been folded so far.
-    pub fn judge(&self, command: &Command, occasion: Occasion, policy: &Policy) -> Decision {
+    /// Decides a command by what has been folded so far, and by the policy in force on its own effective date.
+    pub fn judge(&self, command: &Command, occasion: Occasion, policies: &Policies) -> Decision {
+        let policy = policies.on(command.effective_on);
         let subject = &command.subject;
         let by_uln = subject.uln.and_then(|uln| self.people.by_uln(&uln));
         let by_person = subject.person.and_then(|person| self.people.by_person(&person));

@@ -135,7 +135,8 @@ fn order(
     let tokens = office.tokens();
     // An operator speaks for every centre: the registration says which one is meant.
     let centre = row.iter().find(|(field, _)| *field == Field::CentreNo).map_or("", |(_, value)| value.as_str());
-    let context = Context { tokens: Some(tokens), policy: &office.config.policy, centre, brand: "", today: today() };
+    let context =
+        Context { tokens: Some(tokens), policies: &office.config.policies, centre, brand: "", today: today() };
     let command = match desk::read(kind, &Given::new(row.to_vec()), &context) {
         Ok(command) => command,
         Err(rejected) => {

@@ -32,10 +32,13 @@ use daybook_protocol::{
     finding::{Code, Finding, Severity, worst},
 };
 
-pub(super) use self::dates::{Order, order};
 use self::reading::Reading;
 pub use self::same::differs;
-use super::{Ask, Command, Policy, Rejected, Subject, Tokenizer};
+pub(super) use self::{
+    dates::{Order, order},
+    reasons::{key as reason_key, names as usual_names},
+};
+use super::{Ask, Command, Policies, Rejected, Subject, Tokenizer};
 
 /// The cells of one row, by what their columns mean.
 pub trait Cells {
@@ -114,8 +117,8 @@ fn present(cells: &dyn Cells) -> impl Iterator<Item = (Field, &str)> {
 pub struct Context<'a> {
     /// Makes the look-up values; `None` where only the checks matter, as in pass one: then there are none.
     pub tokens: Option<&'a dyn Tokenizer>,
-    /// The limits of the office.
-    pub policy: &'a Policy,
+    /// The rules of the office, of which those of the row's own date count.
+    pub policies: &'a Policies,
     /// The centre that the sender may speak for; empty where every centre is allowed.
     pub centre: &'a str,
     /// The brand; may be empty.

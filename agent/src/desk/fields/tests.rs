@@ -97,8 +97,8 @@ fn given(values: &[(Field, &str)]) -> Given {
 }
 
 fn read_at(kind: Kind, centre: &str, values: &[(Field, &str)]) -> Result<Command, Rejected> {
-    let policy = Policy::default();
-    let context = Context { tokens: Some(&Plain), policy: &policy, centre, brand: "VTCT", today: date("2026-11-21") };
+    let (policies, today) = (&Policies::default(), date("2026-11-21"));
+    let context = Context { tokens: Some(&Plain), policies, centre, brand: "VTCT", today };
     read(kind, &given(values), &context)
 }
 
@@ -418,8 +418,8 @@ proptest! {
             .filter_map(|(place, text)| Some((*Field::ALL.get(place)?, text.repeat(repeated))))
             .chain(sound(kind).into_iter().map(|(field, text)| (field, text.to_owned())))
             .collect();
-        let policy = Policy::default();
-        let context = Context { tokens: None, policy: &policy, centre: "", brand: "", today: date("2026-11-21") };
+        let policies = Policies::default();
+        let context = Context { tokens: None, policies: &policies, centre: "", brand: "", today: date("2026-11-21") };
         let (findings, private) = match read(kind, &Given::new(changes), &context) {
             Ok(Command { findings, private, ask, .. }) => {
                 prop_assert_eq!(ask.kind(), kind);

@@ -23,7 +23,7 @@ pub(super) fn kind_of(event: &Event) -> Option<Kind> {
     match event {
         Event::LearnerDetailsAmended(_) => Some(Kind::Amendments),
         Event::LearnerDeferred(_) => Some(Kind::Deferrals),
-        Event::LearnerResumed(_) => Some(Kind::Resumptions),
+        Event::LearnerResumed(_) | Event::LearnerResumedExtended(_) => Some(Kind::Resumptions),
         Event::LearnerWithdrawn(_) => Some(Kind::Withdrawals),
         Event::WithdrawalReversed(_) => Some(Kind::Reversals),
         Event::RegistrationVoided(_) => Some(Kind::Voids),
@@ -72,7 +72,7 @@ pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
             put(Field::DeferFrom, &on);
             put(Field::ResumeBy, &extended.resume_by.to_string());
         }
-        Event::LearnerResumed(_) => put(Field::ResumedOn, &on),
+        Event::LearnerResumed(_) | Event::LearnerResumedExtended(_) => put(Field::ResumedOn, &on),
         Event::LearnerWithdrawn(withdrawn) => {
             put(Field::WithdrawalDate, &on);
             put(Field::LastAttendedOn, &withdrawn.last_attended_on.map_or_else(String::new, |day| day.to_string()));

@@ -45,8 +45,8 @@ fn order(office: &Office, kind: Kind, no: RegistrationNo, columns: &[(Field, &st
     let mut row: Vec<(Field, String)> = columns.iter().map(|(field, text)| (*field, (*text).to_owned())).collect();
     row.push((Field::RegistrationNo, no.to_string()));
     row.extend([(Field::FamilyName, "Okafor".to_owned()), (Field::DateOfBirth, "2001-04-09".to_owned())]);
-    let (tokens, policy) = (office.tokens(), &office.config.policy);
-    let context = Context { tokens: Some(tokens), policy, centre: "", brand: "", today: today() };
+    let (tokens, policies) = (office.tokens(), &office.config.policies);
+    let context = Context { tokens: Some(tokens), policies, centre: "", brand: "", today: today() };
     let command = desk::read(kind, &Given::new(row), &context).expect("it passes the checks of its fields");
     let answer = office.journal.order(command, "clerk").expect("recorded");
     assert_eq!(answer.event.verdict(), Verdict::Accepted, "{:?}", answer.findings);
