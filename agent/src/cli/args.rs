@@ -15,6 +15,7 @@ use super::{
     Globals,
     central::Central,
     record::{Operator, Record},
+    replay::Replay,
     report::Report,
     values::{self, AsOf},
 };
@@ -126,6 +127,13 @@ pub enum Command {
                             order, `daybook history` tells; which configuration governed an entry, `daybook why`. With --json: one \
                             object a line with the columns of --csv; what is personal with --reveal only.")]
     Report(Report),
+    /// Judge history again under changed policies, and list every verdict that would differ
+    #[command(after_help = "Example:\n  daybook replay --policy next-year.toml --from 2026-01-01\n\n\
+                            Nothing is recorded or changed: it is judged beside the log. Persons' words on what was held stand as they \
+                            were given. Replay with the policies of now first, to see what would differ anyway, because the program or a \
+                            policy changed since. With --json: one object for each verdict with entry, place, day, was, was_code, would_be, \
+                            code and policy.\nExit status: 0 none would differ, 1 some would, 2 it could not be done.")]
+    Replay(Replay),
     /// Show on one screen how things stand and whether anything is wrong
     #[command(after_help = "Example:\n  daybook status --check && echo all is well")]
     Status {
@@ -360,6 +368,7 @@ impl Command {
             | Self::History(_)
             | Self::Why { .. }
             | Self::Report(_)
+            | Self::Replay(_)
             | Self::Status { .. }
             | Self::Held { .. }
             | Self::Verify { export: None, .. }

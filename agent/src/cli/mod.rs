@@ -16,6 +16,7 @@ pub mod globals;
 pub mod metrics;
 mod perform;
 pub mod record;
+pub mod replay;
 pub mod report;
 mod run;
 pub mod screen;

@@ -83,6 +83,7 @@ fn a_command_survives_the_socket() {
         "history --learner K1-7 --as-of 812".to_owned(),
         "history --certificate C1 --reveal --operator-key k".to_owned(),
         "report states --registration R1-4 --centre C1 --from 2026-01-01 --to 2026-06-30 --reveal --csv".to_owned(),
+        "replay --policy ../examples/agent.toml --from 2026-01-01 --to 2026-06-30 --csv".to_owned(),
         "status --check".to_owned(),
         "held list".to_owned(),
         "held show 7 --reveal".to_owned(),

@@ -143,9 +143,9 @@ impl Settled<'_> {
 }
 
 /// A row, as the desk sees it.
-pub(super) struct RowCells<'a> {
-    pub(super) row: Row<'a>,
-    pub(super) columns: &'a [Option<Field>],
+pub(crate) struct RowCells<'a> {
+    pub(crate) row: Row<'a>,
+    pub(crate) columns: &'a [Option<Field>],
 }
 
 impl Cells for RowCells<'_> {

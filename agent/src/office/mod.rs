@@ -21,7 +21,7 @@ mod turns;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     thread,
 };
 
@@ -34,10 +34,12 @@ use daybook_protocol::{
 use tokio::sync::watch;
 
 pub use arrival::{Arrived, Handed, Waiting};
+pub(crate) use judging::RowCells;
 pub use opening::restore_config;
 pub use porter::watch_folders;
 pub use reading::Reading;
 pub use rejoin::{Rejudged, rejudge};
+pub(crate) use rejoin::{order_kind, order_row};
 pub use ruling::{Ruled, Word};
 pub use scrubbing::{scrub_by_timer, scrub_closed};
 pub use turns::Turn;
@@ -221,6 +223,8 @@ pub struct Office {
     turns: Turns,
     /// Held by the scrub that is under way.
     scrubbing: Mutex<()>,
+    /// Held by the replay that is under way.
+    replaying: Mutex<()>,
     /// Held while the alarm of a full disk is raised or cleared, so that it is raised once.
     alarming: Mutex<()>,
 }
@@ -318,7 +322,7 @@ impl Office {
         let tokens = operator.tokens();
         let mirror = watch::Sender::default();
         let (stop, turns) = (Shutdown::new(), Turns::default());
-        let (scrubbing, alarming) = (Mutex::default(), Mutex::default());
+        let (scrubbing, replaying, alarming) = (Mutex::default(), Mutex::default(), Mutex::default());
         let office = Self {
             reading,
             identity,
@@ -332,6 +336,7 @@ impl Office {
             writing,
             turns,
             scrubbing,
+            replaying,
             alarming,
         };
         office.announce(fresh, began, text)?;
@@ -369,6 +374,11 @@ impl Office {
     /// Waits until nobody else works on an arrival or on what is held of one, and keeps others from it meanwhile.
     pub fn turn(&self, at: Sequence) -> Turn<'_> {
         self.turns.wait_for(at)
+    }
+
+    /// The right to replay history, which one has at a time; `None` where another has it.
+    pub fn replaying(&self) -> Option<MutexGuard<'_, ()>> {
+        self.replaying.try_lock().ok()
     }
 
     /// The keys.

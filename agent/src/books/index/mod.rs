@@ -134,6 +134,11 @@ impl Index {
         self.arrivals.apply(entry);
     }
 
+    /// Passes over the next entry, as if it had not been recorded.
+    pub fn pass_over(&mut self) {
+        self.applied += 1;
+    }
+
     /// A person has decided on something held. A released row stays held until its new verdict is in the log: if that never
     /// gets there, it can be released again and is not forgotten.
     fn resolve(&mut self, held: Sequence, released: bool, entry: &Entry) {
@@ -283,6 +288,11 @@ impl Index {
     /// The first arrival of an original.
     pub fn first_arrival(&self, sha256: &Digest) -> Option<Sequence> {
         self.arrivals.first(sha256)
+    }
+
+    /// Whether what an entry held still waits for a person.
+    pub fn is_held(&self, held: Sequence) -> bool {
+        self.held.contains_key(&held.0)
     }
 
     /// What waits for a person, oldest first.

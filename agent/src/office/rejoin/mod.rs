@@ -32,6 +32,7 @@ use crate::{
 };
 use branch::{Branch, Item, What};
 use orders::Named;
+pub(crate) use orders::{kind_of as order_kind, row_of as order_row};
 
 /// What became of a branch.
 #[derive(Debug, Default, Serialize)]
