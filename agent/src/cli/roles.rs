@@ -43,6 +43,7 @@ const TABLE: [Row; 4] = [
             "entries",
             "history",
             "report",
+            "replay",
             "why",
             "held list",
             "held show",
@@ -182,7 +183,7 @@ fn roles_for(duty: Duty) -> &'static [Role] {
 /// What a command does by a configuration: what takes two persons is only proposed, and that is daily work.
 fn duty_in(config: &Config, command: &Command) -> Duty {
     let proposed = match command {
-        Command::Record { what } => what.kind().is_some_and(|kind| config.policy.two_person.contains(&kind)),
+        Command::Record { what } => what.kind().is_some_and(|kind| config.policies.two_person().contains(&kind)),
         _ => false,
     };
     if proposed { Duty::Process } else { duty(command) }
@@ -194,6 +195,7 @@ fn duty(command: &Command) -> Duty {
         | Command::History(_)
         | Command::Why { .. }
         | Command::Report(_)
+        | Command::Replay(_)
         | Command::Status { .. }
         | Command::Verify { export: None, .. }
         | Command::Metrics
@@ -245,7 +247,7 @@ pub fn told(config: &Config) -> Vec<String> {
     for Row { what, commands, roles, .. } in &TABLE {
         lines.push(format!("  {what} ({}): {}", either(roles), commands.join(", ")));
     }
-    let two_person: Vec<&str> = config.policy.two_person.iter().map(|kind| kind.name()).collect();
+    let two_person: Vec<&str> = config.policies.two_person().iter().map(|kind| kind.name()).collect();
     if !two_person.is_empty() {
         lines.push(format!("  proposed by one, approved by a manager who is another: {}", two_person.join(", ")));
     }

@@ -4,6 +4,7 @@
 mod arrivals;
 mod flat;
 mod people;
+mod scratch;
 mod snapshot;
 mod ties;
 mod under;
@@ -27,7 +28,7 @@ pub use arrivals::{Arrival, Decided, Replaced, Stage, Verdict};
 pub use snapshot::{IndexError, Saved};
 pub use under::Under;
 
-use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Learner, Occasion, Other, Policy};
+use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Learner, Occasion, Other, Policies};
 use arrivals::Arrivals;
 use people::People;
 
@@ -254,46 +255,9 @@ impl Index {
         }
     }
 
-    /// An index of some entries alone, in the order of the log: for a rehearsal, which need know of few people.
-    pub fn of_some(entries: &[Entry]) -> Self {
-        let mut index = Self::default();
-        for entry in entries {
-            index.apply_alone(entry);
-        }
-        index
-    }
-
-    /// Folds an entry into an index of some, whatever stands before it in the log.
-    pub fn apply_alone(&mut self, entry: &Entry) {
-        self.applied = entry.sequence.0;
-        self.apply(entry);
-    }
-
-    /// Whom a command may be about, or stand against: all whose lives decide what becomes of it.
-    pub fn concerned(&self, command: &Command) -> Vec<KeyId> {
-        let Command { ask, subject, .. } = command;
-        let certificate = match ask {
-            Ask::Dispatch { certificate, .. }
-            | Ask::Return { certificate, .. }
-            | Ask::Redispatch { certificate, .. } => self.learner_by_certificate(certificate),
-            _ => None,
-        };
-        let new = match ask {
-            Ask::Amend { uln, .. } => uln.and_then(|uln| self.people.holder(&uln)),
-            Ask::Alias { uln } => self.people.holder(uln),
-            Ask::Merge { other, .. } => self.other(other).map(|other| other.id),
-            _ => None,
-        };
-        let tokens = [subject.uln, subject.person].into_iter().flatten();
-        let formerly = tokens.filter_map(|token| self.people.formerly(&token).map(|learner| learner.id));
-        let by_uln = subject.uln.and_then(|uln| self.people.holder(&uln));
-        let by_person = subject.person.and_then(|person| self.people.by_person(&person)).map(|learner| learner.id);
-        let by_registration = subject.registration.and_then(|no| self.learner_by_registration(no));
-        [certificate, new, by_uln, by_person, by_registration].into_iter().flatten().chain(formerly).collect()
-    }
-
-    /// Decides a command by what has been folded so far.
-    pub fn judge(&self, command: &Command, occasion: Occasion, policy: &Policy) -> Decision {
+    /// Decides a command by what has been folded so far, and by the policy in force on its own effective date.
+    pub fn judge(&self, command: &Command, occasion: Occasion, policies: &Policies) -> Decision {
+        let policy = policies.on(command.effective_on);
         let subject = &command.subject;
         let by_uln = subject.uln.and_then(|uln| self.people.by_uln(&uln));
         let by_person = subject.person.and_then(|person| self.people.by_person(&person));
@@ -381,6 +345,11 @@ impl Index {
     /// The first arrival of an original.
     pub fn first_arrival(&self, sha256: &Digest) -> Option<Sequence> {
         self.arrivals.first(sha256)
+    }
+
+    /// Whether what an entry held still waits for a person.
+    pub fn is_held(&self, held: Sequence) -> bool {
+        self.held.contains_key(&held.0)
     }
 
     /// What waits for a person, oldest first.
