@@ -33,7 +33,7 @@ impl Replay<'_> {
     }
 
     fn would_be(&mut self, entry: &Entry, arrival: Sequence, plan: Option<Plan>) -> Result<Option<Said>, OfficeError> {
-        let Some(state) = self.index.arrival(arrival).filter(|state| !state.released) else { return Ok(None) };
+        let Some(state) = self.index.arrival(arrival).filter(|state| !state.is_seen()) else { return Ok(None) };
         let (state, today) = (state.clone(), day_in_london(entry.recorded_at));
         let mapping = self.mapping(&state, entry.sequence)?;
         let plan = if let Some(plan) = plan {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use daybook_protocol::{
-    event::{Completion, FileId},
+    event::{Completion, FileId, Register},
     field::Field,
 };
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ use crate::{
     desk::{Context, Given},
     home::Home,
     journal::today,
-    office::{Handed, Location, Word},
+    office::{Handed, Location, Meaning, Word},
 };
 
 /// Policies of which every kind of decision asks something.
@@ -39,8 +39,14 @@ enum Deed {
     File(Kind, Vec<Row>),
     /// An operator's order.
     Order(Kind, Row),
+    /// A file of operator's orders.
+    Orders(Kind, Vec<Row>),
     /// A person's word on one of those held.
     Word(usize, bool),
+    /// What an operator says of a value in a file that is held.
+    Map(usize),
+    /// A register of centres, in which the one of all rows is approved up to some day or for good.
+    Load(usize),
 }
 
 fn columns(kind: Kind, (who, from, until, how): Row) -> Vec<(Field, String)> {
@@ -139,7 +145,11 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         3 => (kinds().prop_filter("in files", |kind| kind.is_in_files()), prop::collection::vec(row(), 1..8))
             .prop_map(|(kind, rows)| Deed::File(kind, rows)),
         3 => (kinds(), row()).prop_map(|(kind, row)| Deed::Order(kind, row)),
+        1 => (kinds().prop_filter("orders", |kind| *kind != Kind::Enrolments && *kind != Kind::Mixed),
+              prop::collection::vec(row(), 1..4)).prop_map(|(kind, rows)| Deed::Orders(kind, rows)),
         2 => (any::<usize>(), any::<bool>()).prop_map(|(which, release)| Deed::Word(which, release)),
+        1 => any::<usize>().prop_map(Deed::Map),
+        1 => (0..DAYS.len()).prop_map(Deed::Load),
     ];
     let first = prop::collection::vec(row(), 6..10).prop_map(|rows| Deed::File(Kind::Enrolments, rows));
     (first, prop::collection::vec(deed, 8..24)).prop_map(|(first, rest)| [vec![first], rest].concat())
@@ -154,11 +164,11 @@ fn office() -> (TempDir, Office) {
     (directory, office)
 }
 
-fn import(office: &Office, kind: Kind, text: &str) {
+fn import(office: &Office, kind: Kind, ordered_by: Option<&str>, text: &str) {
     let handed = Handed {
         name: "a.csv".into(),
         folder: None,
-        centre: "C1".into(),
+        centre: if ordered_by.is_none() { "C1".into() } else { String::new() },
         brand: String::new(),
         kind: Some(kind),
         file_id: FileId { device: 0, number: 0 },
@@ -166,7 +176,7 @@ fn import(office: &Office, kind: Kind, text: &str) {
         completed_by: Completion::Handed,
     };
     let preserved = office.preserve(&mut text.as_bytes(), text.len() as u64).expect("preserved");
-    let arrival = office.receive(&handed, &preserved).expect("received");
+    let arrival = office.receive_from(ordered_by, &handed, &preserved).expect("received");
     office.proceed(arrival, &mut |_, _| {}).expect("done");
 }
 
@@ -190,6 +200,21 @@ fn word(office: &Office, which: usize, release: bool) {
     office.proceed(arrival, &mut |_, _| {}).expect("done");
 }
 
+fn map(office: &Office, which: usize) {
+    let mut held = office.journal.look(Index::held).expect("looked");
+    held.retain(|held| held.line.is_none());
+    let Some(held) = held.get(which % held.len().max(1)) else { return };
+    let meaning = Meaning::Value(Field::WithdrawalReason, "bored".to_owned(), "OTHER".to_owned());
+    office.learn(held, vec![meaning], "jo").expect("learned");
+    office.proceed(held.arrival, &mut |_, _| {}).expect("done");
+}
+
+fn load(office: &Office, until: usize) {
+    let until = if until < 3 { "" } else { DAYS[until] };
+    let text = format!("Centre,ApprovedFrom,ApprovedTo\nC1,2020-01-01,{until}\n");
+    office.load_reference(Register::Centres, ("centres.csv", text.as_bytes()), "jo", false).expect("loaded");
+}
+
 fn replayed(office: &Office, policies: &str, from: u64) -> (Replayed, Vec<Difference>) {
     let config = crate::config::Config::parse(policies, std::path::Path::new("")).expect("good policies");
     let mut differences = Vec::new();
@@ -203,15 +228,19 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 40, ..ProptestConfig::default() })]
 
     /// Goal: the policy by which history was judged changes nothing of it, from wherever it is replayed, and nothing but what the log
-    /// does not have is left out; another one does change it. Method: random files, orders and rulings.
+    /// does not have is left out; another one does change it. Method: random files, orders, rulings, mappings and
+    /// registers.
     #[test]
     fn the_same_policy_changes_nothing(deeds in deeds(), from in any::<prop::sample::Index>()) {
         let (_directory, office) = office();
         for deed in &deeds {
             match deed {
-                Deed::File(kind, rows) => import(&office, *kind, &file(*kind, rows)),
+                Deed::File(kind, rows) => import(&office, *kind, None, &file(*kind, rows)),
+                Deed::Orders(kind, rows) => import(&office, *kind, Some("jo"), &file(*kind, rows)),
                 Deed::Order(kind, row) => order(&office, *kind, *row),
                 Deed::Word(which, release) => word(&office, *which, *release),
+                Deed::Map(which) => map(&office, *which),
+                Deed::Load(until) => load(&office, *until),
             }
         }
         let count = office.reading.entries.count();
