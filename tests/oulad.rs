@@ -226,6 +226,11 @@ fn twice(data: &Path, files: &[DropFile]) {
         assert!(said.get("same_as").is_some_and(Value::is_u64), "{said}");
     }
     assert_eq!(facts(data), before);
+    // Judged once more by the same policy, all of it comes to the same.
+    let (place, from) = (scratch(), "2020-01-01");
+    let policy = place.path().join("same.toml");
+    fs::write(&policy, "").expect("written");
+    good(&[&"replay", &"--policy", &policy, &"--from", &from, &"--data", &data]);
     let verified = support::object(&[&"verify", &"--json", &"--data", &data]);
     assert_eq!(verified.get("ok"), Some(&Value::Bool(true)));
 }

@@ -15,7 +15,7 @@ use daybook_protocol::{
 };
 use serde::Deserialize;
 
-use crate::{desk::Policy, durable, operators::Operators, scrub::Timer};
+use crate::{desk::Policies, durable, operators::Operators, scrub::Timer};
 
 /// Disks forget slowly, and the other copy has to be there still when it is noticed.
 const SCRUB_DAYS: u32 = 7;
@@ -38,8 +38,9 @@ pub struct Config {
     pub agent: Agent,
     /// The central node, where this home is one.
     pub central: Central,
-    /// The rules of the desk.
-    pub policy: Policy,
+    /// The rules of the desk, each with the day from which it holds.
+    #[serde(rename = "policy")]
+    pub policies: Policies,
     /// The drop folders.
     #[serde(rename = "folder")]
     pub folders: Vec<Folder>,
@@ -302,8 +303,9 @@ impl Config {
         if text.len() > CONFIG_BYTES_MAX {
             return Err(format!("it is over {CONFIG_BYTES_MAX} bytes"));
         }
-        let mut config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-        config.operators.check(&config.policy)?;
+        let mut config = Self::adopted(text)?;
+        config.policies.check()?;
+        config.operators.check(&config.policies)?;
         for folder in &mut config.folders {
             folder.path = base.join(&folder.path);
         }
@@ -349,6 +351,11 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// Reads a configuration's text as the log has it: nothing is asked of it but that, since it was good when it was adopted.
+    pub fn adopted(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())
     }
 
     /// The folder of this name.

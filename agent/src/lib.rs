@@ -32,6 +32,7 @@ pub mod tls;
 
 pub mod books;
 pub mod history;
+pub mod replay;
 pub mod report;
 pub mod verify;
 

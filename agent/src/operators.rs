@@ -6,13 +6,10 @@
 
 use std::fmt;
 
-use daybook_protocol::{
-    field::Kind,
-    finding::{Code, Severity},
-};
+use daybook_protocol::finding::{Code, Severity};
 use serde::{Deserialize, Serialize};
 
-use crate::desk::Policy;
+use crate::desk::Policies;
 
 /// So many operators can be named: far more than an office has, and few enough to be looked through for every command.
 pub const OPERATORS_MAX: usize = 200;
@@ -111,11 +108,11 @@ impl Operators {
 
     /// Whether they can be told from one another, and are enough for what takes two persons by a policy; the error says what is
     /// wrong.
-    pub fn check(&self, policy: &Policy) -> Result<(), String> {
+    pub fn check(&self, policies: &Policies) -> Result<(), String> {
         if let Some(why) = self.mistake() {
             return Err(why);
         }
-        let Policy { two_person, two_person_release, .. } = policy;
+        let (two_person, two_person_release) = (policies.two_person(), policies.two_person_release());
         if two_person.iter().any(|kind| !kind.is_ordered()) {
             return Err("two_person is about what operators order, and no operator orders enrolments".to_owned());
         }

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use daybook_protocol::date::{Date, Timestamp};
 use jiff::tz::TimeZone;
 
 /// The British rule since 1996: an hour ahead from the last Sunday of March to the last Sunday of October.
@@ -12,6 +13,11 @@ const BRITISH: &str = "GMT0BST,M3.5.0/1,M10.5.0";
 pub fn london() -> &'static TimeZone {
     static ZONE: OnceLock<TimeZone> = OnceLock::new();
     ZONE.get_or_init(|| TimeZone::get("Europe/London").or_else(|_| TimeZone::posix(BRITISH)).unwrap_or(TimeZone::UTC))
+}
+
+/// The civil day on which a moment lies.
+pub fn day_in_london(moment: Timestamp) -> Date {
+    moment.instant().to_zoned(london().clone()).date().into()
 }
 
 #[cfg(test)]

@@ -223,6 +223,7 @@ fn desk_events() -> Vec<Event> {
             rows: 300,
             key: KEY,
         }),
+        Event::LearnerResumedExtended(LearnerResumed { registration, learner, days_deferred: 121 }),
     ]
 }
 
@@ -322,7 +323,7 @@ fn entries() {
             found.insert(format!("{name}-{form}"), bytes);
         }
     }
-    assert_eq!(found.len(), 2 * 41, "every event is here");
+    assert_eq!(found.len(), 2 * 42, "every event is here");
     hold("entries.txt", &found);
 }
 

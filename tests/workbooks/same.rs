@@ -6,7 +6,7 @@ use std::{
 };
 
 use daybook_agent::{
-    desk::{self, Cells, Context, Policy},
+    desk::{self, Cells, Context, Policies},
     reader::{Row, Wanted, plan, rows},
 };
 use daybook_protocol::{
@@ -65,9 +65,9 @@ pub(crate) fn judged(bytes: &[u8], encoding: Encoding) -> (Vec<Judged>, Lines) {
     let open = || Ok(Box::new(Cursor::new(shared.clone())) as Box<dyn Read + Send>);
     let plan = plan(&open, &Wanted::default()).expect("a good file").plan;
     assert_eq!((plan.encoding, plan.kind), (encoding, Kind::Enrolments));
-    let policy = Policy::default();
+    let policies = Policies::default();
     let today = Date::new(2026, 11, 21).expect("a date");
-    let context = Context { tokens: None, policy: &policy, centre: "RIVER1", brand: "", today };
+    let context = Context { tokens: None, policies: &policies, centre: "RIVER1", brand: "", today };
     let mut rows = rows(open().expect("opened"), &plan);
     let mut found = Vec::new();
     while let Some(row) = rows.next().expect("a row") {

@@ -17,6 +17,7 @@ use super::{
     held::Held,
     record::Record,
     reference::Reference,
+    replay::Replay,
     report::Report,
     values::{self, AsOf},
 };
@@ -121,8 +122,8 @@ pub enum Command {
     /// Say why an entry, or what became of a row of a file, is as it is
     #[command(after_help = "Example:\n  daybook why 4711\n  daybook why 4700:12\n\n\
                             FILE is the number of the file's first receipt. With --json: sequence, type, policy (the entry of the \
-                            configuration it was judged under), against, register (the one of which that is a version), findings and \
-                            facts (what was known of the learner).")]
+                            configuration it was judged under), policy_name and policy_from (which of its policies), against, register \
+                            (the one of which that is a version), findings and facts (what was known of the learner).")]
     Why {
         /// An entry, or a file's receipt and a line of it
         #[arg(value_name = "ENTRY|FILE:LINE")]
@@ -136,6 +137,13 @@ pub enum Command {
                             order, `daybook history` tells; which configuration governed an entry, `daybook why`. With --json: one \
                             object a line with the columns of --csv; what is personal with --reveal only.")]
     Report(Report),
+    /// Judge history again under changed policies, and list every verdict that would differ
+    #[command(after_help = "Example:\n  daybook replay --policy next-year.toml --from 2026-01-01\n\n\
+                            Nothing is recorded or changed: it is judged beside the log. Persons' words on what was held stand as they \
+                            were given. Replay with the policies of now first, to see what would differ anyway, because the program or a \
+                            policy changed since. With --json: one object for each verdict with entry, place, day, was, was_code, would_be, \
+                            code and policy.\nExit status: 0 none would differ, 1 some would, 2 it could not be done.")]
+    Replay(Replay),
     /// Show on one screen how things stand and whether anything is wrong
     #[command(after_help = "Example:\n  daybook status --check && echo all is well")]
     Status {
@@ -331,6 +339,7 @@ impl Command {
             | Self::History(_)
             | Self::Why { .. }
             | Self::Report(_)
+            | Self::Replay(_)
             | Self::Status { .. }
             | Self::Held { .. }
             | Self::Verify { export: None, .. }

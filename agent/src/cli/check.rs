@@ -1,17 +1,19 @@
 //! `daybook check`: whether the configuration and the folders it names can be used. It touches nothing.
 
 use std::{
-    fs,
+    fs, iter,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
-use daybook_protocol::{field::Kind, finding::Code};
+use daybook_protocol::{date::Date, field::Kind, finding::Code};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::{Exit, Screen, roles};
 use crate::{
     config::{Config, ConfigError, Folder},
+    desk::{Dated, Known, Policies, Policy},
     intake::inspect,
     operators::Operator,
 };
@@ -22,6 +24,7 @@ struct Report {
     config: PathBuf,
     ok: bool,
     problems: Vec<String>,
+    policies: Vec<PolicyReport>,
     folders: Vec<FolderReport>,
     operators: Vec<Operator>,
     two_person: Vec<Kind>,
@@ -29,6 +32,18 @@ struct Report {
     /// Who may do what, for a person.
     #[serde(skip)]
     roles: Vec<String>,
+}
+
+/// A policy with the day from which it holds, whole: what it takes over from the one before too.
+#[derive(Debug, Serialize)]
+struct PolicyReport {
+    name: Option<String>,
+    from: Option<Date>,
+    settings: Map<String, Value>,
+    reasons: Vec<Known>,
+    /// For people: what is new in it.
+    #[serde(skip)]
+    told: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -45,10 +60,11 @@ pub(super) fn check(path: &Path, data: &Path, json: bool, screen: &mut dyn Scree
     match Config::load(path) {
         Ok((config, _)) => {
             report.folders = config.folders.iter().flat_map(|folder| look_at(folder, &config, data)).collect();
+            report.policies = all_of(&config.policies);
             report.roles = roles::told(&config);
             report.operators = config.operators.all().to_vec();
-            report.two_person = config.policy.two_person;
-            report.two_person_release = config.policy.two_person_release;
+            report.two_person = config.policies.two_person().to_vec();
+            report.two_person_release = config.policies.two_person_release().to_vec();
         }
         Err(ConfigError::Wrong { why, .. }) => report.problems = vec![why],
         Err(error) => return Err(error).context("cannot check"),
@@ -63,6 +79,46 @@ pub(super) fn check(path: &Path, data: &Path, json: bool, screen: &mut dyn Scree
         }
     }
     Ok(if ok { Exit::Good } else { Exit::Problem })
+}
+
+/// What is said of the policies, in the order of their days.
+fn all_of(policies: &Policies) -> Vec<PolicyReport> {
+    let usual = Policy::default();
+    let mut before = None;
+    policies.versions().map(|version| told_of(version, before.replace(&version.policy), &usual)).collect()
+}
+
+/// What is said of a policy, of which the one before is known already; of the first one all reasons are told.
+fn told_of(version: &Dated, before: Option<&Policy>, usual: &Policy) -> PolicyReport {
+    let Dated { name, from, policy } = version;
+    let (settings, reasons) = (policy.settings(), policy.reasons.known());
+    let known = before.unwrap_or(usual).settings();
+    let new = settings.iter().filter(|setting| !known.contains(setting));
+    let new: Vec<String> = new.map(|(name, value)| format!("{name} = {value}")).collect();
+    let new = match (new.as_slice(), before) {
+        ([], None) => "as usual".to_owned(),
+        ([], Some(_)) => "as before".to_owned(),
+        (new, _) => new.join(", "),
+    };
+    let mut told = vec![format!("policy {version}: {new}")];
+    let known = before.map_or_else(Vec::new, |before| before.reasons.known());
+    for reason in reasons.iter().filter(|reason| !known.contains(reason)) {
+        let codes =
+            if reason.ilr.is_empty() { "no ILR code".to_owned() } else { format!("ILR {}", reason.ilr.join(", ")) };
+        let own = reason.own.iter().map(|own| format!("{own:?}"));
+        let names: Vec<String> = iter::once(codes).chain(own).collect();
+        told.push(format!("  reason {}: {}", word(&reason.reason), names.join(", ")));
+    }
+    let settings = settings.into_iter().map(|(name, value)| {
+        let value = serde_json::from_str(&value).unwrap_or(Value::String(value));
+        (name.to_owned(), value)
+    });
+    PolicyReport { name: name.clone(), from: *from, settings: settings.collect(), reasons, told }
+}
+
+/// The word by which a plain variant stands in output.
+fn word(variant: &impl Serialize) -> String {
+    serde_json::to_value(variant).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// What is said of a folder, or of a pattern and of each of its folders.
@@ -106,6 +162,7 @@ fn resolved(path: &Path) -> PathBuf {
 fn text(report: &Report) -> Vec<String> {
     let mut lines = vec![format!("configuration {}", report.config.display())];
     lines.extend(report.problems.iter().flat_map(|problem| problem.lines().map(|line| format!("  {line}"))));
+    lines.extend(report.policies.iter().flat_map(|policy| policy.told.iter().cloned()));
     for folder in &report.folders {
         let verdict = if folder.problems.is_empty() { "good" } else { "cannot be used" };
         lines.push(format!("folder {:?} at {}: {verdict}", folder.name, folder.path.display()));
@@ -161,6 +218,46 @@ mod tests {
             let (exit, screen, _kept) = checked(&config, false);
             assert_eq!(exit, Exit::Problem, "{config}");
             assert!(screen.out.iter().any(|line| line.contains(word)), "{word} in {:?}", screen.out);
+        }
+    }
+
+    /// Goal: people and scripts are told which policies there are, from when each holds, what is new in it, and by which codes and words
+    /// each reason is known. Method: three policies, the second with an own word; a mistake in the last.
+    #[test]
+    fn policies_are_told() {
+        let since = "[[policy.since]]\nfrom = 2026-09-01\nname = \"2026/27\"\ndeferrals_max = 1\n\
+                     [policy.since.reasons]\n\"gone to work\" = \"LEFT_COURSE\"\n51 = \"OTHER\"\n";
+        let config = format!("[policy]\nage_min = 12\n{since}[[policy.since]]\nfrom = 2027-09-01\n");
+        let (exit, screen, _kept) = checked(&config, false);
+        assert_eq!(exit, Exit::Good, "{:?}", screen.out);
+        for line in [
+            "policy from the beginning: age_min = 12",
+            "  reason LEFT_COURSE: ILR 44, 98",
+            "  reason DECEASED: no ILR code",
+            "policy \"2026/27\", from 2026-09-01: deferrals_max = 1",
+            "  reason LEFT_COURSE: ILR 44, 98, \"gone to work\"",
+            "  reason OTHER: ILR 51",
+            "policy from 2027-09-01: as before",
+        ] {
+            assert!(screen.out.iter().any(|said| said == line), "{line} in {:?}", screen.out);
+        }
+        let (_, screen, _kept) = checked(&config, true);
+        let report: Value = serde_json::from_str(screen.out.first().expect("a line")).expect("an object");
+        let last = report.pointer("/policies/2").expect("three policies");
+        assert_eq!((&last["from"], &last["settings"]["deferrals_max"]), (&"2027-09-01".into(), &1.into()), "{last}");
+        let (exit, screen, _kept) = checked(&format!("{config}age_max = 11\n"), false);
+        let why = "  the policy from 2027-09-01: age_min is 12, above age_max, which is 11";
+        assert!(exit == Exit::Problem && screen.out.iter().any(|line| line == why), "{:?}", screen.out);
+    }
+
+    /// Goal: the example has every setting, and can be used as it is. Method: it is read, and searched for their names.
+    #[test]
+    fn the_example_has_every_setting() {
+        let text = include_str!("../../../examples/agent.toml");
+        let config = Config::parse(text, Path::new("/base")).expect("a good configuration");
+        assert_eq!(config.policies.versions().count(), 2);
+        for (name, _) in Policy::default().settings() {
+            assert!(text.lines().any(|line| line.starts_with(&format!("{name} = "))), "{name}");
         }
     }
 

@@ -253,7 +253,7 @@ fn about(event: &Event) -> String {
         Event::LearnerDeferred(deferred) => {
             format!("{} learner {}, until {}", deferred.registration, deferred.learner, deferred.resume_by)
         }
-        Event::LearnerResumed(resumed) => {
+        Event::LearnerResumed(resumed) | Event::LearnerResumedExtended(resumed) => {
             format!("{} learner {}, after {} days", resumed.registration, resumed.learner, resumed.days_deferred)
         }
         Event::LearnerWithdrawn(withdrawn) => {

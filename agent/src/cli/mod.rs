@@ -18,6 +18,7 @@ pub mod metrics;
 mod perform;
 pub mod record;
 pub mod reference;
+pub mod replay;
 pub mod report;
 pub mod roles;
 mod run;

@@ -43,6 +43,7 @@ const TABLE: [Row; 4] = [
             "entries",
             "history",
             "report",
+            "replay",
             "why",
             "held list",
             "held show",
@@ -188,7 +189,7 @@ fn roles_for(duty: Duty) -> &'static [Role] {
 /// What a command does by a configuration: what takes two persons is only proposed, and that is daily work.
 fn duty_in(config: &Config, command: &Command) -> Duty {
     let proposed = match command {
-        Command::Record { what } => what.kind().is_some_and(|kind| config.policy.two_person.contains(&kind)),
+        Command::Record { what } => what.kind().is_some_and(|kind| config.policies.two_person().contains(&kind)),
         _ => false,
     };
     if proposed { Duty::Process } else { duty(command) }
@@ -200,6 +201,7 @@ fn duty(command: &Command) -> Duty {
         | Command::History(_)
         | Command::Why { .. }
         | Command::Report(_)
+        | Command::Replay(_)
         | Command::Status { .. }
         | Command::Verify { export: None, .. }
         | Command::Metrics
@@ -252,9 +254,9 @@ pub fn told(config: &Config) -> Vec<String> {
         let roles = if roles.len() == Role::ALL.len() { "any role".to_owned() } else { either(roles) };
         lines.push(format!("  {what} ({roles}): {}", commands.join(", ")));
     }
-    let releases = config.policy.two_person_release.iter().map(|code| format!("release of {code}"));
-    let two_person: Vec<String> =
-        config.policy.two_person.iter().map(|kind| kind.name().to_owned()).chain(releases).collect();
+    let releases = config.policies.two_person_release().iter().map(|code| format!("release of {code}"));
+    let orders = config.policies.two_person().iter().map(|kind| kind.name().to_owned());
+    let two_person: Vec<String> = orders.chain(releases).collect();
     if !two_person.is_empty() {
         lines.push(format!("  proposed by one, approved by a manager who is another: {}", two_person.join(", ")));
     }

@@ -91,6 +91,7 @@ fn a_command_survives_the_socket() {
         "report states --registration R1-4 --centre C1 --from 2026-01-01 --to 2026-06-30 --reveal --csv".to_owned(),
         "reference load centres centres.csv --dry-run --operator jo".to_owned(),
         "reference show".to_owned(),
+        "replay --policy ../examples/agent.toml --from 2026-01-01 --to 2026-06-30 --csv".to_owned(),
         "status --check".to_owned(),
         "held list".to_owned(),
         "held show 7 --reveal".to_owned(),

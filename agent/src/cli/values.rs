@@ -1,6 +1,10 @@
 //! Values as they are typed: how each is read, and what is said about one that is wrong.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use daybook_protocol::{
@@ -12,7 +16,12 @@ use daybook_protocol::{
 use jiff::civil;
 use serde::{Deserialize, Serialize};
 
-use crate::{config::valid_centre, office::WORDS_BYTES_MAX, reader::normalise, zone::london};
+use crate::{
+    config::{Config, ConfigError, valid_centre},
+    office::WORDS_BYTES_MAX,
+    reader::normalise,
+    zone::london,
+};
 
 /// Where a central node listens unless it is told otherwise.
 const CENTRAL_PORT: u16 = 7310;
@@ -107,6 +116,15 @@ pub(super) fn code(text: &str) -> Result<String, String> {
 /// A path from the root, since the process that performs the command may stand elsewhere.
 pub(super) fn path(text: &str) -> Result<PathBuf, String> {
     std::path::absolute(text).map_err(|error| error.to_string())
+}
+
+/// The text of a file with policies. It is read by whoever typed its name, so that an agent needs no permission to.
+pub(super) fn policies(path: &str) -> Result<String, String> {
+    match Config::load(Path::new(path)) {
+        Ok((_, text)) => Ok(text),
+        Err(ConfigError::Read { path, source }) => Err(format!("cannot read {}: {source}", path.display())),
+        Err(ConfigError::Wrong { why, .. }) => Err(why),
+    }
 }
 
 /// A centre number.

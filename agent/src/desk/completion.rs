@@ -36,15 +36,39 @@ mod tests {
     use daybook_protocol::event::WithdrawalReason;
 
     use super::{
-        super::scene::{Scene, day},
+        super::scene::{Scene, day, registration},
         *,
     };
-    use crate::desk::Ask;
+    use crate::desk::{Ask, Obstacle};
 
     const WITHDRAWN: Action = Action::Withdrawn(WithdrawalReason::LeftCourse);
     const WITHDRAW: Ask = Ask::Withdraw { reason: WithdrawalReason::LeftCourse, last_attended_on: None };
     const ENROLLED: (&str, Action) = ("2013-10-01", Action::Enrolled);
     const DONE: (&str, Action) = ("2014-05-01", Action::Completed);
+
+    /// Goal: neither is a qualification completed nor a first certificate sent before so many weeks have passed, and later ones are not
+    /// asked. Method: the day before and the day itself, of an office that asks for ten weeks.
+    #[test]
+    fn some_weeks_have_to_pass() {
+        let sent = ("2013-10-20", Action::Certificated);
+        for (steps, action, on, expected) in [
+            (&[ENROLLED][..], Action::Completed, "2013-12-09", Some("4S-012")),
+            (&[ENROLLED], Action::Completed, "2013-12-10", None),
+            (&[ENROLLED], Action::Certificated, "2013-12-09", Some("4S-012")),
+            (&[ENROLLED], Action::Certificated, "2013-12-10", None),
+            (&[ENROLLED, sent], Action::Certificated, "2013-11-01", None),
+            (&[ENROLLED], WITHDRAWN, "2013-10-02", None),
+        ] {
+            let policy = Policy { min_weeks_registration_to_completion: 10, ..Policy::default() };
+            let found = registration(10, steps).fits(day(on), action, &policy).err().map(|obstacle| match obstacle {
+                Obstacle::Refused(objection) | Obstacle::Doubtful(objection) => objection.finding.code.to_string(),
+            });
+            assert_eq!(found.as_deref(), expected, "{steps:?} then {action:?} on {on}");
+        }
+        let mut scene = Scene::of(&[&[ENROLLED]]);
+        scene.policy.min_weeks_registration_to_completion = 10;
+        assert_eq!(scene.asked(Ask::Complete, "2013-12-09", "2014-01-01"), "reject 4S-012 against 10");
+    }
 
     /// Goal: each guard of a completion holds, and those that it is for others. Method: a table of lives and what is asked of them.
     #[test]

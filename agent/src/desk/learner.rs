@@ -3,7 +3,7 @@
 
 use daybook_protocol::{
     date::Date,
-    event::{AmendmentClass, Event, LearnerDetailsAmended, LearnerResumed, LearnerWithdrawn, PersonTokens},
+    event::{AmendmentClass, Event, LearnerDetailsAmended, LearnerWithdrawn, PersonTokens},
     field::Field,
     finding::Code,
     ids::{KeyId, RegistrationNo, Sequence, Token},
@@ -266,7 +266,7 @@ fn amend(learner: &Learner, new_holder: Option<KeyId>, command: &Command, occasi
 }
 
 /// Decides a step in the life of one of a learner's registrations.
-fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Policy) -> Decision {
+fn step(found: &Learner, command: &Command, occasion: Occasion, policy: &Policy) -> Decision {
     let on = command.effective_on;
     let action = match &command.ask {
         Ask::Defer { resume_by } => Action::Deferred(*resume_by),
@@ -275,7 +275,7 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
         Ask::Withdraw { reason, .. } => Action::Withdrawn(*reason),
         _ => return Decision::Reject(Objection::of(Code::VALUE_FORMAT)),
     };
-    let meant: Vec<&Registration> = meant(learner, &command.subject).collect();
+    let meant: Vec<&Registration> = meant(found, &command.subject).collect();
     if let Some((registration, first)) = meant.iter().find_map(|it| Some((it, deferral::known(it, on, action)?))) {
         match reversal::of(registration, first) {
             None => return repeated(first.accepted(), occasion),
@@ -290,14 +290,19 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
     }
     let registration = match choose(&meant, on, action, policy) {
         Ok(registration) => registration,
-        Err(obstacle) => return obstacle.about(learner.id),
+        Err(obstacle) => return obstacle.about(found.id),
     };
     let before = registration.standing(on);
-    let (learner, no) = (learner.id, registration.no);
+    let (learner, no) = (found.id, registration.no);
     if occasion.is_unseen()
         && let Some(code) = deferral::doubt(before, on, action, policy)
     {
         return Decision::Hold(Objection::of(code).against(no.sequence));
+    }
+    if action == Action::Resumed
+        && let Some(other) = deferral::reached(found, registration, on, policy)
+    {
+        return Decision::Hold(Objection::of(Code::BREAKS_LATER_FACT).against(other.no.sequence));
     }
     let event = match &command.ask {
         Ask::Defer { resume_by } | Ask::Extend { resume_by } => {
@@ -309,11 +314,7 @@ fn step(learner: &Learner, command: &Command, occasion: Occasion, policy: &Polic
             reason: *reason,
             last_attended_on: *last_attended_on,
         }),
-        _ => {
-            let since = before.map_or(on, |standing| standing.since.0);
-            let days_deferred = u32::try_from(on.0 - since.0).unwrap_or(0);
-            Event::LearnerResumed(LearnerResumed { registration: no, learner, days_deferred })
-        }
+        _ => deferral::resumption(registration, before, learner, on, policy),
     };
     Decision::Accept(Fact::Whole(learner, event))
 }
@@ -338,7 +339,7 @@ pub(super) fn choose<'a>(
     action: Action,
     policy: &Policy,
 ) -> Result<&'a Registration, Obstacle> {
-    let fits = |it: &Registration| it.fits(on, deferral::meant_by(it, on, action), policy);
+    let fits = |it: &Registration| it.fits(on, deferral::meant_by(it, on, action, policy), policy);
     let tried: Vec<_> = meant.iter().map(|it| (*it, fits(it))).collect();
     let mut possible = tried.iter().filter(|(_, fits)| fits.is_ok());
     match (possible.next(), possible.next()) {

@@ -26,7 +26,7 @@ pub use command::{
 pub use decision::{Decision, Enrolment, Fact, Objection, Obstacle, Occasion};
 pub use fields::{Cells, Context, Given, date, differs, look_at, may_be, qualification_no, read};
 pub use learner::{Candidates, Change, Learner, Merged, decide as decide_learner};
-pub use policy::Policy;
+pub use policy::{Dated, Known, OwnReasons, Policies, Policy};
 pub use registers::{
     Against, Approval, CentreNo, Centres, Content, Period, Qualification, QualificationNo, Qualifications, Registers,
     Version,

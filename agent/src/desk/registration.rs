@@ -25,6 +25,8 @@ pub enum Action {
     Extended(Date),
     /// It is taken up again.
     Resumed,
+    /// It is taken up again, and lasts for so many days more.
+    ResumedExtended(i32),
     /// It is withdrawn.
     Withdrawn(WithdrawalReason),
     /// A certificate is issued on it.
@@ -46,6 +48,10 @@ impl Action {
             Event::LearnerEnrolled(event) => Some((event.registration, Self::Enrolled)),
             Event::LearnerDeferred(event) => Some((event.registration, Self::Deferred(event.resume_by))),
             Event::LearnerResumed(event) => Some((event.registration, Self::Resumed)),
+            Event::LearnerResumedExtended(event) => {
+                let days = i32::try_from(event.days_deferred).unwrap_or(i32::MAX);
+                Some((event.registration, Self::ResumedExtended(days)))
+            }
             Event::LearnerWithdrawn(event) => Some((event.registration, Self::Withdrawn(event.reason))),
             Event::CertificateDispatched(event) => Some((event.registration, Self::Certificated)),
             Event::DeferralExtended(event) => Some((event.registration, Self::Extended(event.resume_by))),
@@ -60,7 +66,7 @@ impl Action {
     /// The state that it leads to wherever it is possible; `None` if it leaves the state as it was.
     pub fn leads_to(self) -> Option<State> {
         match self {
-            Self::Enrolled | Self::Resumed | Self::Reversed => Some(State::Enrolled),
+            Self::Enrolled | Self::Resumed | Self::ResumedExtended(_) | Self::Reversed => Some(State::Enrolled),
             Self::Deferred(_) => Some(State::Deferred),
             Self::Withdrawn(_) => Some(State::Withdrawn),
             Self::Voided => Some(State::Void),
@@ -122,6 +128,8 @@ pub struct Standing {
     pub deferred_days: i32,
     /// The step that issued a certificate, where one did.
     pub certificated: Option<Sequence>,
+    /// Its last day, by what is known on that day: resumptions may move it.
+    pub expires_on: Date,
 }
 
 impl Standing {
@@ -144,13 +152,14 @@ pub struct Registration {
     pub brand: String,
     /// The qualification.
     pub qualification: String,
-    /// Its last day.
+    /// Its last day when it was opened; [`Registration::last_day`] says what it is by now.
     pub expires_on: Date,
     /// Its steps.
     pub steps: Vec<Step>,
 }
 
-/// What a step makes of a registration; or by which code it is not possible, and which step stands in the way.
+/// What a step makes of a registration; or by which code it is not possible, and which step stands in the way. One that is opened
+/// lasts until `expires_on`.
 pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result<Standing, (Code, Option<Sequence>)> {
     let since = (step.effective_on, step.sequence);
     let Some(now) = before else {
@@ -161,11 +170,12 @@ pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result
             deferrals: 0,
             deferred_days: 0,
             certificated: None,
+            expires_on,
         };
         return if step.action == Action::Enrolled { Ok(fresh) } else { Err((Code::BEFORE_REGISTRATION, None)) };
     };
     let in_the_way = |code| Err((code, Some(now.since.1)));
-    if step.effective_on > expires_on && !matches!(step.action, Action::Certificated | Action::Voided) {
+    if step.effective_on > now.expires_on && !matches!(step.action, Action::Certificated | Action::Voided) {
         return Err((Code::REGISTRATION_EXPIRED, None));
     }
     if let Some(certificate) = now.certificated.filter(|_| step.action != Action::Certificated) {
@@ -183,7 +193,9 @@ pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result
         (State::Withdrawn, Action::Reversed) => Ok(Standing { state: State::Enrolled, since, resume_by: None, ..now }),
         (_, Action::Reversed) => in_the_way(Code::NOT_WITHDRAWN),
         (State::Withdrawn | State::Expired, _) => in_the_way(Code::REGISTRATION_WITHDRAWN),
-        (State::Enrolled, Action::Resumed | Action::Extended(_)) => in_the_way(Code::NOT_DEFERRED),
+        (State::Enrolled, Action::Resumed | Action::ResumedExtended(_) | Action::Extended(_)) => {
+            in_the_way(Code::NOT_DEFERRED)
+        }
         (State::Deferred, Action::Extended(resume_by)) if now.resume_by < Some(resume_by) => {
             let more = now.resume_by.map_or(0, |agreed| resume_by.0 - agreed.0);
             let (deferrals, deferred_days) = (now.deferrals.saturating_add(1), now.deferred_days + more);
@@ -201,9 +213,13 @@ pub fn evolve(before: Option<Standing>, step: &Step, expires_on: Date) -> Result
             deferred_days: now.deferred_days + (resume_by.0 - step.effective_on.0),
             ..now
         }),
-        (State::Deferred, Action::Resumed) => {
+        (State::Deferred, Action::Resumed | Action::ResumedExtended(_)) => {
             let deferred_days = now.deferred_days_by(step.effective_on);
-            Ok(Standing { state: State::Enrolled, since, resume_by: None, deferred_days, ..now })
+            let expires_on = match step.action {
+                Action::ResumedExtended(days) => now.expires_on.plus_days(days),
+                _ => now.expires_on,
+            };
+            Ok(Standing { state: State::Enrolled, since, resume_by: None, deferred_days, expires_on, ..now })
         }
         (_, Action::Withdrawn(_)) => {
             let deferred_days = now.deferred_days_by(step.effective_on);
@@ -229,8 +245,8 @@ impl Registration {
             return Some(Standing { state: State::Void, since, resume_by: None, ..standing });
         }
         let open = matches!(standing.state, State::Enrolled | State::Deferred);
-        if open && on > self.expires_on {
-            let since = (self.expires_on.plus_days(1), standing.since.1);
+        if open && on > standing.expires_on {
+            let since = (standing.expires_on.plus_days(1), standing.since.1);
             return Some(Standing { state: State::Expired, since, resume_by: None, ..standing });
         }
         Some(standing)
@@ -241,6 +257,11 @@ impl Registration {
         self.standing(on).is_some_and(|standing| {
             matches!(standing.state, State::Enrolled | State::Deferred) && standing.certificated.is_none()
         })
+    }
+
+    /// Its last day, by all that is recorded.
+    pub fn last_day(&self) -> Date {
+        self.folded(Date(i32::MAX)).map_or(self.expires_on, |standing| standing.expires_on)
     }
 
     /// The step that did just this, the latest if several did.
@@ -274,15 +295,20 @@ impl Registration {
             })
         };
         let after = evolve(before, &new, self.expires_on).map_err(object)?;
+        if matches!(action, Action::Completed | Action::Certificated)
+            && before.is_none_or(|before| before.certificated.is_none())
+            && self.starts_on().is_some_and(|start| effective_on < policy.completed_from(start))
+        {
+            return Err(Obstacle::Refused(Objection::of(Code::MINIMUM_WEEKS).against(self.no.sequence)));
+        }
         let mut now = after;
         for step in self.steps.iter().filter(|step| step.effective_on > effective_on) {
             now = evolve(Some(now), step, self.expires_on)
                 .map_err(|_| Obstacle::Doubtful(Objection::of(Code::BREAKS_LATER_FACT).against(step.sequence)))?;
         }
         if let Action::Deferred(resume_by) | Action::Extended(resume_by) = action {
-            let end = self.expires_on;
             let limit = match now {
-                _ if resume_by > end => Some(Code::DEFERRAL_PAST_END),
+                now if resume_by > now.expires_on => Some(Code::DEFERRAL_PAST_END),
                 now if now.deferrals > policy.deferrals_max => Some(Code::DEFERRAL_LIMIT),
                 now if now.deferred_days > policy.deferral_days_max => Some(Code::DEFERRAL_LIMIT),
                 _ => None,

@@ -36,7 +36,7 @@ pub(super) fn decide(learner: &Learner, command: &Command, occasion: Occasion, p
     if occasion.today > known_on.plus_days(policy.reversal_days) {
         return Decision::Reject(Objection::of(Code::REVERSAL_TOO_LATE).against(withdrawal.sequence));
     }
-    let (taken, until) = ((registration.qualification.as_str(), registration.brand.as_str()), registration.expires_on);
+    let (taken, until) = ((registration.qualification.as_str(), registration.brand.as_str()), registration.last_day());
     if let Some(other) = in_the_place(learner, registration.no, taken, (on, until)) {
         return Decision::Reject(Objection::of(Code::REPLACED_SINCE).against(other.no.sequence));
     }

@@ -164,12 +164,13 @@ mod tests {
     use daybook_protocol::date::Date;
 
     use super::*;
-    use crate::desk::{Context, Given, look_at};
+    use crate::desk::{Context, Given, Policies, look_at};
 
     /// What a survey finds in enrolments; each row is a list of changes to a sound one.
     fn survey(rows: &[&[(Field, &str)]], policy: &Policy) -> Vec<Finding> {
         let today = Date::new(2026, 11, 21).expect("a date");
-        let context = Context { tokens: None, policy, centre: "C1", brand: "", today };
+        let policies = Policies::default();
+        let context = Context { tokens: None, policies: &policies, centre: "C1", brand: "", today };
         // By two, as pass one does: which of them takes a row must not matter.
         let (mut survey, mut other) = (Survey::new(Kind::Enrolments), Survey::new(Kind::Enrolments));
         for (place, changes) in rows.iter().enumerate() {
@@ -261,7 +262,8 @@ mod tests {
         }
         let policy = Policy::default();
         let today = Date::new(2026, 11, 21).expect("a date");
-        let context = Context { tokens: None, policy: &policy, centre: "", brand: "", today };
+        let policies = Policies::from(policy.clone());
+        let context = Context { tokens: None, policies: &policies, centre: "", brand: "", today };
         let mut survey = Survey::new(Kind::Withdrawals);
         for _ in 0..5 {
             survey.add(&Shifted, &look_at(Kind::Withdrawals, &Shifted, &context));

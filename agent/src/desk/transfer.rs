@@ -37,7 +37,7 @@ pub(super) fn decide(learner: &Learner, command: &Command, occasion: Occasion, p
     }
     // Another qualification begins anew; the same one goes on, wherever it is.
     let begins_anew = qualification.as_ref().is_some_and(|qualification| *qualification != registration.qualification);
-    let expires_on = if begins_anew { on.plus_years(policy.registration_years) } else { registration.expires_on };
+    let expires_on = if begins_anew { on.plus_years(policy.registration_years) } else { registration.last_day() };
     let to = Enrolment {
         learner: Some(learner.id),
         tokens: PersonTokens { person: person.unwrap_or(learner.tokens.person), ..learner.tokens },

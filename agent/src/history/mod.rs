@@ -83,7 +83,7 @@ pub struct RegistrationLife {
     pub brand: String,
     /// Its first day.
     pub start_on: Date,
-    /// Its last day.
+    /// Its last day, by what held on the day that is asked about.
     pub expires_on: Date,
     /// Where it stands; `None` before its first day.
     pub state: Option<State>,
@@ -289,7 +289,7 @@ fn registration(start_on: Date, event: &LearnerEnrolled, facts: &[&Told], view: 
         centre: stream.centre,
         brand: stream.brand,
         start_on,
-        expires_on: stream.expires_on,
+        expires_on: standing.map_or(stream.expires_on, |standing| standing.expires_on),
         state: standing.map(|standing| standing.state),
         since: standing.map(|standing| standing.since.0),
         resume_by: standing.and_then(|standing| standing.resume_by),

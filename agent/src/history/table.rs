@@ -180,6 +180,10 @@ fn about(event: &Event) -> String {
         Event::LearnerResumed(event) => {
             format!("registration {}, after {} days", event.registration, event.days_deferred)
         }
+        Event::LearnerResumedExtended(event) => {
+            let (registration, days) = (event.registration, event.days_deferred);
+            format!("registration {registration}, after {days} days, by which it lasts longer")
+        }
         Event::LearnerWithdrawn(event) => {
             let attended = event.last_attended_on.map(|day| format!(", last attended on {day}")).unwrap_or_default();
             format!("registration {}, reason {}{attended}", event.registration, word(&event.reason))

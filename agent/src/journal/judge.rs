@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     books::index::Index,
-    desk::{Command, Decision, Fact, Objection, Occasion, Policy, Registers, Rejected},
+    desk::{Command, Decision, Fact, Objection, Occasion, Policies, Registers, Rejected},
     keyring::{Key, Keyring, KeyringError},
     store::{Store, StoreReader},
 };
@@ -60,8 +60,8 @@ pub const CLOCK: &str = "clock";
 /// The rules by which rows are judged, and the entry that says which they are.
 #[derive(Debug, Clone)]
 pub struct Desk {
-    /// The limits.
-    pub policy: Policy,
+    /// The rules.
+    pub policies: Policies,
     /// The `ConfigAdopted` that holds them.
     pub governed_by: Sequence,
     /// The registers in force.
@@ -323,7 +323,7 @@ impl Judge {
     /// Judges a command as the index stands now. What concerns a known person is sealed under that person's key, the
     /// rest under `key`, that of the source.
     fn judge(&mut self, mut command: Command, occasion: Occasion, key: KeyId) -> Result<Ruling, JournalError> {
-        let decision = self.index.judge(&command, occasion, &self.desk.policy);
+        let decision = self.index.judge(&command, occasion, &self.desk.policies);
         self.desk.registers.vouch(&mut command);
         if let Some(against) = self.against(&command, &decision) {
             return self.refused(command, decision.learner(), against, key);

@@ -211,7 +211,7 @@ impl Office {
     }
 
     /// Fails once the wish to stop is there.
-    pub(super) fn go_on(&self) -> Result<(), OfficeError> {
+    pub(crate) fn go_on(&self) -> Result<(), OfficeError> {
         if self.stop.is_asked() { Err(OfficeError::Stopping) } else { Ok(()) }
     }
 
@@ -221,7 +221,7 @@ impl Office {
     }
 
     /// The original, from its beginning, to be read until the wish to stop.
-    pub(super) fn original(&self, state: &Arrival) -> Result<Box<dyn Read + Send>, OfficeError> {
+    pub(crate) fn original(&self, state: &Arrival) -> Result<Box<dyn Read + Send>, OfficeError> {
         let original = self.vault.read(state.received.sha256, &self.keyring)?;
         let original = Heeding::new(original, self.stop.clone());
         if state.received.bytes < AHEAD_BYTES_MIN {

@@ -119,7 +119,7 @@ impl Office {
 
     pub(super) fn context<'a>(&'a self, state: &'a Arrival, tokens: Option<&'a dyn Tokenizer>) -> Context<'a> {
         let FileReceived { centre, brand, .. } = &state.received;
-        Context { tokens, policy: &self.config.policy, centre, brand, today: today() }
+        Context { tokens, policies: &self.config.policies, centre, brand, today: today() }
     }
 }
 
@@ -145,10 +145,10 @@ impl Settled<'_> {
 }
 
 /// A row, as the desk sees it.
-pub(super) struct RowCells<'a> {
-    pub(super) row: Row<'a>,
-    pub(super) columns: &'a [Option<Field>],
-    pub(super) mapping: &'a Mapping,
+pub(crate) struct RowCells<'a> {
+    pub(crate) row: Row<'a>,
+    pub(crate) columns: &'a [Option<Field>],
+    pub(crate) mapping: &'a Mapping,
 }
 
 impl Cells for RowCells<'_> {

@@ -15,6 +15,7 @@ use daybook_protocol::{
 use super::{Office, OfficeError};
 use crate::{
     books::index::{Arrival, Held},
+    config::Folder,
     desk,
     journal::Draft,
     reader::{self, ReadError, Sight, Wanted, normalise},
@@ -41,9 +42,9 @@ pub enum Meaning {
 
 /// What headings and values mean in the files of one centre.
 #[derive(Debug, Default)]
-pub(super) struct Mapping {
+pub(crate) struct Mapping {
     /// Headings, those that count first.
-    pub(super) headings: Vec<(String, Field)>,
+    pub(crate) headings: Vec<(String, Field)>,
     values: HashMap<(Field, String), String>,
 }
 
@@ -75,6 +76,16 @@ fn key(text: &str) -> String {
 impl Office {
     /// What headings and values mean in an arrival, as far as that was said before an entry.
     pub(super) fn mapping(&self, state: &Arrival, before: Sequence) -> Result<Mapping, OfficeError> {
+        self.mapping_in(self.folder(state), state, before)
+    }
+
+    /// The same, where its folder was as given.
+    pub(crate) fn mapping_in(
+        &self,
+        folder: Option<Folder>,
+        state: &Arrival,
+        before: Sequence,
+    ) -> Result<Mapping, OfficeError> {
         let centre = state.received.centre.clone();
         let learned = self.journal.look(move |index| index.mappings(&centre))?;
         let mut mapping = Mapping::default();
@@ -84,7 +95,7 @@ impl Office {
                 mapping.add(meaning);
             }
         }
-        if let Some(folder) = self.folder(state) {
+        if let Some(folder) = folder {
             for (heading, field) in folder.headings {
                 mapping.add(Meaning::Heading(heading, field));
             }

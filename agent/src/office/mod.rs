@@ -23,7 +23,7 @@ mod turns;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     thread,
 };
 
@@ -36,6 +36,8 @@ use daybook_protocol::{
 use tokio::sync::watch;
 
 pub use arrival::{Arrived, Handed, Waiting};
+pub(crate) use judging::RowCells;
+pub(crate) use mapping::Mapping;
 pub use mapping::{MAPPINGS_MAX, Meaning, WORDS_BYTES_MAX};
 pub use opening::restore_config;
 pub use porter::watch_folders;
@@ -43,6 +45,7 @@ pub use reading::Reading;
 pub use reference::{Reference, Touched};
 pub use rehearsal::{ORDERS_MAX, Rehearsed, RowRehearsed};
 pub use rejoin::{Rejudged, rejudge};
+pub(crate) use rejoin::{order_kind, order_row};
 pub use ruling::{Decided, Ruled, Word};
 pub use scrubbing::{scrub_by_timer, scrub_closed};
 pub use turns::Turn;
@@ -236,6 +239,8 @@ pub struct Office {
     turns: Turns,
     /// Held by the scrub that is under way.
     scrubbing: Mutex<()>,
+    /// Held by the replay that is under way.
+    replaying: Mutex<()>,
     /// Held while the alarm of a full disk is raised or cleared, so that it is raised once.
     alarming: Mutex<()>,
 }
@@ -327,14 +332,14 @@ impl Office {
             log: identity.log,
             epoch: identity.epoch,
             last_recorded_at,
-            desk: journal::Desk { policy: config.policy.clone(), governed_by, registers, unreadable },
+            desk: journal::Desk { policies: config.policies.clone(), governed_by, registers, unreadable },
         };
         let reading = Reading::open(home, identity.log, entries, Some((Arc::clone(&keyring), &operator)))?;
         let (journal, writing) = Journal::start(opening);
         let tokens = operator.tokens();
         let mirror = watch::Sender::default();
         let (stop, turns) = (Shutdown::new(), Turns::default());
-        let (scrubbing, alarming) = (Mutex::default(), Mutex::default());
+        let (scrubbing, replaying, alarming) = (Mutex::default(), Mutex::default(), Mutex::default());
         let office = Self {
             reading,
             identity,
@@ -348,6 +353,7 @@ impl Office {
             writing,
             turns,
             scrubbing,
+            replaying,
             alarming,
         };
         office.announce(fresh, began, text)?;
@@ -386,6 +392,11 @@ impl Office {
     /// Waits until nobody else works on an arrival or on what is held of one, and keeps others from it meanwhile.
     pub fn turn(&self, at: Sequence) -> Turn<'_> {
         self.turns.wait_for(at)
+    }
+
+    /// The right to replay history, which one has at a time; `None` where another has it.
+    pub fn replaying(&self) -> Option<MutexGuard<'_, ()>> {
+        self.replaying.try_lock().ok()
     }
 
     /// The keys.

@@ -53,9 +53,9 @@ pub(super) fn adopted(index: &Index, entries: &StoreReader) -> Result<Option<Str
 /// The configuration where no file says otherwise: the rules that govern the log go on. They say nothing here of folders and
 /// keys, since where those lie counts from a file that is not here.
 pub(super) fn governing(adopted: &str, home: &Home, config: Config) -> Result<Config, ConfigError> {
-    let parsed = Config::parse(adopted, home.path()).map_err(|why| ConfigError::Wrong { path: home.config(), why });
-    let Config { policy, agent, operators, .. } = parsed?;
-    Ok(Config { policy, agent: Agent { operator_key: None, ..agent }, operators, ..config })
+    let parsed = Config::adopted(adopted).map_err(|why| ConfigError::Wrong { path: home.config(), why });
+    let Config { policies, agent, operators, .. } = parsed?;
+    Ok(Config { policies, agent: Agent { operator_key: None, ..agent }, operators, ..config })
 }
 
 /// Batches that are decoded before they are folded, at most: some hundreds of kilobytes.

@@ -192,6 +192,13 @@ pub(super) fn in_force(
     Ok((registers, unreadable))
 }
 
+impl Office {
+    /// The content of a register as it was loaded; `None` where it cannot be had any more.
+    pub(crate) fn register_loaded(&self, loaded: &ReferenceLoaded) -> Option<Content> {
+        content(loaded, &self.vault, &self.keyring).ok()
+    }
+}
+
 /// The content of a register as it was loaded, or why it cannot be had.
 fn content(loaded: &ReferenceLoaded, vault: &Vault, keyring: &Keyring) -> Result<Content, String> {
     let mut bytes = Vec::new();

@@ -110,8 +110,8 @@ impl Office {
     fn read_orders(&self, kind: Kind, bytes: &Arc<[u8]>) -> Result<(Vec<Finding>, Vec<Asked>), OfficeError> {
         let open = || -> io::Result<Box<dyn Read + Send>> { Ok(Box::new(Cursor::new(Arc::clone(bytes)))) };
         let planned = reader::plan(&open, &Wanted { kind: Some(kind), header_map: &[] })?;
-        let policy = &self.config.policy;
-        let context = Context { tokens: Some(&self.tokens), policy, centre: "", brand: "", today: today() };
+        let policies = &self.config.policies;
+        let context = Context { tokens: Some(&self.tokens), policies, centre: "", brand: "", today: today() };
         let (mut rows, mut survey) = (reader::rows(open().map_err(ReadError::from)?, &planned.plan), Survey::new(kind));
         let (mut asked, mut findings) = (Vec::new(), planned.findings);
         // An office's own file belongs to no centre, and nobody's words are learned for it.
@@ -126,7 +126,7 @@ impl Office {
             asked.push((line, desk::read(kind, &cells, &context)));
         }
         findings.extend(rows.findings());
-        findings.extend(survey.finish(policy));
+        findings.extend(survey.finish(policies.on(today())));
         Ok((findings, asked))
     }
 }
@@ -156,7 +156,7 @@ impl Stage<'_> {
         let occasion = Occasion { arrival: None, today: today(), released: false };
         self.registers.vouch(&mut command);
         let mut findings = command.findings.clone();
-        let decision = self.scratch.judge(&command, occasion, &self.office.config.policy);
+        let decision = self.scratch.judge(&command, occasion, &self.office.config.policies);
         if let Some(against) = self.registers.against(&command, &decision, |no| self.scratch.terms_of(no)) {
             findings.extend(against.findings);
             let event = RowRejected { learner: decision.learner(), against: Some(against.version) };

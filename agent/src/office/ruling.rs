@@ -49,7 +49,7 @@ impl Office {
     pub fn rule_or_propose(&self, held: Held, word: Word, operator: &str, reason: &str) -> Result<Ruled, OfficeError> {
         if word == Word::Release && held.line.is_some() {
             let entry = self.reading.entry(held.held)?;
-            let two_person = &self.config.policy.two_person_release;
+            let two_person = self.config.policies.two_person_release();
             if let Some(entry) = entry.filter(|it| it.findings.iter().any(|found| two_person.contains(&found.code))) {
                 return self.propose_release(held, &entry, operator, reason);
             }

@@ -17,7 +17,7 @@ use super::{Office, OfficeError, judging::RowCells, mapping::Mapping};
 use crate::{
     books::index::Arrival,
     desk::{self, Context, Survey},
-    journal::Draft,
+    journal::{Draft, today},
     reader::{self, Block, Planned, ReadError, Rows, Wanted},
 };
 
@@ -59,7 +59,7 @@ impl Office {
             Err(error) => return Err(error),
         };
         findings.extend(rows.findings());
-        findings.extend(survey.finish(&self.config.policy));
+        findings.extend(survey.finish(self.config.policies.on(today())));
         // A learner record is what it is, whatever it was said to be.
         let unexpected = state.received.kind.is_some_and(|said| said != plan.kind);
         if unexpected || self.folder(state).is_some_and(|folder| !folder.expects(plan.kind)) {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     books::index::{Arrival, Index},
-    journal::CLOCK,
+    journal::{CLOCK, today},
     store,
 };
 
@@ -162,12 +162,26 @@ fn a_command_without_configuration_leaves_the_agents_alone() {
     let mut counts = Vec::new();
     for place in [&with, &without, &with] {
         let office = Office::open(place, true).expect("opened");
-        assert_eq!(office.config.policy.deferrals_max, 7);
+        assert_eq!(office.config.policies.on(today()).deferrals_max, 7);
         counts.push(office.reading.entries.count());
         office.close().expect("closed");
     }
     assert_eq!(counts, [2, 2, 2], "the log was opened and its configuration adopted, once");
     assert_eq!(restore_config(&without).expect("restored"), Some(home.config()));
+}
+
+/// Goal: a log whose configuration says what this version would refuse is opened all the same, and judged by it. Method: one as an older
+/// version adopted it.
+#[test]
+fn an_older_configuration_in_the_log_is_no_obstacle() {
+    let (_directory, place, office) = office();
+    let text = "[policy]\nreversal_days = -1\nage_min = 101\n".to_owned();
+    assert!(Config::parse(&text, Path::new("")).is_err());
+    office.journal.note(Draft::plain(Event::ConfigAdopted(ConfigAdopted { text }))).expect("noted");
+    office.close().expect("closed");
+    let office = Office::open(&place, false).expect("opened");
+    assert_eq!(office.config.policies.on(today()).age_min, 101);
+    office.close().expect("closed");
 }
 
 /// Goal: an alarm of the clock does not stop intake beyond the run that raised it. Method: a log with that alarm, opened

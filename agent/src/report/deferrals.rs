@@ -1,9 +1,10 @@
 //! Deferrals that lapsed and were not handled, or that went beyond a limit (DOMAIN.md 4.2, 13; the limits stand in 3.2).
 //!
 //! Where a registration stands is by the desk's own rules, as in a history. The limits are those of the last configuration on
-//! record: what was let through by an older, wider one shows up here.
+//! record, and of its policies of the one in force when a deferral was last agreed: what was let through by an older
+//! configuration, whose limits were wider, shows up here.
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use daybook_protocol::{
     date::Date,
@@ -16,7 +17,7 @@ use super::{Asked, Cell, ReportError, Table, counted, log};
 use crate::{
     books::read_model::Reader,
     config::Config,
-    desk::{Policy, State},
+    desk::{Policies, Policy, State},
     history::{History, RegistrationLife, Told, View},
     office::Reading,
 };
@@ -26,6 +27,8 @@ struct Deferral {
     from: Date,
     resume_by: Date,
     entry: Sequence,
+    /// From which day holds what was agreed last.
+    agreed: Date,
     days: i32,
     /// As how many it counts: one, and one more for each time it was extended.
     times: usize,
@@ -34,8 +37,9 @@ struct Deferral {
 pub(super) fn deferrals(reading: &Reading, asked: &Asked) -> Result<Table, ReportError> {
     let books = reading.books()?;
     let day = asked.to.unwrap_or(asked.today);
-    let (policy, adopted) = policy(reading, &books)?;
-    let view = View { as_of: None, on: Some(day), today: day, resume_grace_days: policy.resume_grace_days };
+    let (policies, adopted) = policies(reading, &books)?;
+    let resume_grace_days = policies.on(day).resume_grace_days;
+    let view = View { as_of: None, on: Some(day), today: day, resume_grace_days };
     let mut learners: BTreeSet<KeyId> = BTreeSet::new();
     log::each_of(reading, &books.subjects()?, |entry| {
         if let Event::LearnerDeferred(event) = &entry.event {
@@ -71,7 +75,7 @@ pub(super) fn deferrals(reading: &Reading, asked: &Asked) -> Result<Table, Repor
             all += 1;
             let days: i32 = deferrals.iter().map(|deferral| deferral.days).sum();
             let times = deferrals.iter().map(|deferral| deferral.times).sum();
-            let mut findings = over_limits(&policy, times, days);
+            let mut findings = over_limits(policies.on(last.agreed), times, days);
             beyond += usize::from(!findings.is_empty());
             if registration.state == Some(State::Deferred)
                 && let Some(since) = registration.lapsed_since
@@ -89,10 +93,12 @@ pub(super) fn deferrals(reading: &Reading, asked: &Asked) -> Result<Table, Repor
         counted(all, "registration was", "registrations were")
     ));
     let by = adopted.map_or("the defaults".to_owned(), |entry| format!("the configuration of entry {entry}"));
-    table.close(format!(
-        "At most {} deferrals and {} days in all, by {by}. Of one that goes on the days agreed are counted.",
-        policy.deferrals_max, policy.deferral_days_max
-    ));
+    for version in policies.versions() {
+        let (most, days) = (version.policy.deferrals_max, version.policy.deferral_days_max);
+        let agreed = version.from.map_or_else(String::new, |from| format!(" where agreed from {from} on"));
+        table.close(format!("At most {most} deferrals and {days} days in all{agreed}, by {by}."));
+    }
+    table.close("Of one that goes on the days agreed are counted.".to_owned());
     Ok(table)
 }
 
@@ -143,6 +149,7 @@ fn of_registration(life: &[Entry], registration: RegistrationNo, day: Date) -> V
                     from,
                     resume_by: event.resume_by,
                     entry: entry.sequence,
+                    agreed: from,
                     days: day.min(event.resume_by).0 - from.0,
                     times: 1,
                 });
@@ -150,13 +157,13 @@ fn of_registration(life: &[Entry], registration: RegistrationNo, day: Date) -> V
             }
             Event::DeferralExtended(event) if open => {
                 if let Some(last) = deferrals.last_mut() {
-                    (last.resume_by, last.entry) = (event.resume_by, entry.sequence);
+                    (last.resume_by, last.entry, last.agreed) = (event.resume_by, entry.sequence, from);
                     last.days = day.min(event.resume_by).0 - last.from.0;
                     last.times += 1;
                 }
             }
             // Whatever comes next ends it.
-            Event::LearnerResumed(_) | Event::LearnerWithdrawn(_) if open => {
+            Event::LearnerResumed(_) | Event::LearnerResumedExtended(_) | Event::LearnerWithdrawn(_) if open => {
                 if let Some(last) = deferrals.last_mut() {
                     last.days = from.0 - last.from.0;
                 }
@@ -168,14 +175,13 @@ fn of_registration(life: &[Entry], registration: RegistrationNo, day: Date) -> V
     deferrals
 }
 
-/// The policy of the last configuration on record, and its entry.
-pub(super) fn policy(reading: &Reading, books: &Reader) -> Result<(Policy, Option<Sequence>), ReportError> {
+/// The policies of the last configuration on record, and its entry.
+pub(super) fn policies(reading: &Reading, books: &Reader) -> Result<(Policies, Option<Sequence>), ReportError> {
     let last = books.configs()?.last().map(|(sequence, _)| *sequence);
     let entry = last.map(|sequence| reading.entry(sequence)).transpose()?.flatten();
-    // The same text was adopted once, so it can be read.
     let config = entry.as_ref().and_then(|entry| match &entry.event {
-        Event::ConfigAdopted(adopted) => Config::parse(&adopted.text, Path::new("/")).ok(),
+        Event::ConfigAdopted(adopted) => Config::adopted(&adopted.text).ok(),
         _ => None,
     });
-    Ok(config.map_or_else(|| (Policy::default(), None), |config| (config.policy, last)))
+    Ok(config.map_or_else(|| (Policies::default(), None), |config| (config.policies, last)))
 }

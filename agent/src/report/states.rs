@@ -2,7 +2,7 @@
 
 use daybook_protocol::ids::{RegistrationNo, Sequence};
 
-use super::{Asked, Cell, ReportError, Table, begin_of, counted, deferrals::policy};
+use super::{Asked, Cell, ReportError, Table, begin_of, counted, deferrals::policies};
 use crate::{
     history::{History, RegistrationLife, Told, View},
     office::Reading,
@@ -31,7 +31,7 @@ pub(super) fn states(reading: &Reading, asked: &Asked) -> Result<Table, ReportEr
         ("since_now", "since"),
         ("differs", "differs"),
     ]);
-    let resume_grace_days = policy(reading, &books)?.0.resume_grace_days;
+    let resume_grace_days = policies(reading, &books)?.0.on(day).resume_grace_days;
     let mut changed = 0;
     for row in registrations {
         let learner = books.survivor(row.learner)?;

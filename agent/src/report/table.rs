@@ -108,11 +108,11 @@ pub struct Table {
 
 impl Table {
     /// A table without rows.
-    pub(super) fn new(columns: &[(&'static str, &'static str)]) -> Self {
+    pub(crate) fn new(columns: &[(&'static str, &'static str)]) -> Self {
         Self { columns: columns.to_vec(), rows: Vec::new(), closing: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, row: Vec<Cell>) -> Result<(), super::ReportError> {
+    pub(crate) fn push(&mut self, row: Vec<Cell>) -> Result<(), super::ReportError> {
         if self.rows.len() >= super::ROWS_MAX {
             return Err(super::ReportError::TooLong);
         }
@@ -121,7 +121,7 @@ impl Table {
         Ok(())
     }
 
-    pub(super) fn close(&mut self, sentence: impl Into<String>) {
+    pub(crate) fn close(&mut self, sentence: impl Into<String>) {
         self.closing.push(sentence.into());
     }
 

@@ -81,7 +81,7 @@ pub struct LearnerDeferred {
     pub ordinal: u8,
 }
 
-/// Fields of [`super::Event::LearnerResumed`]; effective on the day of resumption.
+/// Fields of [`super::Event::LearnerResumed`] and [`super::Event::LearnerResumedExtended`]; effective on the day of resumption.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, Serialize)]
 pub struct LearnerResumed {
     /// The registration.

@@ -120,6 +120,8 @@ pub enum Event {
     MappingLearned(MappingLearned),
     /// A register was loaded: what follows is judged by it.
     ReferenceLoaded(ReferenceLoaded),
+    /// A deferred registration was taken up again, and lasts longer by the days for which it was deferred.
+    LearnerResumedExtended(LearnerResumed),
 }
 
 /// An original that an entry says is preserved.
@@ -178,6 +180,7 @@ impl Event {
             Self::ProposalDecided(_) => "ProposalDecided",
             Self::MappingLearned(_) => "MappingLearned",
             Self::ReferenceLoaded(_) => "ReferenceLoaded",
+            Self::LearnerResumedExtended(_) => "LearnerResumedExtended",
         }
     }
 
@@ -206,7 +209,7 @@ impl Event {
             Self::LearnerEnrolled(event) => Some(event.learner),
             Self::LearnerDetailsAmended(event) => Some(event.learner),
             Self::LearnerDeferred(event) => Some(event.learner),
-            Self::LearnerResumed(event) => Some(event.learner),
+            Self::LearnerResumed(event) | Self::LearnerResumedExtended(event) => Some(event.learner),
             Self::LearnerWithdrawn(event) => Some(event.learner),
             Self::WithdrawalReversed(event) => Some(event.learner),
             Self::DeferralExtended(event) => Some(event.learner),
@@ -232,7 +235,7 @@ impl Event {
         match self {
             Self::LearnerEnrolled(event) => Some(event.registration),
             Self::LearnerDeferred(event) => Some(event.registration),
-            Self::LearnerResumed(event) => Some(event.registration),
+            Self::LearnerResumed(event) | Self::LearnerResumedExtended(event) => Some(event.registration),
             Self::LearnerWithdrawn(event) => Some(event.registration),
             Self::WithdrawalReversed(event) => Some(event.registration),
             Self::DeferralExtended(event) => Some(event.registration),

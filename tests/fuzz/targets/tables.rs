@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use daybook_agent::{
-    desk::{self, Cells, Context, Policy, Survey},
+    desk::{self, Cells, Context, Policies, Survey},
     reader::{self, COLUMNS_MAX, LINE_BYTES_MAX, Planned, ReadError, Row, Wanted},
 };
 use daybook_protocol::{
@@ -124,17 +124,21 @@ pub(super) fn read(source: Source, plan: &Plan, each: &mut dyn FnMut(Row<'_>)) -
     table
 }
 
+fn today() -> Date {
+    Date::new(2026, 11, 21).expect("a date")
+}
+
 /// What is asked of the desk by the rows of a file, as far as that goes without any state.
 pub(super) struct Desk {
     kind: Kind,
-    policy: Policy,
+    policies: Policies,
     survey: Survey,
     rows: u64,
 }
 
 impl Desk {
     pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, policy: Policy::default(), survey: Survey::new(kind), rows: 0 }
+        Self { kind, policies: Policies::default(), survey: Survey::new(kind), rows: 0 }
     }
 
     pub(super) fn row(&mut self, row: Row<'_>, columns: &[Option<Field>]) {
@@ -143,8 +147,7 @@ impl Desk {
             let value = row.value(field);
             assert!(value.trim() == value && (value.is_empty() || row.raw().any(|cell| cell.contains(value))));
         }
-        let today = Date::new(2026, 11, 21).expect("a date");
-        let context = Context { tokens: None, policy: &self.policy, centre: "C1", brand: "", today };
+        let context = Context { tokens: None, policies: &self.policies, centre: "C1", brand: "", today: today() };
         let cells = RowCells { row, columns };
         let looked = desk::look_at(self.kind, &cells, &context);
         let (findings, private) = match desk::read(self.kind, &cells, &context) {
@@ -164,7 +167,7 @@ impl Desk {
 
     pub(super) fn finish(&self, rows: u64) {
         assert_eq!(self.rows, rows);
-        let findings = self.survey.finish(&self.policy);
+        let findings = self.survey.finish(self.policies.on(today()));
         assert_eq!(rows == 0, findings.contains(&Code::NO_ROWS.into()));
     }
 }

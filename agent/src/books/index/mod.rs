@@ -4,6 +4,7 @@
 mod arrivals;
 mod flat;
 mod people;
+mod scratch;
 mod snapshot;
 mod ties;
 mod under;
@@ -27,7 +28,7 @@ pub use arrivals::{Arrival, Decided, Replaced, Stage, Verdict};
 pub use snapshot::{IndexError, Saved};
 pub use under::Under;
 
-use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Learner, Occasion, Other, Policy};
+use crate::desk::{self, Ask, Candidates, Certificate, Command, Decision, Learner, Occasion, Other, Policies};
 use arrivals::Arrivals;
 use people::People;
 
@@ -259,54 +260,9 @@ impl Index {
         }
     }
 
-    /// An index of some entries alone, in the order of the log: for a rehearsal, which need know of few people.
-    pub fn of_some(entries: &[Entry]) -> Self {
-        let mut index = Self::default();
-        for entry in entries {
-            index.apply_alone(entry);
-        }
-        index
-    }
-
-    /// Folds an entry into an index of some, whatever stands before it in the log.
-    pub fn apply_alone(&mut self, entry: &Entry) {
-        self.applied = entry.sequence.0;
-        self.apply(entry);
-    }
-
-    /// Whom a command may be about, or stand against: all whose lives decide what becomes of it, those of who was merged into them
-    /// included.
-    pub fn concerned(&self, command: &Command) -> Vec<KeyId> {
-        let Command { ask, subject, .. } = command;
-        let of_ask = match ask {
-            Ask::Dispatch { certificate, .. }
-            | Ask::Return { certificate, .. }
-            | Ask::Redispatch { certificate, .. } => {
-                let certificate = self.certificates.get(certificate);
-                [certificate.and_then(|it| self.people.by_registration(it.registration)), None]
-            }
-            Ask::Amend { uln: Some(uln), .. } | Ask::Alias { uln } => [self.people.by_uln(uln), None],
-            Ask::Merge { other, .. } | Ask::Unmerge { other } => [
-                other.uln.and_then(|uln| self.people.by_uln(&uln)),
-                other.registration.and_then(|no| self.people.by_registration(no)),
-            ],
-            _ => [None, None],
-        };
-        let tokens = [subject.uln, subject.person].into_iter().flatten();
-        let formerly = tokens.filter_map(|token| self.people.formerly(&token));
-        let by_uln = subject.uln.and_then(|uln| self.people.by_uln(&uln));
-        let by_person = subject.person.and_then(|person| self.people.by_person(&person));
-        let by_registration = subject.registration.and_then(|no| self.people.by_registration(no));
-        let found = of_ask.into_iter().chain([by_uln, by_person, by_registration]).flatten().chain(formerly);
-        let ids = |learner: Learner| {
-            let merged: Vec<KeyId> = learner.merged.iter().map(|merged| merged.id).collect();
-            merged.into_iter().chain([learner.id])
-        };
-        found.flat_map(ids).collect()
-    }
-
-    /// Decides a command by what has been folded so far.
-    pub fn judge(&self, command: &Command, occasion: Occasion, policy: &Policy) -> Decision {
+    /// Decides a command by what has been folded so far, and by the policy in force on its own effective date.
+    pub fn judge(&self, command: &Command, occasion: Occasion, policies: &Policies) -> Decision {
+        let policy = policies.on(command.effective_on);
         let subject = &command.subject;
         let by_uln = subject.uln.and_then(|uln| self.people.by_uln(&uln));
         let by_person = subject.person.and_then(|person| self.people.by_person(&person));
@@ -394,6 +350,11 @@ impl Index {
     /// The first arrival of an original.
     pub fn first_arrival(&self, sha256: &Digest) -> Option<Sequence> {
         self.arrivals.first(sha256)
+    }
+
+    /// Whether what an entry held still waits for a person.
+    pub fn is_held(&self, held: Sequence) -> bool {
+        self.held.contains_key(&held.0)
     }
 
     /// What waits for a person, oldest first.

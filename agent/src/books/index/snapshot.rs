@@ -200,6 +200,7 @@ fn write_index<T: Write>(index: &Index, out: &mut Out<T>) -> io::Result<()> {
             Action::Voided => (7, 0),
             Action::Completed => (8, 0),
             Action::Transferred => (9, 0),
+            Action::ResumedExtended(days) => (10, days),
         };
         out.small(tag)?;
         out.date(Date(value))?;
@@ -302,6 +303,7 @@ fn read_index<T: Read>(from: &mut In<T>, applied: u64, learners_max: u64) -> io:
             (7, _) => Action::Voided,
             (8, _) => Action::Completed,
             (9, _) => Action::Transferred,
+            (10, Date(days)) => Action::ResumedExtended(days),
             _ => return Err(wrong("unknown step")),
         };
         let step = Step { effective_on, recorded_on, sequence, arrival, action };

@@ -223,13 +223,14 @@ impl<'a> Fold<'a> {
     fn step(&self, entry: &Entry) -> Done {
         let Some((registration, action)) = Action::of(&entry.event) else { return Ok(()) };
         let state = action.leads_to().and_then(|state| word(&state));
+        let longer = if let Action::ResumedExtended(days) = action { days } else { 0 };
         self.run(
-            "UPDATE registration SET last_at = ?4,
+            "UPDATE registration SET last_at = ?4, expires_on = expires_on + ?5,
                  state = iif(?2 IS NOT NULL AND state_since <= ?3 OR ?2 = 'VOID', ?2, state),
                  state_at = iif(?2 IS NOT NULL AND state_since <= ?3 OR ?2 = 'VOID', ?4, state_at),
                  state_since = CASE WHEN ?2 IS NULL THEN state_since WHEN ?2 = 'VOID' THEN start_on ELSE max(state_since, ?3) END
              WHERE sequence = ?1",
-            params![place(registration.sequence), state, entry.holds_from().0, place(entry.sequence)],
+            params![place(registration.sequence), state, entry.holds_from().0, place(entry.sequence), longer],
         )?;
         Ok(())
     }

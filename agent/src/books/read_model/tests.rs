@@ -32,6 +32,24 @@ fn dump(reader: &Reader) -> String {
     dump
 }
 
+/// Goal: the books have the last day that a resumption moved, and no other moves it. Method: the resumption of the sample as either of
+/// the two.
+#[test]
+fn a_resumption_may_move_the_last_day() {
+    for (longer, last) in [(false, "2016-09-30"), (true, "2016-11-30")] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut entries = log();
+        for entry in entries.iter_mut().filter(|_| longer) {
+            if let Event::LearnerResumed(resumed) = &entry.event {
+                entry.event = Event::LearnerResumedExtended(resumed.clone());
+            }
+        }
+        let reader = folded(directory.path(), &entries).reader().expect("a reader");
+        let found = reader.registration(registration(4)).expect("asked").expect("a registration");
+        assert_eq!(found.expires_on, date(last), "61 days were deferred");
+    }
+}
+
 fn places(sequences: &[u64]) -> Vec<Sequence> {
     sequences.iter().copied().map(Sequence).collect()
 }

@@ -3,12 +3,11 @@
 use std::{
     cell::RefCell,
     collections::{BTreeSet, HashMap},
-    path::Path,
     time::Duration,
 };
 
 use daybook_protocol::{
-    date::{Date, Timestamp},
+    date::Date,
     entry::{Entry, Private},
     event::{Event, Register},
     field::Kind,
@@ -29,11 +28,11 @@ use crate::{
         values::AsOf,
     },
     config::Config,
-    desk::Policy,
+    desk::Policies,
     history::{History, Told, View, arrivals},
     journal::today,
     office::{Office, Reading},
-    zone::london,
+    zone::day_in_london,
 };
 
 /// How often a follower looks whether it is still wanted.
@@ -122,7 +121,8 @@ pub(super) fn history(reading: &Reading, asked: &Asked, json: bool, screen: &mut
     }
     let as_of = asked.as_of.map(|as_of| count_at(reading, as_of)).transpose()?;
     let today = day_of(reading, asked.as_of)?;
-    let resume_grace_days = policy_at(reading, as_of)?.resume_grace_days;
+    let day = asked.on.unwrap_or(today);
+    let resume_grace_days = policies_at(reading, as_of)?.on(day).resume_grace_days;
     let history = History::of(learner, &told, View { as_of, on: asked.on, today, resume_grace_days });
     if json {
         screen.out(&serde_json::to_string(&history)?)?;
@@ -134,17 +134,17 @@ pub(super) fn history(reading: &Reading, asked: &Asked, json: bool, screen: &mut
     Ok(Exit::Good)
 }
 
-/// The limits that held at a place in the log, as its configurations say; the usual ones where none does.
-fn policy_at(reading: &Reading, as_of: Option<Sequence>) -> anyhow::Result<Policy> {
+/// The policies by which was judged at a place in the log, as its configurations say; the usual one where none does.
+fn policies_at(reading: &Reading, as_of: Option<Sequence>) -> anyhow::Result<Policies> {
     let mut configs = reading.books()?.configs()?.into_iter().map(|(config, _)| config);
     let held = configs.rfind(|config| as_of.is_none_or(|count| *config < count));
     let entry = held.map(|config| reading.entry(config)).transpose()?.flatten();
-    let policy = entry.and_then(|entry| match entry.event {
+    let policies = entry.and_then(|entry| match entry.event {
         // One of a newer version may say what this one does not understand.
-        Event::ConfigAdopted(config) => Config::parse(&config.text, Path::new("")).ok().map(|config| config.policy),
+        Event::ConfigAdopted(config) => Config::adopted(&config.text).ok().map(|config| config.policies),
         _ => None,
     });
-    Ok(policy.unwrap_or_default())
+    Ok(policies.unwrap_or_default())
 }
 
 /// The day on which states are judged: what was known at some moment, by the calendar of that moment.
@@ -159,10 +159,6 @@ fn day_of(reading: &Reading, as_of: Option<AsOf>) -> anyhow::Result<Date> {
             entry.map_or_else(today, |entry| day_in_london(entry.recorded_at))
         }
     })
-}
-
-fn day_in_london(moment: Timestamp) -> Date {
-    moment.instant().to_zoned(london().clone()).date().into()
 }
 
 /// How many entries had been recorded at a moment, that moment included.

@@ -26,7 +26,7 @@ pub(super) fn record(
     screen: &mut dyn Screen,
 ) -> anyhow::Result<Exit> {
     let kind = from.kind;
-    if office.config.policy.two_person.contains(&kind) {
+    if office.config.policies.two_person().contains(&kind) {
         anyhow::bail!("{kind} take two persons here, and are proposed one by one: see `daybook help record`");
     }
     let Some((offered, mut bytes)) = files.next()? else { anyhow::bail!("the file was not handed over") };

@@ -121,7 +121,7 @@ pub(super) fn record(
     let answer = match what.row() {
         Some((kind, row)) => {
             let command = understood(office, kind, &row, screen)?;
-            if office.config.policy.two_person.contains(&kind) {
+            if office.config.policies.two_person().contains(&kind) {
                 let row = proposing::row_of(&command, &row);
                 office.journal.propose(command, row, operator)?
             } else {
@@ -163,7 +163,8 @@ pub(super) fn understood(
     let tokens = office.tokens();
     // An operator speaks for every centre: the registration says which one is meant.
     let centre = row.iter().find(|(field, _)| *field == Field::CentreNo).map_or("", |(_, value)| value.as_str());
-    let context = Context { tokens: Some(tokens), policy: &office.config.policy, centre, brand: "", today: today() };
+    let context =
+        Context { tokens: Some(tokens), policies: &office.config.policies, centre, brand: "", today: today() };
     match desk::read(kind, &Given::new(row.to_vec()), &context) {
         Ok(command) => Ok(command),
         Err(rejected) => {

@@ -11,6 +11,7 @@ mod proposing;
 mod recovering;
 mod reference;
 mod rejoining;
+mod replaying;
 mod report;
 mod restoring;
 mod ruling;
@@ -176,6 +177,7 @@ fn served(
         Command::History(history) => asking::history(reading, history, json, screen),
         Command::Why { about } => why::why(reading, *about, json, screen),
         Command::Report(asked) => report::report(reading, asked, json, screen),
+        Command::Replay(asked) => replaying::replay(office, asked, json, screen),
         Command::Export { directory } => {
             upkeep::export(reading, office.identity.central.as_ref(), directory, json, screen)
         }

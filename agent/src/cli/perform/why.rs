@@ -10,8 +10,11 @@ use serde_json::json;
 
 use crate::{
     cli::{Exit, Screen, entries, values::About},
+    config::Config,
+    desk::Dated,
     history::is_fact,
     office::Reading,
+    zone::day_in_london,
 };
 
 /// An entry with what it was judged by.
@@ -19,6 +22,9 @@ struct Why {
     entry: Entry,
     /// The entry of the configuration in force; `None` before the first one.
     policy: Option<Sequence>,
+    /// Which of its policies was in force on the day that counts; `None` where there is none, or it says what this version does not
+    /// understand.
+    version: Option<Dated>,
     /// The entry that stands in the way, where one does.
     against: Option<Sequence>,
     /// The register of which that entry loaded a version, where it is one.
@@ -84,11 +90,19 @@ fn explained(reading: &Reading, entry: Entry, policy: Option<Sequence>) -> anyho
     let learner = entry.event.learner().or_else(|| in_the_way?.learner());
     let mut facts = learner.map(|learner| reading.life(learner)).transpose()?.unwrap_or_default();
     facts.retain(|fact| fact.sequence < entry.sequence && is_fact(&fact.event));
-    Ok(Why { entry, policy, against, register, facts })
+    let version = policy.map(|policy| version(reading, policy, &entry)).transpose()?.flatten();
+    Ok(Why { entry, policy, version, against, register, facts })
+}
+
+/// The policy in force on an entry's effective date; for what holds from no day, on that of its recording.
+fn version(reading: &Reading, config: Sequence, entry: &Entry) -> anyhow::Result<Option<Dated>> {
+    let Some(Event::ConfigAdopted(adopted)) = reading.entry(config)?.map(|entry| entry.event) else { return Ok(None) };
+    let day = entry.effective_on.unwrap_or_else(|| day_in_london(entry.recorded_at));
+    Ok(Config::adopted(&adopted.text).ok().map(|config| config.policies.version_on(day).clone()))
 }
 
 fn tell(why: &Why, json: bool, screen: &mut dyn Screen) -> anyhow::Result<()> {
-    let Why { entry, policy, against, register, facts } = why;
+    let Why { entry, policy, version, against, register, facts } = why;
     if json {
         let findings = entry.findings.iter().map(|finding| {
             json!({
@@ -101,8 +115,9 @@ fn tell(why: &Why, json: bool, screen: &mut dyn Screen) -> anyhow::Result<()> {
             |fact| json!({ "sequence": fact.sequence, "type": fact.event.name(), "effective_on": fact.holds_from() }),
         );
         let told = json!({
-            "sequence": entry.sequence, "type": entry.event.name(), "policy": policy, "against": against,
-            "register": register,
+            "sequence": entry.sequence, "type": entry.event.name(), "policy": policy,
+            "policy_name": version.as_ref().and_then(|version| version.name.as_ref()),
+            "policy_from": version.as_ref().and_then(|version| version.from), "against": against, "register": register,
             "findings": findings.collect::<Vec<_>>(), "facts": facts.collect::<Vec<_>>(),
         });
         screen.out(&told.to_string())?;
@@ -118,7 +133,8 @@ fn tell(why: &Why, json: bool, screen: &mut dyn Screen) -> anyhow::Result<()> {
         screen.out("  rule       nothing was found")?;
     }
     if let Some(policy) = policy {
-        screen.out(&format!("  policy     the configuration of entry {policy}"))?;
+        let version = version.as_ref().map_or_else(String::new, |version| format!("{version}, in "));
+        screen.out(&format!("  policy     {version}the configuration of entry {policy}"))?;
     }
     if let Some(against) = against {
         let of = register.map_or_else(String::new, |register| format!(", the register of {register} in force then"));

@@ -54,7 +54,7 @@ fn near(row: &Reading, (family, given, born): (&str, &str, Day), centre: &str, h
 
 /// The age at the start, in years, with what is wrong with it noted.
 fn age(row: &mut Reading, born: Day, start: Day) -> i16 {
-    let (policy, years) = (row.context.policy, born.years_until(start));
+    let (policy, years) = (row.context.policies.on(start.date), born.years_until(start));
     let [usual_min, usual_max] = policy.age_usual;
     if born == start {
         row.found(Code::DATE_IMPLAUSIBLE, Field::DateOfBirth);

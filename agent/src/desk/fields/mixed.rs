@@ -38,6 +38,6 @@ fn defer(row: &mut Reading) -> Option<Asked> {
     let from = row.planned(Field::DeferFrom);
     row.reason(Field::DeferralReason);
     let from = from?.date;
-    let resume_by = from.plus_days(row.context.policy.deferral_days_max);
+    let resume_by = from.plus_days(row.context.policies.on(from).deferral_days_max);
     Some(Asked { ask: Ask::Defer { resume_by }, subject: held?.subject, effective_on: from })
 }

@@ -34,11 +34,14 @@ use daybook_protocol::{
     finding::{Code, Finding, Severity, worst},
 };
 
-pub(super) use self::dates::{Order, order};
-pub(super) use self::qualification::CHARS as QUALIFICATION_CHARS;
 use self::reading::Reading;
+pub(super) use self::{
+    dates::{Order, order},
+    qualification::CHARS as QUALIFICATION_CHARS,
+    reasons::{key as reason_key, names as usual_names},
+};
 pub use self::{guess::may_be, same::differs};
-use super::{Ask, Command, Policy, QualificationNo, Rejected, Subject, Tokenizer};
+use super::{Ask, Command, Policies, QualificationNo, Rejected, Subject, Tokenizer};
 
 /// The cells of one row, by what their columns mean.
 pub trait Cells {
@@ -117,8 +120,8 @@ fn present(cells: &dyn Cells) -> impl Iterator<Item = (Field, &str)> {
 pub struct Context<'a> {
     /// Makes the look-up values; `None` where only the checks matter, as in pass one: then there are none.
     pub tokens: Option<&'a dyn Tokenizer>,
-    /// The limits of the office.
-    pub policy: &'a Policy,
+    /// The rules of the office, of which those of the row's own date count.
+    pub policies: &'a Policies,
     /// The centre that the sender may speak for; empty where every centre is allowed.
     pub centre: &'a str,
     /// The brand; may be empty.

@@ -2,6 +2,8 @@
 
 use daybook_protocol::event::{ReturnReason, WithdrawalReason};
 
+use crate::desk::OwnReasons;
+
 /// What each reason of withdrawal is called: the codes of the Individualised Learner Record and plain words. Codes 42 and 45
 /// (higher education only) have no counterpart in the list.
 const WITHDRAWAL: &[(WithdrawalReason, &[&str])] = &[
@@ -99,14 +101,28 @@ const RETURN: &[(ReturnReason, &[&str])] = &[
     ),
 ];
 
-/// A reason of withdrawal, and whether its text says more than the bare word `other`.
-pub(super) fn withdrawal(text: &str) -> Option<(WithdrawalReason, bool)> {
-    let plain = plain(text);
-    let word = leading_code(text).unwrap_or(&plain);
-    if let Some(reason) = known(WITHDRAWAL, word) {
+/// A reason of withdrawal, and whether its text says more than the bare word `other`. What the office itself calls a reason counts
+/// first.
+pub(super) fn withdrawal(text: &str, own: &OwnReasons) -> Option<(WithdrawalReason, bool)> {
+    let word = key(text);
+    let more = word.strip_prefix("other").map(|rest| !matches!(rest, "" | "reason" | "reasons"));
+    if let Some((reason, in_words)) = own.named(&word) {
+        return Some((reason, more.unwrap_or(in_words)));
+    }
+    if let Some(reason) = known(WITHDRAWAL, &word) {
         return Some((reason, false));
     }
-    word.strip_prefix("other").map(|rest| (WithdrawalReason::Other, !matches!(rest, "" | "reason" | "reasons")))
+    more.map(|more| (WithdrawalReason::Other, more))
+}
+
+/// The form in which reasons of withdrawal are compared: a code, or letters and digits in lower case.
+pub(in crate::desk) fn key(text: &str) -> String {
+    leading_code(text).map_or_else(|| plain(text), str::to_owned)
+}
+
+/// What a reason of withdrawal is called anyway.
+pub(in crate::desk) fn names(of: WithdrawalReason) -> &'static [&'static str] {
+    WITHDRAWAL.iter().find(|(reason, _)| *reason == of).map_or(&[], |(_, names)| names)
 }
 
 /// The code of `44` and of `44 - Other personal reasons`, but not the number of `3 months of illness`.
@@ -140,11 +156,12 @@ mod tests {
     /// Goal: every reason is known by its own name, and no word stands for two. Method: the serialised names; the tables.
     #[test]
     fn every_reason_is_known_by_its_name() {
+        let own = OwnReasons::default();
         for (reason, words) in WITHDRAWAL {
             let name = serde_json::to_value(reason).expect("serializes");
-            assert_eq!(withdrawal(name.as_str().expect("a text")), Some((*reason, false)));
+            assert_eq!(withdrawal(name.as_str().expect("a text"), &own), Some((*reason, false)));
             for word in *words {
-                assert_eq!(withdrawal(word), Some((*reason, false)), "{word}");
+                assert_eq!(withdrawal(word, &own), Some((*reason, false)), "{word}");
             }
         }
         for (reason, words) in RETURN {
@@ -156,9 +173,31 @@ mod tests {
         }
     }
 
+    /// Goal: what the office calls a reason counts first, in any spelling; other words stand as they did. Method: a policy with own words
+    /// and codes.
+    #[test]
+    fn an_office_has_words_of_its_own() {
+        let text = "[reasons]\n\"Gone to work\" = \"LEFT_COURSE\"\n44 = \"OTHER\"\n\"other reasons\" = \"OTHER\"\nmoved = \"OTHER\"\n";
+        let policies: crate::desk::Policies = toml::from_str(text).expect("good policies");
+        let own = &policies.on(daybook_protocol::date::Date(0)).reasons;
+        for (said, expected) in [
+            ("gone-to-work", Some((WithdrawalReason::LeftCourse, true))),
+            ("44", Some((WithdrawalReason::Other, false))),
+            ("044 - Other personal reasons", Some((WithdrawalReason::Other, false))),
+            ("98", Some((WithdrawalReason::LeftCourse, false))),
+            ("Other reasons", Some((WithdrawalReason::Other, false))),
+            ("Moved", Some((WithdrawalReason::Other, true))),
+            ("Illness", Some((WithdrawalReason::Illness, false))),
+            ("bored", None),
+        ] {
+            assert_eq!(withdrawal(said, own), expected, "{said}");
+        }
+    }
+
     /// Goal: codes, spellings and `other` are understood as in DOMAIN.md 2.8. Method: a table.
     #[test]
     fn reasons_are_known_in_many_spellings() {
+        let own = OwnReasons::default();
         for (text, expected) in [
             ("Left course", Some((WithdrawalReason::LeftCourse, false))),
             ("44", Some((WithdrawalReason::LeftCourse, false))),
@@ -176,7 +215,7 @@ mod tests {
             ("bored", None),
             ("", None),
         ] {
-            assert_eq!(withdrawal(text), expected, "{text}");
+            assert_eq!(withdrawal(text, &own), expected, "{text}");
         }
         assert_eq!(returned("Gone away"), Some(ReturnReason::GoneAway));
         assert_eq!(returned("other - torn"), Some(ReturnReason::Other));

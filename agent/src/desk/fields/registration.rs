@@ -10,8 +10,9 @@ pub(super) fn withdraw(row: &mut Reading) -> Option<Asked> {
     let held = row.held();
     let day = row.day(Field::WithdrawalDate);
     let last_attended_on = row.day_if_given(Field::LastAttendedOn).map(|day| day.date);
+    let policy = row.context.policies.on(day.map_or(row.context.today, |day| day.date));
     let known = row.reason(Field::WithdrawalReason).and_then(|(column, text)| {
-        let known = reasons::withdrawal(text);
+        let known = reasons::withdrawal(text, &policy.reasons);
         if known.is_none() {
             row.found(Code::REASON_UNKNOWN, column);
         }

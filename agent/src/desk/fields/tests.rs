@@ -101,8 +101,8 @@ fn given(values: &[(Field, &str)]) -> Given {
 }
 
 fn read_at(kind: Kind, centre: &str, values: &[(Field, &str)]) -> Result<Command, Rejected> {
-    let policy = Policy::default();
-    let context = Context { tokens: Some(&Plain), policy: &policy, centre, brand: "VTCT", today: date("2026-11-21") };
+    let (policies, today) = (&Policies::default(), date("2026-11-21"));
+    let context = Context { tokens: Some(&Plain), policies, centre, brand: "VTCT", today };
     read(kind, &given(values), &context)
 }
 

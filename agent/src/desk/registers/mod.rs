@@ -212,9 +212,13 @@ impl Registers {
             (_, Decision::Accept(Fact::Transfer(_, _, to))) => {
                 self.against_registration((&to.centre, &to.qualification), on, None)
             }
-            (_, Decision::Accept(Fact::Whole(_, Event::LearnerResumed(resumed)))) => {
-                self.against_resumption(terms_of(resumed.registration)?, on)
-            }
+            (
+                _,
+                Decision::Accept(Fact::Whole(
+                    _,
+                    Event::LearnerResumed(resumed) | Event::LearnerResumedExtended(resumed),
+                )),
+            ) => self.against_resumption(terms_of(resumed.registration)?, on),
             (_, Decision::Accept(Fact::Whole(_, Event::QualificationCompleted(completed)))) => {
                 self.against_certificate(terms_of(completed.registration)?.1, on)
             }

@@ -63,6 +63,7 @@ fn a_step_leads_to_what_the_fold_makes_of_it() {
         Action::Voided,
         Action::Completed,
         Action::Transferred,
+        Action::ResumedExtended(30),
     ];
     let on = day("2014-01-01");
     let step = |at, action| Step { effective_on: on, recorded_on: on, sequence: Sequence(at), arrival: None, action };

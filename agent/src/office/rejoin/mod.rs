@@ -33,6 +33,7 @@ use crate::{
 };
 use branch::{Branch, Item, What};
 use orders::Named;
+pub(crate) use orders::{kind_of as order_kind, row_of as order_row};
 
 /// What became of a branch.
 #[derive(Debug, Default, Serialize)]
@@ -271,8 +272,8 @@ impl Rejudging<'_> {
         let registration = self.registration(&named)?;
         let mut columns = named.columns;
         columns.extend(registration.map(|no| (Field::RegistrationNo, no.to_string())));
-        let (tokens, policy) = (self.office.tokens(), &self.office.config.policy);
-        let context = Context { tokens: Some(tokens), policy, centre: "", brand: "", today: today() };
+        let (tokens, policies) = (self.office.tokens(), &self.office.config.policies);
+        let context = Context { tokens: Some(tokens), policies, centre: "", brand: "", today: today() };
         let (findings, entry) = match desk::read(kind, &Given::new(columns), &context) {
             Err(rejected) => (rejected.findings, None),
             Ok(command) => {

@@ -9,21 +9,21 @@ use daybook_protocol::{
 };
 
 /// The columns of a row but for the registration, whose number may be another now.
-pub(super) struct Named {
-    pub(super) columns: Vec<(Field, String)>,
+pub(crate) struct Named {
+    pub(crate) columns: Vec<(Field, String)>,
     /// The registration that the event names.
-    pub(super) registration: Option<RegistrationNo>,
+    pub(crate) registration: Option<RegistrationNo>,
     /// The learner, where it names nothing else and no ULN was given.
-    pub(super) learner: Option<KeyId>,
+    pub(crate) learner: Option<KeyId>,
 }
 
 /// What an order of this event asks for; `None` for an event that records no fact about a person. One that was refused became no
 /// fact, and whoever gave it was told.
-pub(super) fn kind_of(event: &Event) -> Option<Kind> {
+pub(crate) fn kind_of(event: &Event) -> Option<Kind> {
     match event {
         Event::LearnerDetailsAmended(_) => Some(Kind::Amendments),
         Event::LearnerDeferred(_) => Some(Kind::Deferrals),
-        Event::LearnerResumed(_) => Some(Kind::Resumptions),
+        Event::LearnerResumed(_) | Event::LearnerResumedExtended(_) => Some(Kind::Resumptions),
         Event::LearnerWithdrawn(_) => Some(Kind::Withdrawals),
         Event::WithdrawalReversed(_) => Some(Kind::Reversals),
         Event::RegistrationVoided(_) => Some(Kind::Voids),
@@ -41,7 +41,7 @@ pub(super) fn kind_of(event: &Event) -> Option<Kind> {
 }
 
 /// The row of an order.
-pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
+pub(crate) fn row_of(entry: &Entry, private: &Private) -> Named {
     let mut columns: Vec<(Field, String)> = private.iter().map(|(field, text)| (field, text.to_owned())).collect();
     let on = entry.holds_from().to_string();
     let mut put = |field: Field, text: &str| {
@@ -61,7 +61,10 @@ pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
         }
         Event::RegistrationTransferred(transferred) => {
             put(Field::EffectiveDate, &on);
-            put(Field::NewCentre, &transferred.centre);
+            // Whoever names another centre has to state the given names too, and whoever does not may have left them out.
+            if private.value(Field::GivenNames).is_some() {
+                put(Field::NewCentre, &transferred.centre);
+            }
             put(Field::NewQualification, &transferred.qualification);
         }
         Event::LearnerDeferred(deferred) => {
@@ -72,7 +75,7 @@ pub(super) fn row_of(entry: &Entry, private: &Private) -> Named {
             put(Field::DeferFrom, &on);
             put(Field::ResumeBy, &extended.resume_by.to_string());
         }
-        Event::LearnerResumed(_) => put(Field::ResumedOn, &on),
+        Event::LearnerResumed(_) | Event::LearnerResumedExtended(_) => put(Field::ResumedOn, &on),
         Event::LearnerWithdrawn(withdrawn) => {
             put(Field::WithdrawalDate, &on);
             put(Field::LastAttendedOn, &withdrawn.last_attended_on.map_or_else(String::new, |day| day.to_string()));

@@ -32,8 +32,8 @@ fn void(office: &Office) -> (Command, Private) {
         (Reason, "a mistake"),
     ];
     let row: Vec<_> = row.map(|(field, text)| (field, text.to_owned())).to_vec();
-    let policy = &office.config.policy;
-    let context = Context { tokens: Some(office.tokens()), policy, centre: "", brand: "", today: today() };
+    let policies = &office.config.policies;
+    let context = Context { tokens: Some(office.tokens()), policies, centre: "", brand: "", today: today() };
     let command = desk::read(Kind::Voids, &Given::new(row.clone()), &context).expect("an order");
     (command, row.into_iter().collect())
 }

@@ -46,7 +46,7 @@ fn a_file_that_is_resumed_is_judged_by_the_register_in_force() {
     let given = desk::Given::new(cells.map(|(field, text)| (field, text.to_owned())).to_vec());
     let context = desk::Context {
         tokens: Some(office.tokens()),
-        policy: &office.config.policy,
+        policies: &office.config.policies,
         centre: "C1",
         brand: "",
         today: today(),

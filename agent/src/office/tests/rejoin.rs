@@ -45,8 +45,8 @@ fn command(office: &Office, kind: Kind, no: RegistrationNo, columns: &[(Field, &
     let mut row: Vec<(Field, String)> = columns.iter().map(|(field, text)| (*field, (*text).to_owned())).collect();
     row.push((Field::RegistrationNo, no.to_string()));
     row.extend([(Field::FamilyName, "Okafor".to_owned()), (Field::DateOfBirth, "2001-04-09".to_owned())]);
-    let (tokens, policy) = (office.tokens(), &office.config.policy);
-    let context = Context { tokens: Some(tokens), policy, centre: "", brand: "", today: today() };
+    let (tokens, policies) = (office.tokens(), &office.config.policies);
+    let context = Context { tokens: Some(tokens), policies, centre: "", brand: "", today: today() };
     desk::read(kind, &Given::new(row), &context).expect("it passes the checks of its fields")
 }
 

@@ -39,8 +39,8 @@ fn today() -> Date {
 
 /// A row as the desk reads it. Earlier cells prevail.
 fn read(kind: Kind, cells: &[&[Cell]]) -> Command {
-    let policy = Policy::default();
-    let context = Context { tokens: Some(&Plain), policy: &policy, centre: "C1", brand: "", today: today() };
+    let policies = Policies::default();
+    let context = Context { tokens: Some(&Plain), policies: &policies, centre: "C1", brand: "", today: today() };
     let cells = cells.iter().copied().flatten().map(|(field, text)| (*field, (*text).to_owned()));
     desk::read(kind, &Given::new(cells.collect()), &context).expect("a sound row")
 }
@@ -48,7 +48,7 @@ fn read(kind: Kind, cells: &[&[Cell]]) -> Command {
 impl Folded {
     fn judge(&self, command: &Command, arrival: Sequence) -> Decision {
         let occasion = Occasion { arrival: Some(arrival), today: today(), released: false };
-        self.index.judge(command, occasion, &Policy::default())
+        self.index.judge(command, occasion, &Policies::default())
     }
 
     /// Judges a row of a file of its own, and folds what came of it.

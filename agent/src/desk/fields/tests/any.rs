@@ -18,8 +18,8 @@ proptest! {
             .filter_map(|(place, text)| Some((*Field::ALL.get(place)?, text.repeat(repeated))))
             .chain(sound(kind).into_iter().map(|(field, text)| (field, text.to_owned())))
             .collect();
-        let policy = Policy::default();
-        let context = Context { tokens: None, policy: &policy, centre: "", brand: "", today: date("2026-11-21") };
+        let policies = Policies::default();
+        let context = Context { tokens: None, policies: &policies, centre: "", brand: "", today: date("2026-11-21") };
         let (findings, private) = match read(kind, &Given::new(changes), &context) {
             Ok(Command { findings, private, ask, .. }) => {
                 prop_assert!(ask.kind() == kind || kind == Kind::Mixed);

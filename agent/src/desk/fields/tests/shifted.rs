@@ -24,8 +24,9 @@ fn shifted_rows_are_kept_as_they_stood() {
             &[Some(Field::Uln)]
         }
     }
-    let policy = Policy::default();
-    let context = Context { tokens: Some(&Plain), policy: &policy, centre: "", brand: "", today: date("2026-11-21") };
+    let policies = Policies::default();
+    let context =
+        Context { tokens: Some(&Plain), policies: &policies, centre: "", brand: "", today: date("2026-11-21") };
     let read = |raw: String| read(Kind::Withdrawals, &Shifted(raw), &context).expect_err("shifted");
     let rejected = read("a | b".to_owned());
     assert_eq!(rejected.findings, [Code::COLUMN_SHIFT.into()]);
