@@ -201,9 +201,9 @@ fn taken(office: &Office, kind: Kind, written: &Written) -> Result<Outcome, Test
     }
     let (arrived, state) = (office.arrived(arrival).expect("arrived"), office.arrival(arrival).expect("known"));
     prop_assert_eq!(state.lines, written.lines, "every physical line is accounted for");
-    prop_assert_eq!(arrived.totals, counted, "the totals are those of the entries");
-    prop_assert!(counted.balanced());
+    prop_assert!(arrived.totals.balanced());
     if arrived.outcome == Some(index::Verdict::Processed) {
+        prop_assert_eq!(arrived.totals, counted, "the totals are those of the entries");
         prop_assert_eq!(&places, &written.places, "each row has one verdict");
         let verdicts = places.iter().zip(&rows).map(|(line, (verdict, _))| (*line, verdict.name().to_owned()));
         prop_assert_eq!(report(office, arrival), verdicts.collect::<Vec<_>>(), "the receipt says what the log says");
