@@ -187,3 +187,22 @@ fn registers_stand_as_they_stood() {
     };
     assert_eq!((status, Office::told(&rows)), (Some(1), vec![longer(2), longer(3), longer(4)]), "{rows:#?}");
 }
+
+/// Goal: what a value was said to mean counts where it counted, and not before. Method: a file that is held for a word that nobody knows, the
+/// word mapped, the file read anew, and all of it replayed by the same policy.
+#[test]
+fn mappings_count_as_they_counted() {
+    let office = office();
+    let rows = [(ANN, "01"), (BEN, "01"), (CID, "01"), (ANN, "02"), (BEN, "02")];
+    let rows = rows.map(|(who, day)| format!("{who},2024-11-{day},Gone fishing"));
+    let file = import(&office.desk, "sea.csv", WITHDRAWALS, &rows);
+    let held = office.desk.json(&["held", "list"])[0]["held"].to_string();
+    let said = &office.desk.json(&["held", "map", &held, "--value", "withdrawal_reason:Gone fishing=LEFT_COURSE"])[0];
+    assert_eq!((&said["accepted"], &said["rejected"]), (&json!(2), &json!(3)), "{said}");
+    assert_eq!(office.replay("", &[]), (Some(0), Vec::new()));
+    // The held file would have been judged at once, and its row refused; it came to be read anew all the same.
+    let judged = [file.to_string(), "FileHeld".to_owned(), "FileParsed".to_owned(), String::new()];
+    let (status, rows) =
+        office.replay("[policy]\nrow_errors_percent_max = 100\ncolumn_errors_percent_max = 100\n", &[]);
+    assert_eq!((status, Office::told(&rows)), (Some(1), vec![judged]), "{rows:#?}");
+}
