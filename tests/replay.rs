@@ -155,3 +155,54 @@ fn files_are_judged_again_as_a_whole() {
     assert_eq!(told("[policy]\nrow_errors_percent_max = 40\n"), [judged]);
     assert_eq!(told(""), Vec::<[String; 4]>::new());
 }
+
+/// Goal: each row is judged again by the registers that were in force at its own entry, and a longer resumption is held against them as any
+/// is; orders of a file are judged as orders. Method: a register that lets nobody come back from September on, loaded behind resumptions;
+/// replayed by the same policy, and by one by which resumptions are other facts.
+#[test]
+fn registers_stand_as_they_stood() {
+    let office = office();
+    let register = office.desk.write(&Fixture::other(
+        "centres.csv",
+        &format!("Centre,ApprovedFrom,ApprovedTo\n{CENTRE},2020-01-01,2024-08-31\n"),
+    ));
+    office.desk.json(&["reference", "load", "centres", register.to_str().expect("text")]);
+    let late = import(&office.desk, "late.csv", RESUMPTIONS, &[format!("{BEN},2024-10-01")]);
+    let why = office.desk.json(&["why", &format!("{late}:2")]).remove(0);
+    assert_eq!((&why["type"], &why["findings"][0]["code"]), (&json!("RowRejected"), &json!("3R-002")));
+    let orders = office.desk.write(&Fixture::other(
+        "orders.csv",
+        &format!(
+            "{WITHDRAWALS},Reason\n{BEN},2024-10-02,LEFT_COURSE,as asked\n{CID},2024-10-02,LEFT_COURSE,as asked\n"
+        ),
+    ));
+    let orders = orders.to_str().expect("text");
+    let ordered = office.desk.ask(&["record", "from", orders, "--kind", "withdrawals", "--apply", "--operator", "jo"]);
+    assert_eq!(ordered.status.code(), Some(1), "Cid has left already");
+
+    assert_eq!(office.replay("", &[]), (Some(0), Vec::new()));
+    let (status, rows) = office.replay("[policy]\nextend_expiry_by_deferral = true\n", &[]);
+    let longer = |line: u32| {
+        [&format!("{}:{line}", office.resumptions), "LearnerResumed", "LearnerResumedExtended", ""].map(str::to_owned)
+    };
+    assert_eq!((status, Office::told(&rows)), (Some(1), vec![longer(2), longer(3), longer(4)]), "{rows:#?}");
+}
+
+/// Goal: what a value was said to mean counts where it counted, and not before. Method: a file that is held for a word that nobody knows, the
+/// word mapped, the file read anew, and all of it replayed by the same policy.
+#[test]
+fn mappings_count_as_they_counted() {
+    let office = office();
+    let rows = [(ANN, "01"), (BEN, "01"), (CID, "01"), (ANN, "02"), (BEN, "02")];
+    let rows = rows.map(|(who, day)| format!("{who},2024-11-{day},Gone fishing"));
+    let file = import(&office.desk, "sea.csv", WITHDRAWALS, &rows);
+    let held = office.desk.json(&["held", "list"])[0]["held"].to_string();
+    let said = &office.desk.json(&["held", "map", &held, "--value", "withdrawal_reason:Gone fishing=LEFT_COURSE"])[0];
+    assert_eq!((&said["accepted"], &said["rejected"]), (&json!(2), &json!(3)), "{said}");
+    assert_eq!(office.replay("", &[]), (Some(0), Vec::new()));
+    // The held file would have been judged at once, and its row refused; it came to be read anew all the same.
+    let judged = [file.to_string(), "FileHeld".to_owned(), "FileParsed".to_owned(), String::new()];
+    let (status, rows) =
+        office.replay("[policy]\nrow_errors_percent_max = 100\ncolumn_errors_percent_max = 100\n", &[]);
+    assert_eq!((status, Office::told(&rows)), (Some(1), vec![judged]), "{rows:#?}");
+}
