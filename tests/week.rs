@@ -163,6 +163,9 @@ fn friday(office: &Office) {
     office.said_by(PIA, &order("transfer", 10, &[&to[..], &agreed].concat()));
     let results = ["--uln", &uln(1), "--on", &day(-2), "--reason", "all units seen"];
     office.said_by(MANAGER, &order("complete", 1, &results));
+    // On its very first day: an auditor will ask.
+    let at_once = ["--uln", &uln(11), "--on", "2025-09-01", "--reason", "all units seen"];
+    office.said_by(MANAGER, &order("complete", 11, &at_once));
     let no = office.registration(1);
     let sent =
         ["record", "dispatch", "--certificate", "C0001", "--registration", &no, "--on", &day(-2), "--reason", "claim"];

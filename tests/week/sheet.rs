@@ -35,7 +35,7 @@ const FILES: [(&str, &str, [u64; 5]); 19] = [
 
 /// How many registrations stand how at the end: of 28 learners, one of whom has two.
 const STATES: [(&str, usize); 6] =
-    [("COMPLETED", 1), ("DEFERRED", 1), ("ENROLLED", 18), ("TRANSFERRED", 1), ("VOID", 1), ("WITHDRAWN", 7)];
+    [("COMPLETED", 2), ("DEFERRED", 1), ("ENROLLED", 17), ("TRANSFERRED", 1), ("VOID", 1), ("WITHDRAWN", 7)];
 
 /// Withdrawals by centre and reason, the one that was reversed too.
 const WITHDRAWALS: [(&str, &str, usize); 4] =
@@ -44,7 +44,7 @@ const WITHDRAWALS: [(&str, &str, usize); 4] =
 /// Who did what by their own word.
 const OVERRIDES: [(&str, &str, usize); 10] = [
     ("Max Manage", "ProposalDecided", 1),
-    ("Max Manage", "QualificationCompleted", 1),
+    ("Max Manage", "QualificationCompleted", 2),
     ("Max Manage", "RegistrationVoided", 1),
     ("Max Manage", "WithdrawalReversed", 1),
     ("Pia Process", "HeldRefused", 1),
@@ -73,6 +73,11 @@ pub(crate) fn check(office: &Office) {
     let withdrawals = tally(&office.report(&["withdrawals"]), |row| (text(&row["centre"]), text(&row["reason"])));
     let expected = WITHDRAWALS.map(|(centre, reason, count)| ((centre.to_owned(), reason.to_owned()), count));
     assert_eq!(withdrawals, expected.into());
+
+    let early = office.report(&["early"]);
+    let told = |row: &Value| (text(&row["centre"]), text(&row["what"]), row["days"].clone());
+    let expected = ("C03".to_owned(), "QualificationCompleted".to_owned(), Value::from(0));
+    assert_eq!(early.iter().map(told).collect::<Vec<_>>(), [expected]);
 
     let mut overrides = tally(&office.report(&["overrides"]), |row| (text(&row["operator"]), text(&row["what"])));
     // What was proposed is told once it is decided.

@@ -3,12 +3,13 @@
 //! Each question is a function from a log and what was asked to a [`Table`]; how a table is printed is the table's own matter.
 //! A report reveals nothing personal unless it is asked to. It reads only, so that it can be asked of a copy too.
 //!
-//! What happened is taken by the day on which it was recorded, in London, but for withdrawals and deferrals, which are taken by
+//! What happened is taken by the day on which it was recorded, in London, but for withdrawals, deferrals and early ends, which are taken by
 //! the day from which they hold. Both ends of a period belong to it.
 
 mod amendments;
 mod deferrals;
 mod duplicates;
+mod early;
 mod files;
 mod log;
 mod overrides;
@@ -46,6 +47,8 @@ pub enum Name {
     Amendments,
     /// One ULN with several learners, one learner with several ULNs
     Duplicates,
+    /// Registrations completed or certificated on their first day, or sooner than the office allows
+    Early,
     /// What operators released, refused or put on record by their own word
     Overrides,
     /// Where registrations stood on a day, as known then and as known now
@@ -107,6 +110,7 @@ pub fn report(reading: &Reading, name: Name, asked: &Asked) -> Result<Table, Rep
         Name::Deferrals => deferrals::deferrals(reading, asked),
         Name::Amendments => amendments::amendments(reading, asked),
         Name::Duplicates => duplicates::duplicates(reading, asked),
+        Name::Early => early::early(reading, asked),
         Name::Overrides => overrides::overrides(reading, asked),
         Name::States => states::states(reading, asked),
     }
