@@ -67,8 +67,6 @@ const TABLE: [Row; 4] = [
             "record extend",
             "record resume",
             "record amend",
-            "record transfer",
-            "record alias",
             "record dispatch",
             "record return",
             "record redispatch",
