@@ -9,7 +9,7 @@ use super::values;
 /// Arguments of `replay`.
 #[derive(Debug, Clone, PartialEq, Eq, Args, Serialize, Deserialize)]
 pub struct Replay {
-    /// The changed policies, in a file like the configuration, of which [policy] counts
+    /// The changed policies, in a file like the configuration, of which only the policies count
     #[arg(long, value_name = "FILE", value_parser = values::policies)]
     pub policy: String,
     /// Judge again what was recorded from this day on
