@@ -44,12 +44,17 @@ pub(super) fn enrol(row: &mut Reading) -> Option<Asked> {
 /// the wrong way round, day and month of the birth date the wrong way round. Where there is no ULN to tell people apart, also a
 /// birth date with one figure mistyped.
 fn near(row: &Reading, (family, given, born): (&str, &str, Day), centre: &str, has_uln: bool) -> Vec<Token> {
-    let swapped = (names::key(family) != names::key(given)).then_some((given, family, born));
-    let turned = born.turned().map(|born| (family, given, born));
+    if row.context.tokens.is_none() {
+        // Pass one looks nobody up.
+        return Vec::new();
+    }
+    let (family, given) = (names::key(family), names::key(given));
+    let swapped = (family != given).then_some((&given, &family, born));
+    let turned = born.turned().map(|born| (&family, &given, born));
     let mistyped = if has_uln { Vec::new() } else { born.mistyped() };
-    let mistyped = mistyped.into_iter().map(|born| (family, given, born));
+    let mistyped = mistyped.into_iter().map(|born| (&family, &given, born));
     let slips = swapped.into_iter().chain(turned).chain(mistyped);
-    slips.filter_map(|(family, given, born)| row.subject(family, given, born, Some(centre)).person).collect()
+    slips.filter_map(|(family, given, born)| row.person((family, given, &born.iso()), centre)).collect()
 }
 
 /// The age at the start, in years, with what is wrong with it noted.

@@ -328,10 +328,15 @@ impl<'a> Reading<'a> {
     pub(super) fn subject(&self, family: &str, given: &str, born: Day, centre: Option<&str>) -> Subject {
         let Some(tokens) = self.context.tokens else { return Subject::default() };
         let (family, given, born) = (names::key(family), names::key(given), born.iso());
-        let person = centre
-            .filter(|_| !given.is_empty())
-            .map(|centre| tokens.token(PERSON_DOMAIN, &[&family, &given, &born, &centre.to_ascii_uppercase()]));
+        let person = centre.and_then(|centre| self.person((&family, &given, &born), centre));
         let identity = Some(tokens.token(IDENTITY_DOMAIN, &[&family, &born]));
         Subject { person, identity, ..Subject::default() }
+    }
+
+    /// The token of a person at a centre, from the matching keys of the names and the birth date as `YYYY-MM-DD`; none without
+    /// given names.
+    pub(super) fn person(&self, (family, given, born): (&str, &str, &str), centre: &str) -> Option<Token> {
+        let tokens = self.context.tokens.filter(|_| !given.is_empty())?;
+        Some(tokens.token(PERSON_DOMAIN, &[family, given, born, &centre.to_ascii_uppercase()]))
     }
 }
