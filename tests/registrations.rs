@@ -196,3 +196,29 @@ fn a_registration_goes_on_at_another_centre() {
     assert_eq!(both, ["TRANSFERRED", "WITHDRAWN"]);
     assert_eq!(record(&desk, "void", &no, &["--on", &day(0), "--reason", "error"]).1["findings"][0]["code"], "4S-044");
 }
+
+/// Goal: a centre's file changes nothing about another centre's learners, also about those who were its own before a transfer; what an
+/// operator orders does. Method: a withdrawal and an amendment by another centre, and the old centre's withdrawal after a transfer.
+#[test]
+fn a_file_is_about_its_own_centre() {
+    let (desk, no) = enrolled();
+    let by = |centre: &str, name: &str, text: &str| {
+        let path = desk.write(&Fixture::other(name, text));
+        let said = desk.json(&["import", "--centre", centre, path.to_str().expect("text")]).remove(0);
+        let entries = desk.json(&["entries"]);
+        let row = entries.iter().rfind(|entry| entry["source"]["kind"] == "row").expect("a row").clone();
+        (said["rejected"].clone(), row["findings"].as_array().and_then(|all| all.last()).map(|it| it["code"].clone()))
+    };
+    let refused = |code: &str| (Value::from(1), Some(Value::from(code)));
+    let heading = "ULN,Last name,Date of birth,Withdrawal date,Reason for withdrawal";
+    let gone = |reason: &str| format!("{heading}\n1000000019,Doe,2004-05-06,{},{reason}\n", day(-5));
+    let renamed =
+        "ULN,Last name,Date of birth,Amended field,New value,Reason\n1000000019,Doe,2004-05-06,surname,Poe,error\n";
+    assert_eq!(by("HILL2", "gone.csv", &gone("LEFT_COURSE")), refused("3R-009"));
+    assert_eq!(by("HILL2", "renamed.csv", renamed), refused("3R-009"));
+    let to = ["--given-names", "Jane", "--to-centre", "HILL2", "--on", &day(-20)];
+    let agreed = ["--consent", "both centres by mail", "--reason", "moved house"];
+    assert_eq!(record(&desk, "transfer", &no, &[&to[..], &agreed].concat()).1["type"], "RegistrationTransferred");
+    assert_eq!(by(CENTRE, "left us.csv", &gone("TRANSFER_CENTRE")), refused("4S-044"), "it ended there already");
+    assert_eq!(by("HILL2", "gone after all.csv", &format!("{}\n", gone("LEFT_COURSE"))).0, 0);
+}

@@ -38,6 +38,8 @@ pub struct Subject {
     /// Of someone who is to be enrolled: tokens like `person`, with slips that people make undone. Who is found by one of these
     /// and not otherwise is perhaps the same person.
     pub near: Vec<Token>,
+    /// The centre that the sender speaks for; `None` where that may be any.
+    pub sender: Option<String>,
     /// The registration, by its number.
     pub registration: Option<RegistrationNo>,
     /// The qualification, in its form without slashes.

@@ -113,6 +113,9 @@ pub fn decide(found: &Candidates, command: &Command, occasion: Occasion, policy:
         }
     };
     let decision = match &command.ask {
+        _ if !learner.registrations.iter().any(|it| is_of_sender(it, command, occasion)) => {
+            Decision::Reject(Objection::of(Code::SENDER_NOT_AUTHORISED))
+        }
         Ask::Amend { .. } => amend(learner, found.by_new_uln, command, occasion),
         ask if occasion.arrival.is_some() && !ask.kind().is_in_files() => {
             Decision::Reject(Objection::of(Code::OPERATOR_ONLY))
@@ -275,7 +278,12 @@ fn step(found: &Learner, command: &Command, occasion: Occasion, policy: &Policy)
         Ask::Withdraw { reason, .. } => Action::Withdrawn(*reason),
         _ => return Decision::Reject(Objection::of(Code::VALUE_FORMAT)),
     };
-    let meant: Vec<&Registration> = meant(found, &command.subject).collect();
+    let mut meant: Vec<&Registration> = meant(found, &command.subject).collect();
+    let others = meant.len();
+    meant.retain(|it| is_of_sender(it, command, occasion));
+    if meant.is_empty() && others > 0 {
+        return Decision::Reject(Objection::of(Code::SENDER_NOT_AUTHORISED));
+    }
     if let Some((registration, first)) = meant.iter().find_map(|it| Some((it, deferral::known(it, on, action)?))) {
         match reversal::of(registration, first) {
             None => return repeated(first.accepted(), occasion),
@@ -317,6 +325,13 @@ fn step(found: &Learner, command: &Command, occasion: Occasion, policy: &Policy)
         _ => deferral::resumption(registration, before, learner, on, policy),
     };
     Decision::Accept(Fact::Whole(learner, event))
+}
+
+/// Whether a registration is of the centre that a file came from: no centre asks for anything about another one's (DOMAIN.md 6.4).
+/// An operator, and a sender who may speak for any centre, ask about all.
+fn is_of_sender(registration: &Registration, command: &Command, occasion: Occasion) -> bool {
+    let sender = command.subject.sender.as_ref().filter(|_| occasion.arrival.is_some());
+    sender.is_none_or(|sender| sender.eq_ignore_ascii_case(&registration.centre))
 }
 
 /// The registrations that a command can mean: the one named, else those for the qualification, else all.

@@ -78,6 +78,7 @@ impl Scene {
             person: Some(self.learner.tokens.person),
             identity: Some(self.learner.tokens.identity),
             near: Vec::new(),
+            sender: None,
             registration: self.named,
             qualification: Some("60158864".into()),
         };

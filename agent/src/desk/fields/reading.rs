@@ -320,6 +320,7 @@ impl<'a> Reading<'a> {
         let mut subject = self.subject(family, given, born, centre);
         subject.uln = uln.map(|digits| self.uln_token(&digits));
         subject.registration = registration;
+        subject.sender = Some(self.context.centre).filter(|own| !own.is_empty()).map(str::to_owned);
         subject.qualification = qualification;
         Some(Held { family, given, born, centre, subject })
     }

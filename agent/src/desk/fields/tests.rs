@@ -134,6 +134,7 @@ fn sound_rows_become_commands() {
         person: token(PERSON_DOMAIN, &["obrien", "sian", "2004-03-17", "RIVER1"]),
         identity: token(IDENTITY_DOMAIN, &["obrien", "2004-03-17"]),
         near: Vec::new(),
+        sender: None,
         registration: None,
         qualification: Some("60158864".to_owned()),
     };
@@ -197,7 +198,9 @@ fn sound_rows_become_commands() {
         // Names the wrong way round; the seventeenth is no month.
         let slips = token(PERSON_DOMAIN, &["sian", "obrien", "2004-03-17", "RIVER1"]);
         let near = slips.into_iter().filter(|_| kind == Kind::Enrolments).collect();
-        let subject = Subject { near, ..subject.clone() };
+        let held = !matches!(kind, Kind::Enrolments | Kind::Dispatches | Kind::Returns | Kind::Redispatches);
+        let sender = held.then(|| "RIVER1".to_owned());
+        let subject = Subject { near, sender, ..subject.clone() };
         assert_eq!((command.subject, command.effective_on), (subject, date(effective_on)), "{kind}");
         assert_eq!(command.findings, [], "{kind}");
         assert_eq!(command.private.value(Field::FamilyName), Some("O\u{2019}Brien"));

@@ -60,6 +60,7 @@ fn a_released_row_is_somebody_new() {
         person: Some(token(2)),
         identity: Some(token(3)),
         near: Vec::new(),
+        sender: None,
         registration: None,
         qualification: Some("60158864".into()),
     };
@@ -96,6 +97,7 @@ fn a_slip_of_the_pen_is_asked_about() {
             person: Some(token(2)),
             identity: Some(token(3)),
             near: vec![token(5)],
+            sender: None,
             registration: None,
             qualification: Some("60158864".into()),
         };
