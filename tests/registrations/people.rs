@@ -86,8 +86,12 @@ fn two_learners_become_one_and_two_again() {
     let unmerge = || record(&desk, "unmerge", &one, &["--other-uln", "1000000027", "--reason", "twins"]).1;
     assert_eq!(unmerge()["type"], "LearnersUnmerged");
     assert_eq!(unmerge()["findings"][0]["code"], "4S-047");
-    assert_eq!(told_of(&desk, &["--uln", "1000000019"]), (vec![one], Value::from("Doe")));
-    assert_eq!(told_of(&desk, &["--uln", "1000000027"]), (vec![other], Value::from("Roe")));
+    assert_eq!(told_of(&desk, &["--uln", "1000000019"]), (vec![one.clone()], Value::from("Doe")));
+    assert_eq!(told_of(&desk, &["--uln", "1000000027"]), (vec![other.clone()], Value::from("Roe")));
+    // What was recorded meanwhile is of whom it is about.
+    assert_eq!([&one, &other].map(|no| life(&desk, no)["state"].clone()), ["WITHDRAWN", "WITHDRAWN"]);
+    let events = |no: &str| desk.json(&["history", "--registration", no]).remove(0)["events"].to_string();
+    assert!(events(&other).contains(&format!("\"registration\":\"{other}\"")) && !events(&one).contains(&other));
     desk.told(&["rebuild"]);
     assert_eq!(told_of(&desk, &["--uln", "1000000027"]).1, "Roe");
 }
@@ -108,6 +112,9 @@ fn a_learner_has_a_further_uln() {
     let again = enrolment("1000000027", "Jane", "Doe", "2004-05-06", "600/8706/7");
     assert_eq!(import(&desk, "again.csv", &again)["accepted"], 1, "no one else by another ULN");
     assert_eq!(told_of(&desk, &["--uln", "1000000019"]).0.len(), 2);
+    assert_eq!(told_of(&desk, &["--uln", "1000000027"]).0.len(), 2, "by the further one too");
+    let several = desk.json(&["report", "duplicates"]);
+    assert!(several.iter().any(|row| row["finding"] == "one learner, several ULNs"), "{several:?}");
     let amend = ["--field", "uln", "--to", "1000000027", "--reason", "error"];
     let of_other = [&["record", "amend", "--registration", &other], &WHO[..], &amend, &["--json"]].concat();
     assert!(String::from_utf8_lossy(&desk.ask(&of_other).stdout).contains("4S-003"));

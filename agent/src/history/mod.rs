@@ -174,7 +174,8 @@ impl History {
         let (files, mut life): (Vec<&Told>, Vec<&Told>) =
             told.iter().filter(known).partition(|told| matches!(told.entry.event, Event::FileReceived(_)));
         let merged: BTreeSet<KeyId> = life.iter().filter_map(|told| merged_into(learner, &told.entry.event)).collect();
-        life.retain(|told| concerns(learner, &merged, &told.entry.event));
+        let own = life.iter().filter_map(|told| opened(learner, &told.entry.event)).collect();
+        life.retain(|told| concerns(learner, &merged, &own, &told.entry.event));
         life.sort_by_key(|told| told.entry.sequence);
         let mut facts: Vec<&Told> = life.iter().copied().filter(|told| is_fact(&told.entry.event)).collect();
         facts.sort_by_key(|told| (told.entry.holds_from(), told.entry.sequence));
@@ -203,13 +204,23 @@ fn merged_into(learner: KeyId, event: &Event) -> Option<KeyId> {
     }
 }
 
-/// Whether an event is told of a learner and of who was merged into them: of others it is as long as that was not known.
-fn concerns(learner: KeyId, merged: &BTreeSet<KeyId>, event: &Event) -> bool {
+/// The registration that an event opened for a learner.
+fn opened(learner: KeyId, event: &Event) -> Option<RegistrationNo> {
+    match event {
+        Event::LearnerEnrolled(event) if event.learner == learner => Some(event.registration),
+        _ => None,
+    }
+}
+
+/// Whether an event is told of a learner and of who was merged into them: of others it is as long as that was not known. What was
+/// said of the learner's own registrations while they were merged into somebody is theirs too.
+fn concerns(learner: KeyId, merged: &BTreeSet<KeyId>, own: &BTreeSet<RegistrationNo>, event: &Event) -> bool {
     let theirs = match event {
         Event::LearnersMerged(event) => event.merged == learner,
         Event::LearnersUnmerged(event) => event.merged == learner,
         _ => false,
     };
+    let theirs = theirs || event.registration().is_some_and(|no| own.contains(&no));
     theirs || event.learner().is_none_or(|of| of == learner || merged.contains(&of))
 }
 

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use daybook_protocol::{
     entry::{Entry, Sealed, Source},
     event::{
-        Alarm, Event, FileReceived, LearnerDetailsAmended, LearnerEnrolled, LearnersMerged, LearnersUnmerged,
-        PersonTokens, RowHeld, Scrubbed, Totals,
+        Alarm, Event, FileReceived, LearnerDetailsAmended, LearnerEnrolled, PersonTokens, RowHeld, Scrubbed, Totals,
     },
     ids::{KeyId, LogId, Sequence},
 };
@@ -15,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row, Statement, param
 use super::{ReadModelError, packed};
 use crate::desk::Action;
 
-type Done = Result<(), ReadModelError>;
+pub(super) type Done = Result<(), ReadModelError>;
 
 pub(super) struct Fold<'a> {
     connection: &'a Connection,
@@ -65,7 +64,8 @@ impl<'a> Fold<'a> {
             Event::CertificateDispatched(_) | Event::CertificateReturned(_) | Event::CertificateRedispatched(_) => {
                 self.certificate(entry)?;
             }
-            Event::RowRejected(_) | Event::OrderProposed(_) | Event::ProposalDecided(_) | Event::UlnAliased(_) => {}
+            Event::UlnAliased(event) => self.aliased(entry, event)?,
+            Event::RowRejected(_) | Event::OrderProposed(_) | Event::ProposalDecided(_) => {}
             event if Action::of(event).is_some() => self.step(entry)?,
             _ => return self.office(entry),
         }
@@ -88,7 +88,7 @@ impl<'a> Fold<'a> {
         Ok(())
     }
 
-    fn run(&self, sql: &str, values: impl Params) -> Result<usize, ReadModelError> {
+    pub(super) fn run(&self, sql: &str, values: impl Params) -> Result<usize, ReadModelError> {
         Ok(self.connection.prepare_cached(sql)?.execute(values)?)
     }
 
@@ -102,7 +102,7 @@ impl<'a> Fold<'a> {
     }
 
     /// Notes that the entry is part of a learner's life, and, of a fact that is no enrolment, whose.
-    fn life(&self, entry: &Entry, learner: Option<KeyId>, is_fact: bool) -> Done {
+    pub(super) fn life(&self, entry: &Entry, learner: Option<KeyId>, is_fact: bool) -> Done {
         let Some(learner) = learner else { return Ok(()) };
         let (learner, sequence) = (packed(learner), place(entry.sequence));
         self.run("INSERT INTO fact (learner, sequence) VALUES (?1, ?2)", params![learner, sequence])?;
@@ -141,32 +141,6 @@ impl<'a> Fold<'a> {
         self.register(entry, event)?;
         // The opening entry of a life stands in `learner` already; most learners have no other.
         if event.opened { Ok(()) } else { self.life(entry, Some(event.learner), false) }
-    }
-
-    /// All that concerns the one concerns the other from here on.
-    fn merged(&self, entry: &Entry, event: &LearnersMerged) -> Done {
-        let both = params![packed(event.survivor), packed(event.merged)];
-        self.run("UPDATE learner SET merged_into = ?1 WHERE id = ?2", both)?;
-        self.run(
-            "INSERT OR IGNORE INTO fact (learner, sequence) SELECT ?1, sequence FROM fact WHERE learner = ?2
-             UNION SELECT ?1, opened_at FROM learner WHERE id = ?2",
-            both,
-        )?;
-        self.life(entry, Some(event.merged), false)?;
-        self.life(entry, Some(event.survivor), true)
-    }
-
-    /// What concerned only the one no longer concerns the other; that they were merged still does.
-    fn unmerged(&self, entry: &Entry, event: &LearnersUnmerged) -> Done {
-        let (survivor, merged) = (packed(event.survivor), packed(event.merged));
-        self.run("UPDATE learner SET merged_into = NULL WHERE id = ?1", params![merged])?;
-        self.run(
-            "DELETE FROM fact WHERE learner = ?1 AND sequence < ?3 AND sequence IN
-             (SELECT sequence FROM fact WHERE learner = ?2 UNION SELECT opened_at FROM learner WHERE id = ?2)",
-            params![survivor, merged, place(event.merge)],
-        )?;
-        self.life(entry, Some(event.merged), false)?;
-        self.life(entry, Some(event.survivor), true)
     }
 
     fn register(&mut self, entry: &Entry, event: &LearnerEnrolled) -> Done {
@@ -224,15 +198,18 @@ impl<'a> Fold<'a> {
         let Some((registration, action)) = Action::of(&entry.event) else { return Ok(()) };
         let state = action.leads_to().and_then(|state| word(&state));
         let longer = if let Action::ResumedExtended(days) = action { days } else { 0 };
-        self.run(
+        let owner: Option<i64> = self.one(
             "UPDATE registration SET last_at = ?4, expires_on = expires_on + ?5,
                  state = iif(?2 IS NOT NULL AND state_since <= ?3 OR ?2 = 'VOID', ?2, state),
                  state_at = iif(?2 IS NOT NULL AND state_since <= ?3 OR ?2 = 'VOID', ?4, state_at),
                  state_since = CASE WHEN ?2 IS NULL THEN state_since WHEN ?2 = 'VOID' THEN start_on ELSE max(state_since, ?3) END
-             WHERE sequence = ?1",
+             WHERE sequence = ?1 RETURNING learner",
             params![place(registration.sequence), state, entry.holds_from().0, place(entry.sequence), longer],
+            |row| row.get(0),
         )?;
-        Ok(())
+        // Of somebody who was merged: theirs too, also when they are two again.
+        let owner = owner.map(super::unpacked).filter(|owner| Some(*owner) != entry.event.learner());
+        self.life(entry, owner, false)
     }
 
     fn certificate(&self, entry: &Entry) -> Done {
@@ -429,7 +406,7 @@ impl<'a> Fold<'a> {
     }
 }
 
-fn place(sequence: Sequence) -> i64 {
+pub(super) fn place(sequence: Sequence) -> i64 {
     sequence.0.cast_signed()
 }
 

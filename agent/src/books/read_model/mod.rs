@@ -11,6 +11,7 @@ mod fold;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod ties;
 mod told;
 
 use std::{
@@ -34,7 +35,7 @@ use crate::home::Home;
 
 /// The version of the tables and of what is folded into them. Raise it with every change of either: the file is then
 /// made anew.
-const SCHEMA: i32 = 6;
+const SCHEMA: i32 = 7;
 /// Pages held in memory while writing, in KiB: the growing ends of all tables and, for a learner who comes back, the
 /// middle of some. Little more helps until the file is many times as large.
 const CACHE_KIB: i32 = 64 * 1024;
