@@ -18,6 +18,7 @@ use crate::{
     config::Folder,
     desk,
     journal::Draft,
+    keyring::KeyringError,
     reader::{self, ReadError, Sight, Wanted, normalise},
 };
 
@@ -49,7 +50,8 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    /// What a text in a column stands for, if it stands for anything but itself.
+    /// What a text in a column stands for, if it stands for anything but itself. Asked for every value of every row.
+    #[inline]
     pub(super) fn meant(&self, field: Field, text: &str) -> Option<&str> {
         if self.values.is_empty() || text.is_empty() {
             return None;
@@ -112,7 +114,10 @@ impl Office {
     fn learned(&self, sequence: Sequence) -> Result<Option<Meaning>, OfficeError> {
         let Some(entry) = self.reading.entry(sequence)? else { return Ok(None) };
         let (Event::MappingLearned(learned), Some(sealed)) = (&entry.event, &entry.sealed) else { return Ok(None) };
-        let private = self.reading.reveal(sequence, sealed).ok().flatten();
+        let private = match self.reading.reveal(sequence, sealed) {
+            Err(KeyringError::KeyDestroyed { .. }) => None,
+            revealed => revealed?,
+        };
         Ok(private.and_then(|private| {
             let text = private.value(Field::Line)?.to_owned();
             if !learned.of_value {
