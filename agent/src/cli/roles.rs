@@ -50,7 +50,6 @@ const TABLE: [Row; 4] = [
             "record proposals",
             "reference show",
             "verify",
-            "export",
             "status",
             "metrics",
             "central agents",
@@ -99,6 +98,7 @@ const TABLE: [Row; 4] = [
         duty: Duty::Keep,
         what: "upkeep",
         commands: &[
+            "export",
             "scrub",
             "rebuild",
             "salvage",
@@ -203,7 +203,6 @@ fn duty(command: &Command) -> Duty {
         | Command::Status { .. }
         | Command::Verify { export: None, .. }
         | Command::Metrics
-        | Command::Export { .. }
         | Command::Held { what: Held::List | Held::Show { .. } }
         | Command::Central { what: Some(Central::Agents) }
         | Command::Record { what: Record::Proposals }
@@ -218,6 +217,7 @@ fn duty(command: &Command) -> Duty {
         // It bears on every verdict from there on.
         Command::Reference { what: Reference::Load(_) } => Duty::Override,
         Command::Central { what: Some(_) }
+        | Command::Export { .. }
         | Command::Scrub
         | Command::Rebuild
         | Command::Salvage

@@ -59,7 +59,7 @@ fn each_command_has_its_roles() {
         ("held list".to_owned(), "apmko"),
         ("held show 7".to_owned(), "apmko"),
         ("verify".to_owned(), "apmko"),
-        ("export d".to_owned(), "apmko"),
+        ("export d".to_owned(), "ko"),
         ("metrics".to_owned(), "apmko"),
         ("record proposals".to_owned(), "apmko"),
         ("central agents".to_owned(), "apmko"),
