@@ -129,7 +129,7 @@ pub enum Command {
         #[arg(value_name = "ENTRY|FILE:LINE")]
         about: values::About,
     },
-    /// Answer what auditors ask: files, withdrawals, deferrals, amendments, duplicates, overrides, states
+    /// Answer what auditors ask: files, withdrawals, deferrals, amendments, duplicates, early ends, overrides, states
     #[command(after_help = "Example:\n  daybook report files --from 2026-11-01 --to 2026-11-30\n  \
                             daybook report deferrals --centre 12345 --csv > deferrals.csv\n  \
                             daybook report states --registration R1-48213 --to 2026-06-30\n\n\
